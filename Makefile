@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+#
+# One make, no recursion. Everything generated lives in build/ (build/san/ with SAN=1):
+#   obj/  libshunt-sandbox.a  libshunt-supervisor.a  shunt  libshunt-enter.so  share/shunt/  tests/
+# Variables: DEV=1 (-Werror)  SAN=1 (address and undefined-behaviour sanitizers)  CC=clang
+#            PREFIX=/usr/local  DESTDIR=  PYTHON=python3  PYTEST="python3 -m pytest"
+
+VERSION := 0.1.0
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PREFIX ?= /usr/local
+BUILD ?= $(if $(SAN),build/san,build)
+Q := $(if $(V),,@)
+
+# ---- flags -----------------------------------------------------------------------------------
+
+# libev's watchers are cast to their base type, hence -fno-strict-aliasing.
+base_cflags := -std=gnu17 -D_GNU_SOURCE -I. -DSHUNT_VERSION='"$(VERSION)"' -fno-strict-aliasing
+warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+	-Wformat=2 -Wvla -Wundef -Wpointer-arith -Wwrite-strings -Wimplicit-fallthrough -Wdate-time
+ifdef SAN
+CFLAGS ?= -O1 -g
+harden_cflags := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+harden_ldflags := -fsanitize=address,undefined
+else
+CFLAGS ?= -O2 -g
+harden_cflags := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+harden_ldflags := -Wl,-z,relro,-z,now,-z,noexecstack
+endif
+common_cflags := -fstack-protector-strong -fstack-clash-protection
+all_cflags = $(base_cflags) $(warnings) $(if $(DEV),-Werror) $(common_cflags) $(harden_cflags) $(CFLAGS)
+LIBS := -lseccomp -lcap -lcgroup -lev -ljansson
+
+# ---- what there is ---------------------------------------------------------------------------
+
+enter_src := $(wildcard sandbox/launch/enter.c)
+sandbox_src := $(filter-out $(enter_src) $(SKIP),$(sort $(shell find sandbox -name '*.c')))
+main_src := supervisor/cli/main.c
+supervisor_src := $(filter-out $(main_src) $(SKIP),$(sort $(shell find supervisor -name '*.c')))
+unit_src := $(sort $(wildcard tests/unit/test_*.c))
+# Directories are listed too: their time changes when a file goes away.
+python_files := $(shell find supervisor/adapters/pytest/shunt_pytest -name __pycache__ -prune -o -print)
+policy_files := $(shell find policies)
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+objects := $(call obj,$(sandbox_src) $(supervisor_src) $(main_src) $(unit_src))
+sandbox_lib := $(BUILD)/libshunt-sandbox.a
+supervisor_lib := $(BUILD)/libshunt-supervisor.a
+shunt := $(BUILD)/shunt
+enter_lib := $(if $(enter_src),$(BUILD)/libshunt-enter.so)
+share := $(BUILD)/share/shunt
+unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(unit_src))
+
+.PHONY: all deps ready demo check check-style check-unit check-integration check-suites check-vm \
+	bench install uninstall clean help unit-tests FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
+all: $(shunt) $(enter_lib) $(share)/python.done $(share)/policies.done ## build everything (default)
+
+# ---- prerequisites ---------------------------------------------------------------------------
+
+# What the goals need beyond a build; `make` alone installs nothing and only says what is missing.
+needs_check := unit integration suites vm
+needs_check-unit := unit
+needs_check-integration := integration
+needs_check-suites := integration suites
+needs_check-vm := integration vm
+needs_demo := demo
+needs_bench := integration suites
+needs_deps := $(needs_check)
+needs := $(sort $(foreach goal,$(MAKECMDGOALS),$(needs_$(goal))))
+
+ready:
+	@CC='$(CC)' PYTHON='$(PYTHON)' tests/tools/deps $(if $(needs),--install,--check) build $(needs)
+
+deps: ready ## install what make check and make demo need (apt; as root or with sudo)
+
+# ---- compile ---------------------------------------------------------------------------------
+
+# Objects are built anew when the flags change.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(CC) $(all_cflags) $(LDFLAGS))' | cmp -s - $@ || \
+		printf '%s\n' '$(subst ','\'',$(CC) $(all_cflags) $(LDFLAGS))' >$@
+FORCE:
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | ready
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	$(Q)$(CC) $(all_cflags) -fPIE -MMD -MP -c -o $@ $<
+
+# An archive is replaced as a whole, so that members of deleted sources do not linger.
+$(sandbox_lib): $(call obj,$(sandbox_src))
+$(supervisor_lib): $(call obj,$(supervisor_src))
+$(sandbox_lib) $(supervisor_lib): $(BUILD)/flags
+	@echo '  AR    $@'
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+
+$(shunt): $(call obj,$(main_src)) $(supervisor_lib) $(sandbox_lib)
+	@echo '  LD    $@'
+	$(Q)$(CC) -pie $(harden_ldflags) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# Loaded into the user's Python, so it needs nothing but libc and is never sanitized.
+$(BUILD)/libshunt-enter.so: $(enter_src) $(BUILD)/flags | ready
+	@mkdir -p $(BUILD)/lib/shunt
+	@echo '  SO    $@'
+	$(Q)$(CC) $(base_cflags) $(warnings) $(if $(DEV),-Werror) $(common_cflags) -O2 -g -fPIC -shared \
+		-Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -MMD -MP -MF $(BUILD)/obj/enter.d -o $@ $<
+	$(Q)ln -sfn ../../libshunt-enter.so $(BUILD)/lib/shunt/libshunt-enter.so
+
+$(share)/python.done: $(python_files)
+	$(Q)rm -rf $(share)/python && mkdir -p $(share)/python
+	$(Q)cp -R supervisor/adapters/pytest/shunt_pytest $(share)/python/
+	$(Q)find $(share)/python -name __pycache__ -prune -exec rm -rf {} +
+	@touch $@
+
+$(share)/policies.done: $(policy_files)
+	$(Q)rm -rf $(share)/policies && mkdir -p $(share)
+	$(Q)cp -R policies $(share)/
+	@touch $@
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(supervisor_lib) $(sandbox_lib)
+	@mkdir -p $(@D)
+	@echo '  LD    $@'
+	$(Q)$(CC) -pie $(harden_ldflags) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+unit-tests: $(unit_tests)
+
+-include $(objects:.o=.d) $(wildcard $(BUILD)/obj/enter.d)
+
+# ---- run -------------------------------------------------------------------------------------
+
+# Debian's interpreter first: the one on PATH may be another, without pytest.
+find_python = $$(PYTHON='$(PYTHON)' tests/tools/find-python)
+# Run $(2) when the file $(1) is there; say so when it is not.
+run_if = @if [ -x $(1) ]; then $(2); else echo '$@: $(1) does not exist, nothing was run'; fi
+
+demo: all ## install what is missing, build, and run the demo suite under shunt
+	@PYTHON="$(find_python)" PYTEST='$(PYTEST)' SHUNT='$(shunt)' tests/tools/demo
+
+check: check-style check-unit check-integration check-suites check-vm demo ## every test of the project
+	@echo 'make check: style, unit, integration, suites, vm and demo passed'
+
+check-style: all ## include directions, and that every option is documented
+	@tests/tools/check-includes
+	@tests/tools/check-options $(shunt)
+
+check-unit: all $(unit_tests) ## unit tests (cmocka)
+	@tests/tools/run-unit $(unit_tests)
+
+check-integration: all ## pytest drives the real binary
+	$(Q)SHUNT='$(abspath $(shunt))' $(find_python) -m pytest -p no:cacheprovider -q tests/integration
+
+# `make check` runs one real suite; `make check-suites` runs them all, or those named: SUITES="joblib".
+SUITES ?= $(if $(filter check-suites,$(MAKECMDGOALS)),,joblib)
+check-suites: all ## real suites, outcome by outcome against plain pytest (SUITES=...)
+	$(call run_if,tests/suites/run,SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/suites/run $(SUITES))
+
+check-vm: all ## integration tests on pure cgroup v2, in user-mode Linux
+	$(call run_if,tests/vm/run,SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/vm/run)
+
+bench: all ## side by side with plain pytest and xdist
+	$(call run_if,tests/bench/run,SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/bench/run)
+
+# One thing at a time: timings and budgets of these would disturb each other under -j.
+check-integration: | check-style check-unit
+check-suites: | $(if $(filter check,$(MAKECMDGOALS)),check-integration)
+check-vm: | $(if $(filter check,$(MAKECMDGOALS)),check-suites)
+demo: | $(if $(filter check,$(MAKECMDGOALS)),check-vm)
+
+# ---- install ---------------------------------------------------------------------------------
+
+dest := $(DESTDIR)$(PREFIX)
+
+install: all ## install below PREFIX (/usr/local), staged in DESTDIR
+	install -D -m 755 $(shunt) $(dest)/bin/shunt
+	install -D -m 755 $(enter_lib) $(dest)/lib/shunt/libshunt-enter.so
+	install -D -m 644 docs/man/shunt.1 $(dest)/share/man/man1/shunt.1
+	rm -rf $(dest)/share/shunt
+	mkdir -p $(dest)/share/shunt
+	cp -R $(share)/python $(share)/policies $(dest)/share/shunt/
+	find $(dest)/share/shunt -name __pycache__ -prune -exec rm -rf {} +
+	chmod -R u=rwX,go=rX $(dest)/share/shunt
+
+uninstall: ## remove what install put there
+	rm -f $(dest)/bin/shunt $(dest)/share/man/man1/shunt.1
+	rm -rf $(dest)/lib/shunt $(dest)/share/shunt
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
+		while IFS='|' read -r a b; do printf '%-26s%s\n' "$$a" "$$b"; done
+	@sed -n 's/^# \(Variables:\)/  \1/p; s/^#            \(PREFIX=\)/             \1/p' Makefile

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/cli/commands.h"
+
+#include <stdio.h>
+
+#include "sandbox/base/err.h"
+#include "supervisor/cli/run_options.h"
+#include "supervisor/run/run.h"
+
+int cmd_run_help(void)
+{
+    fputs("usage: shunt run [OPTIONS] [--] COMMAND [ARGUMENTS...]\n\n"
+          "Runs the test suite of COMMAND (pytest ..., python3 -m pytest ..., anything that starts\n"
+          "pytest) in contained workers. A test that breaks out of its share is named, its worker is\n"
+          "killed and replaced, and it runs once more, alone.\n",
+          stdout);
+    options_print_help(run_option_table, stdout);
+    fputs("\nExit status: 0 passed, 1 failed, 2 interrupted, 3 internal error, 4 usage,\n"
+          "5 no tests, 6 the sandbox that was required is not to be had.\n",
+          stdout);
+    return EXIT_PASSED;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    struct run_options options;
+    struct err err = ERR_INIT;
+    int r;
+
+    run_options_init(&options);
+    r = run_options_parse(&options, argc, argv, &err);
+    if (r < 0)
+        return cli_fail(&err);
+    if (options.help)
+        return cmd_run_help();
+    r = run_options_check_command(options.config.command, &err);
+    if (r < 0)
+        return cli_fail(&err);
+    r = run_main(&options.config, &err);
+    return r < 0 ? cli_fail(&err) : r;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/cli/commands.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sandbox/base/err.h"
+#include "supervisor/cli/options.h"
+
+static int cmd_help(int argc, char **argv);
+static int cmd_version(int argc, char **argv);
+
+struct command {
+    const char *name;
+    const char *help;
+    int (*main)(int argc, char **argv);
+    int (*print_help)(void); /* NULL: the general help has all there is */
+};
+
+static const struct command commands[] = {
+    {"run", "run a test suite in contained workers", cmd_run, cmd_run_help},
+    {"help", "explain a command: shunt help run", cmd_help, NULL},
+    {"version", "print the version", cmd_version, NULL},
+    {.name = NULL},
+};
+
+static const struct command *find_command(const char *name)
+{
+    for (const struct command *command = commands; command->name; command++)
+        if (strcmp(command->name, name) == 0)
+            return command;
+    return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[sizeof(commands) / sizeof(*commands)] = {NULL};
+    struct err err = ERR_INIT;
+    const char *nearest;
+
+    for (size_t i = 0; commands[i].name; i++)
+        names[i] = commands[i].name;
+    nearest = options_nearest(name, names);
+    err_set(&err, ERR_USAGE, EINVAL, "unknown command \"%.100s\"", name);
+    if (nearest)
+        err_hint(&err, "did you mean \"shunt %s\"?", nearest);
+    else
+        err_hint(&err, "to run tests: shunt run -- pytest tests/ (\"shunt help\" lists the commands)");
+    return cli_fail(&err);
+}
+
+static void print_usage(FILE *out)
+{
+    fputs("usage: shunt COMMAND [OPTIONS]\n\n"
+          "A sandboxed parallel test supervisor: shunt run -- pytest tests/\n\nCommands:\n",
+          out);
+    for (const struct command *command = commands; command->name; command++)
+        fprintf(out, "  %-10s%s\n", command->name, command->help);
+}
+
+static int cmd_help(int argc, char **argv)
+{
+    const struct command *command;
+
+    if (argc > 1) {
+        command = find_command(argv[1]);
+        if (!command)
+            return unknown_command(argv[1]);
+        if (command->print_help)
+            return command->print_help();
+    }
+    print_usage(stdout);
+    return EXIT_PASSED;
+}
+
+static int cmd_version(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    puts("shunt " SHUNT_VERSION);
+    return EXIT_PASSED;
+}
+
+int main(int argc, char **argv)
+{
+    const struct command *command;
+    int status;
+
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)
+        command = find_command("help");
+    else if (strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "--version") == 0)
+        command = find_command("version");
+    else
+        command = find_command(argv[1]);
+    if (!command)
+        return unknown_command(argv[1]);
+    status = command->main(argc - 1, argv + 1);
+    /* A help text or a version that did not arrive (full disk) is no success. */
+    if (fflush(stdout) != 0 && status == EXIT_PASSED)
+        return EXIT_INTERNAL;
+    return status;
+}

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/cli/run_options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sandbox/base/clock.h"
+#include "sandbox/base/err.h"
+#include "supervisor/config/units.h"
+#include "supervisor/core/verdict.h"
+
+#define MIB (1ULL << 20)
+
+enum {
+    WORKERS_MAX = 256,
+    TASKS_MAX = 4194304, /* PID_MAX_LIMIT of 64-bit kernels */
+    COUNT_MAX = 1000000,
+    DAYS_MAX = 30
+};
+
+#define DURATION_MAX_NS (DAYS_MAX * 24ULL * 3600 * NS_PER_SEC)
+
+static struct run_config *config_of(void *target)
+{
+    return &((struct run_options *)target)->config;
+}
+
+/* ---- values ------------------------------------------------------------------------------ */
+
+static int expected(struct err *err, const char *what, const char *hint)
+{
+    err_set(err, ERR_USAGE, EINVAL, "expected %s", what);
+    return err_hint(err, "%s", hint);
+}
+
+static int parse_count(const char *text, uint64_t least, uint64_t most, uint64_t *ret,
+                       struct err *err)
+{
+    uint64_t value;
+
+    if (units_parse_count(text, &value) == 0 && value >= least && value <= most) {
+        *ret = value;
+        return 0;
+    }
+    return err_set(err, ERR_USAGE, EINVAL, "expected a number from %llu to %llu",
+                   (unsigned long long)least, (unsigned long long)most);
+}
+
+static int parse_tasks(const char *text, uint64_t *ret, struct err *err)
+{
+    uint64_t value;
+
+    if (strcmp(text, "auto") == 0) {
+        *ret = RUN_CONFIG_AUTO;
+        return 0;
+    }
+    if (units_parse_count(text, &value) == 0 && value >= 1 && value <= TASKS_MAX) {
+        *ret = value;
+        return 0;
+    }
+    return expected(err, "a number of tasks from 1 to 4194304, or auto",
+                    "threads and processes both count, e.g. 64");
+}
+
+static int parse_memory(const char *text, uint64_t *ret, struct err *err)
+{
+    uint64_t value;
+
+    if (strcmp(text, "auto") == 0) {
+        *ret = RUN_CONFIG_AUTO;
+        return 0;
+    }
+    if (strcmp(text, "none") == 0 || strcmp(text, "0") == 0) {
+        *ret = 0;
+        return 0;
+    }
+    /* The two largest values are taken by AUTO and UNSET. */
+    if (units_parse_size(text, &value) == 0 && value >= MIB && value < RUN_CONFIG_UNSET) {
+        *ret = value;
+        return 0;
+    }
+    return expected(err, "a size of at least 1M, auto or none", "e.g. 512M or 1.5G");
+}
+
+static int parse_time(const char *text, uint64_t *ret_ns, struct err *err)
+{
+    uint64_t value;
+
+    if (strcmp(text, "off") == 0 || strcmp(text, "0") == 0) {
+        *ret_ns = 0;
+        return 0;
+    }
+    if (units_parse_duration(text, &value) == 0 && value >= NS_PER_MS && value <= DURATION_MAX_NS) {
+        *ret_ns = value;
+        return 0;
+    }
+    return expected(err, "a time from 1ms to 30 days, or off",
+                    "e.g. 500ms, 10s, 2m; a plain number is seconds");
+}
+
+/* Index of text in a NULL-terminated list, or -1. */
+static int index_of(const char *text, const char *const *words)
+{
+    for (int i = 0; words[i]; i++)
+        if (strcmp(words[i], text) == 0)
+            return i;
+    return -1;
+}
+
+/* ---- --reroute --------------------------------------------------------------------------- */
+
+static int reroute_word(const char *word, unsigned *set, struct err *err)
+{
+    const char *name = word + (*word == '-');
+    enum verdict verdict = verdict_parse(name);
+    const char *names[VERDICT_COUNT + 1] = {NULL};
+    const char *nearest;
+    unsigned bits;
+
+    if (strcmp(name, "all") == 0)
+        bits = VERDICT_ALL_BITS;
+    else if (strcmp(name, "default") == 0)
+        bits = VERDICT_REROUTE_DEFAULT;
+    else if (strcmp(word, "none") == 0)
+        bits = 0;
+    else if (verdict != VERDICT_NONE)
+        bits = VERDICT_BIT(verdict);
+    else {
+        for (int v = 0; v < VERDICT_COUNT; v++)
+            names[v] = verdict_name((enum verdict)v);
+        nearest = options_nearest(name, names);
+        err_set(err, ERR_USAGE, EINVAL, "\"%.40s\" is no verdict", name);
+        if (nearest)
+            return err_hint(err, "did you mean %s?", nearest);
+        return err_hint(err, "verdicts are tasks, memory, stall, timeout, leak, signal, exit, "
+                             "denied, protocol, contention, external; also all, none, default, "
+                             "and -VERDICT to take one out");
+    }
+    if (*word == '-')
+        *set &= ~bits;
+    else
+        *set |= bits;
+    return 0;
+}
+
+int run_options_parse_reroute(const char *text, unsigned *ret, struct err *err)
+{
+    unsigned set = *text == '-' ? VERDICT_REROUTE_DEFAULT : 0;
+    char word[40];
+
+    for (;;) {
+        size_t length = strcspn(text, ",");
+        int r;
+
+        if (length >= sizeof(word))
+            return expected(err, "a list of verdicts", "e.g. tasks,memory or all,-leak");
+        memcpy(word, text, length);
+        word[length] = '\0';
+        r = reroute_word(word, &set, err);
+        if (r < 0)
+            return r;
+        if (text[length] == '\0')
+            break;
+        text += length + 1;
+    }
+    *ret = set;
+    return 0;
+}
+
+/* ---- one setter an option ---------------------------------------------------------------- */
+
+static int set_workers(void *target, const char *text, struct err *err)
+{
+    struct run_config *config = config_of(target);
+    uint64_t value;
+
+    if (strcmp(text, "auto") == 0 || strcmp(text, "logical") == 0) {
+        config->workers = RUN_CONFIG_AUTO;
+        config->workers_logical = *text == 'l';
+        return 0;
+    }
+    if (units_parse_count(text, &value) < 0 || value < 1 || value > WORKERS_MAX)
+        return expected(err, "a number of workers from 1 to 256, auto or logical",
+                        "auto counts the CPUs that this process may really use");
+    config->workers = value;
+    config->workers_logical = false;
+    return 0;
+}
+
+static int set_tasks(void *target, const char *text, struct err *err)
+{
+    return parse_tasks(text, &config_of(target)->tasks, err);
+}
+
+static int set_serial_tasks(void *target, const char *text, struct err *err)
+{
+    return parse_tasks(text, &config_of(target)->serial_tasks, err);
+}
+
+static int set_memory(void *target, const char *text, struct err *err)
+{
+    return parse_memory(text, &config_of(target)->memory_bytes, err);
+}
+
+static int set_serial_memory(void *target, const char *text, struct err *err)
+{
+    return parse_memory(text, &config_of(target)->serial_memory_bytes, err);
+}
+
+static int set_timeout(void *target, const char *text, struct err *err)
+{
+    return parse_time(text, &config_of(target)->timeout_ns, err);
+}
+
+static int set_stall(void *target, const char *text, struct err *err)
+{
+    return parse_time(text, &config_of(target)->stall_ns, err);
+}
+
+static int set_reroute(void *target, const char *text, struct err *err)
+{
+    return run_options_parse_reroute(text, &config_of(target)->reroute, err);
+}
+
+static int set_on_reroute(void *target, const char *text, struct err *err)
+{
+    static const char *const words[] = {"pass", "warn", "fail", NULL};
+    int i = index_of(text, words);
+
+    if (i < 0)
+        return expected(err, "pass, warn or fail", "what a test that passed only alone means");
+    config_of(target)->on_reroute = (enum run_on_reroute)i;
+    return 0;
+}
+
+static int set_max_worker_restart(void *target, const char *text, struct err *err)
+{
+    return parse_count(text, 0, COUNT_MAX, &config_of(target)->max_worker_restart, err);
+}
+
+static int set_maxfail(void *target, const char *text, struct err *err)
+{
+    return parse_count(text, 0, COUNT_MAX, &config_of(target)->max_fail, err);
+}
+
+static int set_exitfirst(void *target, const char *text, struct err *err)
+{
+    (void)text;
+    (void)err;
+    config_of(target)->max_fail = 1;
+    return 0;
+}
+
+static int set_fork_server(void *target, const char *text, struct err *err)
+{
+    static const char *const words[] = {"auto", "off", NULL};
+    int i = index_of(text, words);
+
+    if (i < 0)
+        return expected(err, "auto or off", "off starts each worker cold and collects in each");
+    config_of(target)->fork_server = (enum run_fork_server)i;
+    return 0;
+}
+
+static int set_sandbox(void *target, const char *text, struct err *err)
+{
+    static const char *const words[] = {"on", "off", NULL};
+    int i = index_of(text, words);
+
+    if (i < 0)
+        return expected(err, "on or off", "off leaves lanes, limits and the ledger");
+    config_of(target)->no_sandbox = i == 1;
+    return 0;
+}
+
+static int set_adopt_cgroup(void *target, const char *text, struct err *err)
+{
+    (void)text;
+    (void)err;
+    config_of(target)->adopt_cgroup = true;
+    return 0;
+}
+
+static int set_path(const char **ret, const char *text, struct err *err)
+{
+    if (!*text)
+        return expected(err, "the path of a file", "it is created or overwritten");
+    *ret = text;
+    return 0;
+}
+
+static int set_events(void *target, const char *text, struct err *err)
+{
+    return set_path(&config_of(target)->events_path, text, err);
+}
+
+static int set_junit(void *target, const char *text, struct err *err)
+{
+    return set_path(&config_of(target)->junit_path, text, err);
+}
+
+static int set_color(void *target, const char *text, struct err *err)
+{
+    static const char *const words[] = {"auto", "always", "never", NULL};
+    int i = index_of(text, words);
+
+    if (i < 0)
+        return expected(err, "auto, always or never", "auto heeds the terminal and NO_COLOR");
+    config_of(target)->color = (enum run_color)i;
+    return 0;
+}
+
+static int set_quiet(void *target, const char *text, struct err *err)
+{
+    (void)text;
+    (void)err;
+    config_of(target)->quiet = true;
+    return 0;
+}
+
+static int set_help(void *target, const char *text, struct err *err)
+{
+    (void)text;
+    (void)err;
+    ((struct run_options *)target)->help = true;
+    return 0;
+}
+
+const struct option_row run_option_table[] = {
+    {"workers", 'n', "N", "parallel workers: a number, auto (CPUs that may be used)\n"
+                          "or logical (hyperthreads too); default: the suite's own -n, else auto",
+     set_workers, "Workers"},
+    {"max-worker-restart", 0, "N", "replace workers at most N times, then give up\n"
+                                   "(default: the suite's own, else 4 for each worker)",
+     set_max_worker_restart, NULL},
+    {"fork-server", 0, "MODE", "auto: collect once and fork workers; off: each starts cold",
+     set_fork_server, NULL},
+
+    {"tasks", 0, "N", "threads and processes that one worker may have (default: auto,\n"
+                      "from what the surroundings can give, 16 to 512)",
+     set_tasks, "Limits"},
+    {"memory", 0, "SIZE", "memory of one worker, e.g. 512M or 1.5G (auto, none)", set_memory, NULL},
+    {"serial-tasks", 0, "N", "tasks in the serial lane (default: auto, all that can be had)",
+     set_serial_tasks, NULL},
+    {"serial-memory", 0, "SIZE", "memory in the serial lane (default: auto)", set_serial_memory,
+     NULL},
+    {"timeout", 0, "TIME", "wall time of one test, e.g. 90s or 5m (default: off)", set_timeout,
+     NULL},
+    {"stall", 0, "TIME", "how long all tasks of a test may wait for each other\n"
+                         "(default: 10s; off)",
+     set_stall, NULL},
+
+    {"reroute", 0, "LIST", "verdicts that move a test to the serial lane: tasks,memory,...\n"
+                           "all, none, default; -leak takes one out (default: all but leak,\n"
+                           "denied and protocol)",
+     set_reroute, "Verdicts"},
+    {"on-reroute", 0, "WHAT", "what passed-serial means: pass, warn (default) or fail",
+     set_on_reroute, NULL},
+    {"maxfail", 0, "N", "stop after N failures; 0: never (default: the suite's own)", set_maxfail,
+     NULL},
+    {"exitfirst", 'x', NULL, "stop after the first failure, as --maxfail=1", set_exitfirst, NULL},
+
+    {"sandbox", 0, "MODE", "on (default) or off: lanes, limits and reports only", set_sandbox,
+     "Isolation"},
+    {"adopt-cgroup", 0, NULL, "cgroup v2: foreign processes beside shunt may be moved into a\n"
+                              "leaf, so that shunt can divide its cgroup",
+     set_adopt_cgroup, NULL},
+
+    {"events", 0, "FILE", "write everything that happens as JSON lines", set_events, "Output"},
+    {"junit", 0, "FILE", "write a JUnit report", set_junit, NULL},
+    {"color", 0, "WHEN", "auto (default), always or never", set_color, NULL},
+    {"quiet", 'q', NULL, "no header and no progress; incidents and the summary stay", set_quiet,
+     NULL},
+    {"help", 'h', NULL, "print this help", set_help, NULL},
+    {.name = NULL},
+};
+
+void run_options_init(struct run_options *options)
+{
+    *options = (struct run_options){
+        .config =
+            {
+                .workers = RUN_CONFIG_UNSET,
+                .max_worker_restart = RUN_CONFIG_UNSET,
+                .max_fail = RUN_CONFIG_UNSET,
+                .tasks = RUN_CONFIG_AUTO,
+                .serial_tasks = RUN_CONFIG_AUTO,
+                .memory_bytes = RUN_CONFIG_AUTO,
+                .serial_memory_bytes = RUN_CONFIG_AUTO,
+                .stall_ns = 10 * NS_PER_SEC,
+                .reroute = VERDICT_REROUTE_DEFAULT,
+                .on_reroute = ON_REROUTE_WARN,
+                .fork_server = FORK_SERVER_AUTO,
+                .color = COLOR_AUTO,
+            },
+    };
+}
+
+int run_options_parse(struct run_options *options, int argc, char **argv, struct err *err)
+{
+    int first;
+    int r = options_parse(run_option_table, argc, argv, options, &first, err);
+
+    if (r < 0 || options->help)
+        return r;
+    if (first >= argc || !*argv[first]) {
+        err_set(err, ERR_USAGE, EINVAL, "no command was given");
+        return err_hint(err, "put shunt in front of the command that runs your tests: "
+                             "shunt run -- pytest tests/");
+    }
+    options->config.command = argv + first;
+    return 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* `shunt run`: its option table, and what the options make of a struct run_config. */
+#include <stdbool.h>
+
+#include "supervisor/cli/options.h"
+#include "supervisor/config/run_config.h"
+
+struct run_options {
+    struct run_config config;
+    bool help; /* --help was given: nothing else counts */
+};
+
+extern const struct option_row run_option_table[];
+
+void run_options_init(struct run_options *options);
+/* Parses argv (argv[0] is the name of the command) and looks the user's command up. */
+int run_options_parse(struct run_options *options, int argc, char **argv, struct err *err);
+/* Is there a program of that name? Else ERR_USAGE with the remedy. */
+int run_options_check_command(char *const *command, struct err *err);
+/* "tasks,memory", "all", "none", "-leak": words make a set, words with a minus shrink it (or the default). */
+int run_options_parse_reroute(const char *text, unsigned *ret, struct err *err);
