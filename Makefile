@@ -179,7 +179,9 @@ dest := $(DESTDIR)$(PREFIX)
 install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	install -D -m 755 $(shunt) $(dest)/bin/shunt
 	install -D -m 755 $(enter_lib) $(dest)/lib/shunt/libshunt-enter.so
-	install -D -m 644 docs/man/shunt.1 $(dest)/share/man/man1/shunt.1
+	install -d $(dest)/share/man/man1
+	sed 's/@VERSION@/$(VERSION)/' docs/man/shunt.1 >$(dest)/share/man/man1/shunt.1
+	chmod 644 $(dest)/share/man/man1/shunt.1
 	rm -rf $(dest)/share/shunt
 	mkdir -p $(dest)/share/shunt
 	cp -R $(share)/python $(share)/policies $(dest)/share/shunt/
