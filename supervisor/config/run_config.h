@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Everything that `shunt run` was told, checked but not yet resolved: AUTO stays AUTO until the surroundings
+ * and the suite are known. Filled by the option table in supervisor/cli, read by supervisor/run.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RUN_CONFIG_AUTO UINT64_MAX    /* "auto": find out */
+#define RUN_CONFIG_UNSET (UINT64_MAX - 1) /* not given here: the suite's own value, else auto */
+
+enum run_on_reroute { ON_REROUTE_PASS, ON_REROUTE_WARN, ON_REROUTE_FAIL };
+enum run_fork_server { FORK_SERVER_AUTO, FORK_SERVER_OFF };
+enum run_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+struct run_config {
+    char **command; /* NULL-terminated, at least one; points into argv */
+
+    uint64_t workers;          /* -n N|auto|logical; 1..256, AUTO or UNSET */
+    bool workers_logical;      /* -n logical */
+    uint64_t max_worker_restart; /* UNSET: the suite's own, else 4 x workers */
+    uint64_t max_fail;         /* --maxfail, -x; UNSET: the suite's own; 0: never stop */
+
+    uint64_t tasks, serial_tasks;                /* 1..4194304 or AUTO */
+    uint64_t memory_bytes, serial_memory_bytes;  /* at least 1 MiB or AUTO; 0: none */
+    uint64_t timeout_ns;       /* --timeout: wall time of one test; 0: none */
+    uint64_t stall_ns;         /* --stall; 0: off */
+
+    unsigned reroute;          /* bit per enum verdict (supervisor/core/verdict.h) */
+    enum run_on_reroute on_reroute;
+    enum run_fork_server fork_server;
+    bool adopt_cgroup;
+    bool no_sandbox;           /* --sandbox=off: lanes and limits only */
+
+    const char *events_path;   /* NULL: none */
+    const char *junit_path;
+    enum run_color color;
+    bool quiet;                /* no header, no progress; incidents and the summary stay */
+};

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The suite: the ordered tests of one command with their attributes, and the ledger's entry for each. The
+ * index of a test is its identity everywhere; ids are for people.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "supervisor/core/verdict.h"
+
+enum lane { LANE_PARALLEL, LANE_SERIAL };
+
+struct test {
+    /* what the adapter said; all text is owned by the suite */
+    char *id;        /* "tests/a.py::test_x[1]" */
+    char *file;      /* module, for boundaries; "" when the framework has none */
+    char *classname; /* for JUnit */
+    char *name;
+    char *why;       /* why it is in the serial lane; NULL */
+    char *group;     /* NULL: none */
+    enum lane lane;
+    uint64_t tasks, memory_bytes, timeout_ns; /* 0: the lane's */
+    unsigned weight;                          /* slots that it takes; 1 */
+
+    /* ledger */
+    enum outcome outcome; /* NONE until it is known for good */
+    enum verdict verdict; /* of the last incident; NONE */
+    bool rerouted;        /* was moved to the serial lane by an incident */
+    unsigned voided;      /* tries lost to pressure from outside */
+    int worker;           /* slot of the last try; -1 */
+    uint64_t setup_us, call_us, teardown_us;
+    char *message;        /* one line: why it failed, was skipped, was killed or did not run; NULL */
+    char *text;           /* the failure's text; NULL */
+    uint64_t peak_tasks, peak_memory_bytes, cpu_ns;
+    bool peak_tasks_exact, peak_memory_exact;
+};
+
+struct suite {
+    struct test *tests;
+    size_t count, room;
+    char *root;
+};
+
+void suite_done(struct suite *suite);
+/* Appends a zeroed test (outcome NONE, verdict NONE, weight 1, worker -1) and returns it; valid until the next. */
+struct test *suite_add(struct suite *suite);
+
+struct ledger { /* numbers for every report */
+    size_t by_outcome[OUTCOME_COUNT];
+    size_t total, rerouted;
+};
+void suite_count(const struct suite *suite, struct ledger *ret);
