@@ -9,11 +9,13 @@
 
 int cmd_run_help(void)
 {
-    fputs("usage: shunt run [OPTIONS] [--] COMMAND [ARGUMENTS...]\n\n"
-          "Runs the test suite of COMMAND (pytest ..., python3 -m pytest ..., anything that starts\n"
-          "pytest) in contained workers. A test that breaks out of its share is named, its worker is\n"
-          "killed and replaced, and it runs once more, alone.\n",
-          stdout);
+    fputs(
+        "usage: shunt run [OPTIONS] [--] COMMAND [ARGUMENTS...]\n\n"
+        "Runs the test suite of COMMAND (pytest ..., python3 -m pytest ..., anything that starts\n"
+        "pytest) in contained workers. A test that breaks out of its share is named, its worker "
+        "is\n"
+        "killed and replaced, and it runs once more, alone.\n",
+        stdout);
     options_print_help(run_option_table, stdout);
     fputs("\nExit status: 0 passed, 1 failed, 2 interrupted, 3 internal error, 4 usage,\n"
           "5 no tests, 6 the sandbox that was required is not to be had.\n",

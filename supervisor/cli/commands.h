@@ -2,19 +2,19 @@
 #pragma once
 
 /*
- * The commands of `shunt`. Each gets its own name as argv[0], returns the exit status of the program, and
- * has printed what there was to say.
+ * The commands of `shunt`. Each gets its own name as argv[0], returns the exit status of the
+ * program, and has printed what there was to say.
  */
 struct err;
 
 enum exit_status { /* docs/man/shunt.1, EXIT STATUS */
-    EXIT_PASSED = 0,
-    EXIT_FAILED = 1,
-    EXIT_INTERRUPTED = 2,
-    EXIT_INTERNAL = 3,
-    EXIT_USAGE = 4,
-    EXIT_NO_TESTS = 5,
-    EXIT_SANDBOX = 6
+                   EXIT_PASSED = 0,
+                   EXIT_FAILED = 1,
+                   EXIT_INTERRUPTED = 2,
+                   EXIT_INTERNAL = 3,
+                   EXIT_USAGE = 4,
+                   EXIT_NO_TESTS = 5,
+                   EXIT_SANDBOX = 6
 };
 
 int cmd_run(int argc, char **argv);

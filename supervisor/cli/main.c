@@ -46,7 +46,8 @@ static int unknown_command(const char *name)
     if (nearest)
         err_hint(&err, "did you mean \"shunt %s\"?", nearest);
     else
-        err_hint(&err, "to run tests: shunt run -- pytest tests/ (\"shunt help\" lists the commands)");
+        err_hint(&err,
+                 "to run tests: shunt run -- pytest tests/ (\"shunt help\" lists the commands)");
     return cli_fail(&err);
 }
 

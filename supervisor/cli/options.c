@@ -8,7 +8,7 @@
 #include "sandbox/base/err.h"
 
 enum {
-    WORD_MAX = 48,      /* longer words are no misspelt option */
+    WORD_MAX = 48,       /* longer words are no misspelt option */
     CANDIDATES_MAX = 64, /* rows that a suggestion looks at */
     HELP_COLUMN = 28
 };
@@ -96,8 +96,9 @@ static int unknown_option(const struct option_row *table, const char *word, size
     err_set(err, ERR_USAGE, EINVAL, "unknown option --%.*s", (int)length, word);
     if (nearest)
         return err_hint(err, "did you mean --%s?", nearest);
-    return err_hint(err, "\"shunt run --help\" lists the options; those of your own command "
-                         "stand after it: shunt run -- COMMAND --%.*s",
+    return err_hint(err,
+                    "\"shunt run --help\" lists the options; those of your own command "
+                    "stand after it: shunt run -- COMMAND --%.*s",
                     (int)length, word);
 }
 
@@ -153,8 +154,10 @@ static int parse_short(const struct option_row *table, struct cursor *cursor, vo
 
         if (!row) {
             err_set(err, ERR_USAGE, EINVAL, "unknown option -%c", *p);
-            return err_hint(err, "\"shunt run --help\" lists the options; those of your own command "
-                                 "stand after it: shunt run -- COMMAND -%c", *p);
+            return err_hint(err,
+                            "\"shunt run --help\" lists the options; those of your own command "
+                            "stand after it: shunt run -- COMMAND -%c",
+                            *p);
         }
         if (!row->value) {
             r = apply(row, NULL, target, err);

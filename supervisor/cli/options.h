@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * A parser for options that live in one table: what is accepted, what is stored, and what `--help` prints
- * come from the same rows. Long (--opt=value, --opt value) and short (-o value, -ovalue, clusters -xq)
- * forms; options end at `--` or at the first word that is none, as with env(1).
+ * A parser for options that live in one table: what is accepted, what is stored, and what `--help`
+ * prints come from the same rows. Long (--opt=value, --opt value) and short (-o value, -ovalue,
+ * clusters -xq) forms; options end at `--` or at the first word that is none, as with env(1).
  */
 #include <stdio.h>
 
@@ -15,8 +15,8 @@ struct option_row {
     char letter;       /* 0: none */
     const char *value; /* what --help calls the value; NULL: takes none */
     const char *help;  /* one or more lines, separated by '\n' */
-    /* Checks `text` (NULL for options without a value) and stores it. On failure it says in `err` what is
-     * expected; option and value are named by the caller. */
+    /* Checks `text` (NULL for options without a value) and stores it. On failure it says in `err`
+     * what is expected; option and value are named by the caller. */
     int (*set)(void *target, const char *text, struct err *err);
     const char *section; /* heading above this row; NULL: none */
 };

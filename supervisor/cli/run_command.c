@@ -64,8 +64,10 @@ int run_options_check_command(char *const *command, struct err *err)
         return 0;
     if (r == -EISDIR || looks_like_tests(name)) {
         err_set(err, ERR_USAGE, -r, "\"%.200s\" is not a command", name);
-        return err_hint(err, "the command that runs your tests comes first: "
-                             "shunt run -- pytest %.200s", name);
+        return err_hint(err,
+                        "the command that runs your tests comes first: "
+                        "shunt run -- pytest %.200s",
+                        name);
     }
     if (r == -EACCES) {
         err_set(err, ERR_USAGE, EACCES, "command \"%.200s\" may not be executed: %m", name);

@@ -328,17 +328,20 @@ static int set_help(void *target, const char *text, struct err *err)
 }
 
 const struct option_row run_option_table[] = {
-    {"workers", 'n', "N", "parallel workers: a number, auto (CPUs that may be used)\n"
-                          "or logical (hyperthreads too); default: the suite's own -n, else auto",
+    {"workers", 'n', "N",
+     "parallel workers: a number, auto (CPUs that may be used)\n"
+     "or logical (hyperthreads too); default: the suite's own -n, else auto",
      set_workers, "Workers"},
-    {"max-worker-restart", 0, "N", "replace workers at most N times, then give up\n"
-                                   "(default: the suite's own, else 4 for each worker)",
+    {"max-worker-restart", 0, "N",
+     "replace workers at most N times, then give up\n"
+     "(default: the suite's own, else 4 for each worker)",
      set_max_worker_restart, NULL},
     {"fork-server", 0, "MODE", "auto: collect once and fork workers; off: each starts cold",
      set_fork_server, NULL},
 
-    {"tasks", 0, "N", "threads and processes that one worker may have (default: auto,\n"
-                      "from what the surroundings can give, 16 to 512)",
+    {"tasks", 0, "N",
+     "threads and processes that one worker may have (default: auto,\n"
+     "from what the surroundings can give, 16 to 512)",
      set_tasks, "Limits"},
     {"memory", 0, "SIZE", "memory of one worker, e.g. 512M or 1.5G (auto, none)", set_memory, NULL},
     {"serial-tasks", 0, "N", "tasks in the serial lane (default: auto, all that can be had)",
@@ -347,13 +350,15 @@ const struct option_row run_option_table[] = {
      NULL},
     {"timeout", 0, "TIME", "wall time of one test, e.g. 90s or 5m (default: off)", set_timeout,
      NULL},
-    {"stall", 0, "TIME", "how long all tasks of a test may wait for each other\n"
-                         "(default: 10s; off)",
+    {"stall", 0, "TIME",
+     "how long all tasks of a test may wait for each other\n"
+     "(default: 10s; off)",
      set_stall, NULL},
 
-    {"reroute", 0, "LIST", "verdicts that move a test to the serial lane: tasks,memory,...\n"
-                           "all, none, default; -leak takes one out (default: all but leak,\n"
-                           "denied and protocol)",
+    {"reroute", 0, "LIST",
+     "verdicts that move a test to the serial lane: tasks,memory,...\n"
+     "all, none, default; -leak takes one out (default: all but leak,\n"
+     "denied and protocol)",
      set_reroute, "Verdicts"},
     {"on-reroute", 0, "WHAT", "what passed-serial means: pass, warn (default) or fail",
      set_on_reroute, NULL},
@@ -363,8 +368,9 @@ const struct option_row run_option_table[] = {
 
     {"sandbox", 0, "MODE", "on (default) or off: lanes, limits and reports only", set_sandbox,
      "Isolation"},
-    {"adopt-cgroup", 0, NULL, "cgroup v2: foreign processes beside shunt may be moved into a\n"
-                              "leaf, so that shunt can divide its cgroup",
+    {"adopt-cgroup", 0, NULL,
+     "cgroup v2: foreign processes beside shunt may be moved into a\n"
+     "leaf, so that shunt can divide its cgroup",
      set_adopt_cgroup, NULL},
 
     {"events", 0, "FILE", "write everything that happens as JSON lines", set_events, "Output"},

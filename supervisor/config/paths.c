@@ -10,7 +10,8 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/mem.h"
 
-/* realpath() as well as a test: workers change directory, and `..` should not be read in messages. */
+/* realpath() as well as a test: workers change directory, and `..` should not be read in messages.
+ */
 static char *try_path(const char *directory, const char *between, const char *what)
 {
     _cleanup_free_ char *path = mem_printf("%s/%s%s", directory, between, what);

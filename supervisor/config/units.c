@@ -32,8 +32,8 @@ static const struct unit size_units[] = {
 };
 
 static const struct unit duration_units[] = {
-    {"", NS_PER_SEC},      {"s", NS_PER_SEC},      {"sec", NS_PER_SEC},
-    {"ms", NS_PER_MS},     {"us", NS_PER_US},      {"m", 60 * NS_PER_SEC},
+    {"", NS_PER_SEC},         {"s", NS_PER_SEC},        {"sec", NS_PER_SEC},
+    {"ms", NS_PER_MS},        {"us", NS_PER_US},        {"m", 60 * NS_PER_SEC},
     {"min", 60 * NS_PER_SEC}, {"h", 3600 * NS_PER_SEC}, {NULL, 0},
 };
 
@@ -52,8 +52,8 @@ static int parse_digits(const char **p, uint64_t *ret)
     return 0;
 }
 
-/* The digits after the point, in billionths: "5" of 1.5G is half of one G. Beyond nine digits they are
- * checked but no longer counted. */
+/* The digits after the point, in billionths: "5" of 1.5G is half of one G. Beyond nine digits they
+ * are checked but no longer counted. */
 static int parse_fraction(const char **p, uint64_t *ret_billionths)
 {
     uint64_t value = 0, place = 100000000;

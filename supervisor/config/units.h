@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Numbers as people write them. All return 0, -EINVAL when the text is no such number, -ERANGE when it is
- * larger than 64 bits hold. Neither signs, blanks nor exponents are accepted.
+ * Numbers as people write them. All return 0, -EINVAL when the text is no such number, -ERANGE when
+ * it is larger than 64 bits hold. Neither signs, blanks nor exponents are accepted.
  */
 #include <stdint.h>
 

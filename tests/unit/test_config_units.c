@@ -100,9 +100,9 @@ static void durations(void **state)
 static void counts(void **state)
 {
     static const struct row rows[] = {
-        {"0", 0, 0},        {"64", 0, 64},       {"007", 0, 7},
-        {"", -EINVAL, 0},   {"-1", -EINVAL, 0},  {"1.5", -EINVAL, 0},
-        {"4k", -EINVAL, 0}, {"1 ", -EINVAL, 0},  {"18446744073709551616", -ERANGE, 0},
+        {"0", 0, 0},        {"64", 0, 64},      {"007", 0, 7},
+        {"", -EINVAL, 0},   {"-1", -EINVAL, 0}, {"1.5", -EINVAL, 0},
+        {"4k", -EINVAL, 0}, {"1 ", -EINVAL, 0}, {"18446744073709551616", -ERANGE, 0},
         {NULL, 0, 0},
     };
 
