@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the surroundings can still give: numbers gathered here, the tightest chosen by a pure function. */
+/* What the surroundings can still give: numbers gathered here, the tightest chosen by a pure
+ * function. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -279,7 +280,8 @@ int cgroup_host_budget(const struct cgroup_host *host, struct cgroup_budget *ret
             const struct cgroup_tree *tree = &host->trees[i];
             struct walk walk = {&numbers, strlen(tree->mount)};
 
-            /* A v2 cgroup's own files are governed by its parents: look for them, not at controllers. */
+            /* A v2 cgroup's own files are governed by its parents: look for them, not at
+             * controllers. */
             if (tree->v2 || tree->controllers & 1u << c)
                 cgroup_tree_walk_up(tree, visits[c], &walk);
         }

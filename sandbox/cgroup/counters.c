@@ -58,7 +58,8 @@ static int counter_read(struct cgroup_leaf *leaf, enum cgroup_counter counter, u
         return fd;
     source = &cgroup_version_of(&leaf->run->host->trees[leaf->run->tree_of[source->resource]])
                   ->sources[counter];
-    n = pread(fd, text, sizeof(text) - 1, 0); /* such files come whole: no second call to see the end */
+    n = pread(fd, text, sizeof(text) - 1,
+              0); /* such files come whole: no second call to see the end */
     if (n < 0)
         return -errno;
     text[n] = '\0';
@@ -71,12 +72,13 @@ static int counter_read(struct cgroup_leaf *leaf, enum cgroup_counter counter, u
 }
 
 /*
- * The kernel's own peak cannot be restarted for tasks (nor for memory on v2 before 6.12). So after a
- * reset it is the answer again as soon as it has grown beyond what it was then; until that happens the
- * peak is the highest value that was read, which is exact only if it equals the kernel's.
+ * The kernel's own peak cannot be restarted for tasks (nor for memory on v2 before 6.12). So after
+ * a reset it is the answer again as soon as it has grown beyond what it was then; until that
+ * happens the peak is the highest value that was read, which is exact only if it equals the
+ * kernel's.
  */
-static int peak_read(struct cgroup_leaf *leaf, enum cgroup_counter counter, uint64_t base, uint64_t now,
-                     uint64_t *peak, bool *exact)
+static int peak_read(struct cgroup_leaf *leaf, enum cgroup_counter counter, uint64_t base,
+                     uint64_t now, uint64_t *peak, bool *exact)
 {
     uint64_t kernel = 0;
     int r = counter_read(leaf, counter, &kernel);

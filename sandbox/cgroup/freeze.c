@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Holding processes still. Through the v2 tree where there is one: its frozen tasks still die by SIGKILL.
- * The freezer of v1 is never used: its frozen tasks do not, and if shunt were killed in that moment they
- * would stay for ever. SIGSTOP does what is needed there; a process could see it, and that is harmless.
+ * Holding processes still. Through the v2 tree where there is one: its frozen tasks still die by
+ * SIGKILL. The freezer of v1 is never used: its frozen tasks do not, and if shunt were killed in
+ * that moment they would stay for ever. SIGSTOP does what is needed there; a process could see it,
+ * and that is harmless.
  */
 #include <errno.h>
 #include <fcntl.h>

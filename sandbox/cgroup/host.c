@@ -116,8 +116,7 @@ static void host_find_trees(struct cgroup_host *host, const struct cgroup_mounts
     }
 }
 
-int cgroup_host_tree(const struct cgroup_host *host, enum cgroup_resource controller,
-                     bool writable)
+int cgroup_host_tree(const struct cgroup_host *host, enum cgroup_resource controller, bool writable)
 {
     for (int i = 0; i < host->n_trees; i++)
         if (host->trees[i].controllers & 1u << controller && (!writable || host->trees[i].writable))

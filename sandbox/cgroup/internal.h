@@ -38,12 +38,12 @@ struct cgroup_mounts {
 void cgroup_mounts_parse(const char *text, struct cgroup_mounts *ret);
 void cgroup_mounts_done(struct cgroup_mounts *mounts);
 
-/* The path in the text of /proc/self/cgroup: of the v2 tree, or of the v1 hierarchy that has `controller`.
- * NULL when there is none; else the caller's to free. */
+/* The path in the text of /proc/self/cgroup: of the v2 tree, or of the v1 hierarchy that has
+ * `controller`. NULL when there is none; else the caller's to free. */
 char *cgroup_self_path(const char *text, bool v2, enum cgroup_resource controller);
 
-/* Where cgroup `path` shows up in the file system. NULL: not below this mount (a container that sees only
- * a part, or a cgroup namespace that we are above of). */
+/* Where cgroup `path` shows up in the file system. NULL: not below this mount (a container that
+ * sees only a part, or a cgroup namespace that we are above of). */
 char *cgroup_locate(const char *mount_root, const char *mount_point, const char *path);
 
 enum cgroup_leftover { CGROUP_LEFT_TOP, CGROUP_LEFT_SUPERVISOR, CGROUP_LEFT_ADOPTED };
@@ -56,7 +56,8 @@ struct cgroup_id {
 
 #define CGROUP_NAME_MAX 96
 
-void cgroup_id_print(const struct cgroup_id *id, enum cgroup_leftover what, char name[CGROUP_NAME_MAX]);
+void cgroup_id_print(const struct cgroup_id *id, enum cgroup_leftover what,
+                     char name[CGROUP_NAME_MAX]);
 /* False when `name` is not exactly one of ours. */
 bool cgroup_id_parse(const char *name, struct cgroup_id *ret_id, enum cgroup_leftover *ret_what);
 
@@ -73,7 +74,8 @@ bool cgroup_value_of_key(const char *text, const char *key, uint64_t *ret);
 struct cgroup_tree { /* one hierarchy that is of use */
     bool v2;
     bool writable;
-    bool real_root; /* v2: ours is the root of everything, which may have both processes and controllers */
+    bool real_root; /* v2: ours is the root of everything, which may have both processes and
+                       controllers */
     unsigned controllers;
     char *mount;
     char *own; /* our cgroup's directory */
@@ -90,9 +92,11 @@ struct cgroup_host {
 };
 
 /* Index of the tree that has this controller, or -1; `writable` ones only, if so wanted. */
-int cgroup_host_tree(const struct cgroup_host *host, enum cgroup_resource controller, bool writable);
+int cgroup_host_tree(const struct cgroup_host *host, enum cgroup_resource controller,
+                     bool writable);
 
-/* Calls `visit` for the own cgroup of a tree and each one above it up to the mount. Stops at non-zero. */
+/* Calls `visit` for the own cgroup of a tree and each one above it up to the mount. Stops at
+ * non-zero. */
 int cgroup_tree_walk_up(const struct cgroup_tree *tree,
                         int (*visit)(int dir, const char *path, void *data), void *data);
 
@@ -120,16 +124,24 @@ struct cgroup_node {
     int dir[CGROUP_TREES_MAX]; /* -1 where the hierarchy is not used */
 };
 
-#define CGROUP_NODE_INIT {{-1, -1, -1, -1, -1}}
+#define CGROUP_NODE_INIT       \
+    {                          \
+        {                      \
+            -1, -1, -1, -1, -1 \
+        }                      \
+    }
 
 void cgroup_node_close(struct cgroup_node *node);
-/* Opens (after making, if `make`) `name` below each directory of `parent`. Undoes what it made on failure. */
-int cgroup_node_open(const struct cgroup_node *parent, const char *name, bool make, struct cgroup_node *ret);
+/* Opens (after making, if `make`) `name` below each directory of `parent`. Undoes what it made on
+ * failure. */
+int cgroup_node_open(const struct cgroup_node *parent, const char *name, bool make,
+                     struct cgroup_node *ret);
 int cgroup_node_attach(const struct cgroup_node *node, pid_t pid);
 /* rmdir in every hierarchy, nested cgroups first; the first error, after having tried all. */
 int cgroup_node_remove(const struct cgroup_node *parent, const char *name);
 int cgroup_dir_remove(int parent, const char *name, unsigned depth);
-/* Ids in a cgroup.procs-like file. Returns how many there are, which may exceed `room`; or -errno. */
+/* Ids in a cgroup.procs-like file. Returns how many there are, which may exceed `room`; or -errno.
+ */
 ssize_t cgroup_dir_ids(int dir, const char *file, pid_t *ids, size_t room);
 /* The same, all of them; the caller frees. */
 ssize_t cgroup_dir_all_ids(int dir, const char *file, pid_t **ret);
@@ -175,13 +187,14 @@ static inline const struct cgroup_version *cgroup_version_of(const struct cgroup
 
 /* ---- libcg.c ---- */
 
-/* Makes `<name>` (relative to the mount) in the v1 hierarchy of `controller` through libcgroup, with
- * memory.use_hierarchy where `memory`. -ENOSYS when libcgroup cannot say where that hierarchy is. */
+/* Makes `<name>` (relative to the mount) in the v1 hierarchy of `controller` through libcgroup,
+ * with memory.use_hierarchy where `memory`. -ENOSYS when libcgroup cannot say where that hierarchy
+ * is. */
 int cgroup_libcg_make(const char *controller, const char *mount, const char *name, bool memory);
 
 /* ---- room.c ---- */
 
-struct cgroup_room { /* what was done to our own v2 cgroup, to be undone */
+struct cgroup_room {          /* what was done to our own v2 cgroup, to be undone */
     bool supervisor, adopted; /* leaves made */
     unsigned enabled;         /* controllers turned on in its subtree_control */
 };
@@ -205,7 +218,7 @@ struct cgroup_run {
     const struct cgroup_host *host;
     bool used[CGROUP_TREES_MAX];
     int tree_of[CGROUP_RESOURCES]; /* index of a used tree whose leaves have it, or -1 */
-    int unified;                     /* index of the used v2 tree, or -1 */
+    int unified;                   /* index of the used v2 tree, or -1 */
     char name[CGROUP_NAME_MAX];
     struct cgroup_node top, control;
     struct cgroup_room room;
@@ -233,7 +246,8 @@ int cgroup_set_limits(const struct cgroup_run *run, const struct cgroup_node *no
 
 /* ---- kill.c, freeze.c ---- */
 
-int cgroup_dir_kill(int dir);                   /* cgroup.kill, v2 */
-void cgroup_dir_kill_by_pid(int dir, int pids_dir); /* by SIGKILL; `pids_dir` (or -1) stops forks first */
+int cgroup_dir_kill(int dir); /* cgroup.kill, v2 */
+void cgroup_dir_kill_by_pid(int dir,
+                            int pids_dir); /* by SIGKILL; `pids_dir` (or -1) stops forks first */
 int cgroup_node_kill(const struct cgroup_run *run, const struct cgroup_node *node);
 int cgroup_node_freeze(const struct cgroup_run *run, const struct cgroup_node *node, bool frozen);

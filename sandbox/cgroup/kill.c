@@ -14,7 +14,8 @@
 
 int cgroup_dir_kill(int dir)
 {
-    return io_write_file_at(dir, "cgroup.kill", "1"); /* since 5.14; whole subtree, forks included */
+    return io_write_file_at(dir, "cgroup.kill",
+                            "1"); /* since 5.14; whole subtree, forks included */
 }
 
 static int kill_child_by_pid(int dir, const char *name, void *data)
@@ -27,8 +28,8 @@ static int kill_child_by_pid(int dir, const char *name, void *data)
     return 0;
 }
 
-/* One pass over the list. Returns how many were signalled. A pid read from the list can only be somebody
- * else's if its owner dies and the whole pid range goes by before the next line. */
+/* One pass over the list. Returns how many were signalled. A pid read from the list can only be
+ * somebody else's if its owner dies and the whole pid range goes by before the next line. */
 static int kill_pass(int dir)
 {
     _cleanup_free_ pid_t *ids = NULL;
@@ -44,8 +45,8 @@ static int kill_pass(int dir)
 
 void cgroup_dir_kill_by_pid(int dir, int pids_dir)
 {
-    /* With no task allowed a fork fails, so each pass finds fewer and the loop ends. Forks under way
-     * have been charged already and show up in a later pass. */
+    /* With no task allowed a fork fails, so each pass finds fewer and the loop ends. Forks under
+     * way have been charged already and show up in a later pass. */
     if (pids_dir >= 0)
         io_write_file_at(pids_dir, "pids.max", "0");
     for (int pass = 0; pass < KILL_PASSES && kill_pass(dir) > 0; pass++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The leaf of one worker generation: made with its limits before the worker exists, never reused. */
+/* The leaf of one worker generation: made with its limits before the worker exists, never reused.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -105,9 +106,9 @@ int cgroup_leaf_create(struct cgroup_run *run, unsigned number, const struct cgr
     if (r < 0) {
         cgroup_node_remove(&run->top, leaf->name);
         leaf_free(leaf);
-        return err_set(err, ERR_SYSTEM, -r, "cannot limit cgroup %s/cell-%u (tasks %" PRIu64
-                       ", memory %" PRIu64 "): %m", run->name, number, limits->tasks,
-                       limits->memory_bytes);
+        return err_set(err, ERR_SYSTEM, -r,
+                       "cannot limit cgroup %s/cell-%u (tasks %" PRIu64 ", memory %" PRIu64 "): %m",
+                       run->name, number, limits->tasks, limits->memory_bytes);
     }
     leaf_watch(leaf);
     *ret = leaf;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libcgroup, where it is sound (2.0.2): making the two inner groups of a run in v1 hierarchies, with their
- * values. Not for v2 (it turns controllers on in the root's subtree_control), not for attaching on v1
- * (it moves one thread), not for removal (it moves what lives there to the parent, out of its limits),
- * and not for leaves (node.c says why). The only file that includes its header.
+ * libcgroup, where it is sound (2.0.2): making the two inner groups of a run in v1 hierarchies,
+ * with their values. Not for v2 (it turns controllers on in the root's subtree_control), not for
+ * attaching on v1 (it moves one thread), not for removal (it moves what lives there to the parent,
+ * out of its limits), and not for leaves (node.c says why). The only file that includes its header.
  */
 #include <errno.h>
 #include <libcgroup.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Room below our own v2 cgroup. Only a cgroup without processes of its own may hand controllers to its
- * children (the root excepted), so shunt goes into a leaf beside its subtree, and whoever else lives in its
- * cgroup must go, too: with --adopt-cgroup into a second leaf, for the time of the run. Without, the user is
- * told who it is and what to do.
+ * Room below our own v2 cgroup. Only a cgroup without processes of its own may hand controllers to
+ * its children (the root excepted), so shunt goes into a leaf beside its subtree, and whoever else
+ * lives in its cgroup must go, too: with --adopt-cgroup into a second leaf, for the time of the
+ * run. Without, the user is told who it is and what to do.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -154,10 +154,22 @@ static int room_leaf(const struct cgroup_tree *tree, const struct cgroup_id *id,
     return fd < 0 ? -errno : fd;
 }
 
+/* The directory above our own, or NULL when that is out of sight. Remedies make cgroups there: our
+ * own has processes, so nothing below it can have controllers. */
+static char *cgroup_parent_of(const struct cgroup_tree *tree)
+{
+    const char *slash = strrchr(tree->own, '/');
+
+    if (strcmp(tree->own, tree->mount) == 0 || !slash || slash == tree->own)
+        return NULL;
+    return strndup(tree->own, (size_t)(slash - tree->own));
+}
+
 static int room_refuse_foreign(const struct cgroup_host *host, const char *names, int errnum,
                                struct err *err)
 {
     const struct cgroup_tree *tree = &host->trees[host->unified];
+    _cleanup_free_ char *parent = cgroup_parent_of(tree);
     const char *prefix[8];
 
     err_set(err, ERR_SANDBOX, errnum,
@@ -165,14 +177,20 @@ static int room_refuse_foreign(const struct cgroup_host *host, const char *names
             "cgroup that has none",
             tree->own, names);
     if (cgroup_host_scope_command(host, prefix, 8))
-        return err_hint(err, "start shunt in a scope of its own: systemd-run %s--scope -p Delegate=yes "
+        return err_hint(err,
+                        "start shunt in a scope of its own: systemd-run %s--scope -p Delegate=yes "
                         "shunt ...; or add --adopt-cgroup",
                         strcmp(prefix[1], "--user") == 0 ? "--user " : "");
+    if (parent && faccessat(AT_FDCWD, parent, W_OK, AT_EACCESS) == 0)
+        return err_hint(
+            err,
+            "add --adopt-cgroup (they are moved into a cgroup beside shunt's for the time of "
+            "the run), or start it alone: sh -c 'mkdir -p %s/alone && echo $$ > "
+            "%s/alone/cgroup.procs && exec shunt ...'",
+            parent, parent);
     return err_hint(err,
-                    "add --adopt-cgroup (they are moved into a cgroup beside shunt's for the time of the "
-                    "run), or start it alone: sh -c 'mkdir -p %s/alone && echo $$ > %s/alone/cgroup.procs "
-                    "&& exec shunt ...'",
-                    tree->own, tree->own);
+                    "add --adopt-cgroup: they are moved into a cgroup beside shunt's for the time "
+                    "of the run");
 }
 
 /* Puts shunt (and the foreign, if any) into leaves of their own. */
@@ -260,7 +278,8 @@ int cgroup_room_undo(const struct cgroup_host *host, struct cgroup_room *room)
 
     *room = (struct cgroup_room){0};
     if (!was.supervisor) {
-        /* In the root somebody else may use by now what we turned on; then EBUSY says so, rightly. */
+        /* In the root somebody else may use by now what we turned on; then EBUSY says so, rightly.
+         */
         if (was.enabled)
             room_disable(host->trees[host->unified].fd, was.enabled);
         return 0;
@@ -271,28 +290,40 @@ int cgroup_room_undo(const struct cgroup_host *host, struct cgroup_room *room)
 int cgroup_room_refuse(const struct cgroup_host *host, struct err *err)
 {
     const struct cgroup_tree *tree = NULL;
+    _cleanup_free_ char *parent = NULL;
     const char *prefix[8];
 
     for (int i = 0; i < host->n_trees && !tree; i++)
         if (host->trees[i].v2 || host->trees[i].controllers & 1u << CGROUP_PIDS)
             tree = &host->trees[i];
     if (!tree) {
-        err_set(err, ERR_SANDBOX, ENOENT, "no cgroup hierarchy is mounted where this process can see it");
+        err_set(err, ERR_SANDBOX, ENOENT,
+                "no cgroup hierarchy is mounted where this process can see it");
         return err_hint(err, "mount one, as root: mount -t cgroup2 none /sys/fs/cgroup");
     }
     err_set(err, ERR_SANDBOX, tree->why, "cannot make cgroups below our own, %s: %m", tree->own);
     if (cgroup_host_scope_command(host, prefix, 8))
-        return err_hint(err, "start shunt in a scope of its own: systemd-run %s--scope -p Delegate=yes "
+        return err_hint(err,
+                        "start shunt in a scope of its own: systemd-run %s--scope -p Delegate=yes "
                         "shunt ...",
                         strcmp(prefix[1], "--user") == 0 ? "--user " : "");
     if (tree->why == EROFS)
-        return err_hint(err, "it is mounted read-only, as containers do: docker run --privileged "
-                        "--cgroupns=private ..., or podman run --security-opt unmask=/sys/fs/cgroup ...");
+        return err_hint(
+            err, "it is mounted read-only, as containers do: docker run --privileged "
+                 "--cgroupns=private ..., or podman run --security-opt unmask=/sys/fs/cgroup ...");
     if (!tree->v2)
         return err_hint(err, "on cgroup v1 only root can have them: run shunt with sudo");
-    return err_hint(err, "as root: mkdir %s/shunt && chown %d %s/shunt %s/shunt/cgroup.procs "
-                    "%s/shunt/cgroup.subtree_control; and start shunt inside",
-                    tree->own, (int)geteuid(), tree->own, tree->own, tree->own);
+    if (!(parent = cgroup_parent_of(tree)))
+        return err_hint(err,
+                        "ask for a delegated cgroup: its directory, cgroup.procs, cgroup.threads "
+                        "and cgroup.subtree_control must belong to uid %d",
+                        (int)geteuid());
+    return err_hint(
+        err,
+        "as root: d=%s/shunt-%d; mkdir $d && chown %d $d $d/cgroup.procs "
+        "$d/cgroup.threads $d/cgroup.subtree_control && echo %d > $d/cgroup.procs; then "
+        "again, with --adopt-cgroup",
+        parent, (int)geteuid(), (int)geteuid(), (int)getppid());
 }
 
 static bool in_path(const char *program)
@@ -312,8 +343,9 @@ static bool in_path(const char *program)
 bool cgroup_host_scope_command(const struct cgroup_host *host, const char *argv_prefix[], size_t n)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
-    const char *words[] = {"systemd-run", geteuid() == 0 ? NULL : "--user", "--scope",
-                           "--quiet", "-p", "Delegate=yes", "--"};
+    const char *words[] = {
+        "systemd-run", geteuid() == 0 ? NULL : "--user", "--scope", "--quiet", "-p", "Delegate=yes",
+        "--"};
     const struct cgroup_tree *tree = host->unified < 0 ? NULL : &host->trees[host->unified];
     size_t k = 0;
 

@@ -85,7 +85,8 @@ static int run_make(struct cgroup_run *run, struct err *err)
             cgroup_room_enable(r, tree->controllers);
     }
     r = cgroup_node_open(&run->top, "control", true, &run->control);
-    return r < 0 ? err_set(err, ERR_SANDBOX, -r, "cannot make cgroup %s/control: %m", run->name) : 0;
+    return r < 0 ? err_set(err, ERR_SANDBOX, -r, "cannot make cgroup %s/control: %m", run->name)
+                 : 0;
 }
 
 static bool run_control_has(const struct cgroup_run *run, enum cgroup_resource c, const char *file)
@@ -139,9 +140,8 @@ static void run_write_description(struct cgroup_run *run)
         snprintf(list + strlen(list), sizeof(have) - strlen(list), "%s%s", *list ? ", " : "",
                  words[i]);
     }
-    snprintf(run->describe, sizeof(run->describe), "%s (%s)%s%s",
-             cgroup_mode_name(run->host->mode), *have ? have : "no limits",
-             *lack ? "; no controller for " : "", lack);
+    snprintf(run->describe, sizeof(run->describe), "%s (%s)%s%s", cgroup_mode_name(run->host->mode),
+             *have ? have : "no limits", *lack ? "; no controller for " : "", lack);
 }
 
 static bool run_needs_room(const struct cgroup_run *run)
@@ -191,8 +191,8 @@ static int kill_one_below(int dir, const char *name, void *data)
     return 0;
 }
 
-/* By cgroup.kill where it exists; and once more by pid in each v1 hierarchy if something is left, since an
- * attach that failed half-way leaves a process in some hierarchies only. */
+/* By cgroup.kill where it exists; and once more by pid in each v1 hierarchy if something is left,
+ * since an attach that failed half-way leaves a process in some hierarchies only. */
 static void run_kill(const struct cgroup_run *run, bool all)
 {
     if (run->has & CGROUP_HAS_KILL && run->top.dir[run->unified] >= 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Leftovers of runs whose shunt was killed. The directory's name is the journal: it says which process made
- * it, and a process is known by pid, start time and pid namespace.
+ * Leftovers of runs whose shunt was killed. The directory's name is the journal: it says which
+ * process made it, and a process is known by pid, start time and pid namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -72,8 +72,8 @@ static bool is_inhabited(const struct cgroup_host *host, const struct cgroup_id 
     return false;
 }
 
-/* In doubt, yes. The owner in another pid namespace cannot be looked up; but a live run has processes in
- * its cgroups but for the first moments. */
+/* In doubt, yes. The owner in another pid namespace cannot be looked up; but a live run has
+ * processes in its cgroups but for the first moments. */
 static bool owner_lives(const struct cgroup_host *host, const struct cgroup_id *id)
 {
     char path[64], text[1024];
@@ -85,12 +85,13 @@ static bool owner_lives(const struct cgroup_host *host, const struct cgroup_id *
         uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
 
         clock_gettime(CLOCK_BOOTTIME, &up);
-        return id->start_ticks / ticks + FOREIGN_AGE_S > (uint64_t)up.tv_sec || is_inhabited(host, id);
+        return id->start_ticks / ticks + FOREIGN_AGE_S > (uint64_t)up.tv_sec ||
+               is_inhabited(host, id);
     }
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)id->pid);
     if (io_read_file_at(AT_FDCWD, path, text, sizeof(text)) < 0 ||
         !cgroup_stat_parse(text, &parent, &start))
-        return access("/proc/self/stat", F_OK) < 0; /* without /proc nothing is known */
+        return access("/proc/self/stat", F_OK) < 0;           /* without /proc nothing is known */
     return start == id->start_ticks && !strstr(text, ") Z "); /* a zombie owns nothing */
 }
 
@@ -131,8 +132,9 @@ static bool sweep_one(const struct cgroup_host *host, const struct cgroup_id *id
         for (int i = 0; i < host->n_trees; i++)
             left |= host->trees[i].writable && sweep_top(&host->trees[i], id) < 0;
     }
-    /* Its leaf beside the subtree means that it had turned the controllers on. What lives in there was
-     * adopted (never to be killed) or is a child of the dead shunt that nobody asked us to end. */
+    /* Its leaf beside the subtree means that it had turned the controllers on. What lives in there
+     * was adopted (never to be killed) or is a child of the dead shunt that nobody asked us to end.
+     */
     if (!left && host->unified >= 0 && host->trees[host->unified].writable) {
         const struct cgroup_tree *tree = &host->trees[host->unified];
         char name[CGROUP_NAME_MAX];

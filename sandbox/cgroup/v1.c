@@ -14,8 +14,8 @@ static int v1_write_bytes(int dir, const char *file, uint64_t bytes)
                                : io_write_u64_at(dir, file, bytes);
 }
 
-/* The kernel keeps memory <= memory+swap, so the order of the two writes depends on the direction: the
- * one that stays the larger is raised first and lowered last. */
+/* The kernel keeps memory <= memory+swap, so the order of the two writes depends on the direction:
+ * the one that stays the larger is raised first and lowered last. */
 static int v1_set_memory(int dir, uint64_t bytes)
 {
     static const char limit[] = "memory.limit_in_bytes", swap[] = "memory.memsw.limit_in_bytes";
@@ -51,11 +51,15 @@ const struct cgroup_version cgroup_v1 = {
         {
             [CGROUP_COUNT_TASKS] = {"pids.current", NULL, NULL, 1, CGROUP_PIDS},
             [CGROUP_COUNT_TASKS_PEAK] = {"pids.peak", NULL, NULL, 1, CGROUP_PIDS},
-            /* Every fork that failed *from* this cgroup, whosever limit it was: also those above. */
+            /* Every fork that failed *from* this cgroup, whosever limit it was: also those above.
+             */
             [CGROUP_COUNT_TASKS_REFUSED] = {"pids.events", NULL, "max", 1, CGROUP_PIDS},
             [CGROUP_COUNT_MEMORY] = {"memory.usage_in_bytes", NULL, NULL, 1, CGROUP_MEMORY},
-            [CGROUP_COUNT_MEMORY_PEAK] = {"memory.max_usage_in_bytes", NULL, NULL, 1, CGROUP_MEMORY},
-            /* With both limits equal the one of memory+swap is tried first, and memory.failcnt stays 0. */
+            [CGROUP_COUNT_MEMORY_PEAK] = {"memory.max_usage_in_bytes", NULL, NULL, 1,
+                                          CGROUP_MEMORY},
+            /* With both limits equal the one of memory+swap is tried first, and memory.failcnt
+             * stays 0. On 6.18 both were seen to stay 0 through an OOM kill: nobody may rely on it.
+             */
             [CGROUP_COUNT_MEMORY_REFUSED] = {"memory.memsw.failcnt", "memory.failcnt", NULL, 1,
                                              CGROUP_MEMORY},
             [CGROUP_COUNT_OOM_KILLS] = {"memory.oom_control", NULL, "oom_kill", 1, CGROUP_MEMORY},

@@ -29,8 +29,8 @@ static int v2_set_weight(int dir, unsigned weight)
     return io_write_u64_at(dir, "cpu.weight", weight);
 }
 
-/* Since 6.12 any text written to memory.peak starts a new peak for this open file; before, the file is
- * read-only and the descriptor could not even be opened for writing. */
+/* Since 6.12 any text written to memory.peak starts a new peak for this open file; before, the file
+ * is read-only and the descriptor could not even be opened for writing. */
 static int v2_reset_memory_peak(int fd)
 {
     return pwrite(fd, "reset\n", 6, 0) < 0 ? -errno : 0;
@@ -41,8 +41,8 @@ const struct cgroup_version cgroup_v2 = {
         {
             [CGROUP_COUNT_TASKS] = {"pids.current", NULL, NULL, 1, CGROUP_PIDS},
             [CGROUP_COUNT_TASKS_PEAK] = {"pids.peak", NULL, NULL, 1, CGROUP_PIDS},
-            /* With pids.events.local (6.12) "max" means this cgroup's own limit. Before, it counts forks
-             * that failed from here, also for a limit above: see cgroup_run_pressure(). */
+            /* With pids.events.local (6.12) "max" means this cgroup's own limit. Before, it counts
+             * forks that failed from here, also for a limit above: see cgroup_run_pressure(). */
             [CGROUP_COUNT_TASKS_REFUSED] = {"pids.events.local", "pids.events", "max", 1,
                                             CGROUP_PIDS},
             [CGROUP_COUNT_MEMORY] = {"memory.current", NULL, NULL, 1, CGROUP_MEMORY},

@@ -17,7 +17,8 @@ static void test_mounts(void **state)
         "31 30 0:28 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
         "38 30 0:35 /docker/abc /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
         "39 30 0:36 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
-        "40 30 0:37 /a\\040b /sys/fs/cg\\040roup\\134x rw master:3 shared:4 - cgroup2 none rw,nsdelegate\n"
+        "40 30 0:37 /a\\040b /sys/fs/cg\\040roup\\134x rw master:3 shared:4 - cgroup2 none "
+        "rw,nsdelegate\n"
         "41 30 0:37 / /half - cgroup2\n"
         "nonsense\n";
     struct cgroup_mounts mounts;
@@ -84,8 +85,7 @@ static void test_locate(void **state)
     assert_located("/", "/sys/fs/cgroup", "/a/b", "/sys/fs/cgroup/a/b");
     /* Docker on v1 without a cgroup namespace: the container's own directory is mounted. */
     assert_located("/docker/abc", "/sys/fs/cgroup/pids", "/docker/abc", "/sys/fs/cgroup/pids");
-    assert_located("/docker/abc", "/sys/fs/cgroup/pids", "/docker/abc/x",
-                   "/sys/fs/cgroup/pids/x");
+    assert_located("/docker/abc", "/sys/fs/cgroup/pids", "/docker/abc/x", "/sys/fs/cgroup/pids/x");
     assert_located("/docker/abc", "/sys/fs/cgroup/pids", "/docker/abcd", NULL);
     assert_located("/docker/abc", "/sys/fs/cgroup/pids", "/", NULL);
     /* A namespace whose root is below us: nothing of ours is visible. */
@@ -156,7 +156,8 @@ static void test_keys(void **state)
     uint64_t value = 5;
 
     (void)state;
-    assert_true(cgroup_value_of_key("low 0\nmax 12\noom_kill 3\noom_group_kill 9\n", "oom_kill", &value));
+    assert_true(
+        cgroup_value_of_key("low 0\nmax 12\noom_kill 3\noom_group_kill 9\n", "oom_kill", &value));
     assert_int_equal(value, 3);
     assert_true(cgroup_value_of_key("max 12\n", "max", &value));
     assert_int_equal(value, 12);
@@ -174,8 +175,13 @@ static void test_budget(void **state)
     };
     struct cgroup_bound memory[] = {{8ULL << 30, 1ULL << 30, "memory of the machine"},
                                     {2ULL << 30, 3ULL << 30, "memory cgroup /ci"}};
-    struct cgroup_numbers numbers = {.tasks = tasks, .n_tasks = 4, .memory = memory, .n_memory = 2,
-                                     .cpus_affinity = 8, .cpus_quota = 1.5, .quota_name = "cpu quota of cgroup /ci"};
+    struct cgroup_numbers numbers = {.tasks = tasks,
+                                     .n_tasks = 4,
+                                     .memory = memory,
+                                     .n_memory = 2,
+                                     .cpus_affinity = 8,
+                                     .cpus_quota = 1.5,
+                                     .quota_name = "cpu quota of cgroup /ci"};
     struct cgroup_budget budget;
 
     (void)state;
