@@ -35,7 +35,7 @@ LIBS := -lseccomp -lcap -lcgroup -lev -ljansson
 
 # ---- what there is ---------------------------------------------------------------------------
 
-enter_src := $(wildcard sandbox/launch/enter.c)
+enter_src := sandbox/launch/enter.c
 sandbox_src := $(filter-out $(enter_src) $(SKIP),$(sort $(shell find sandbox -name '*.c')))
 main_src := supervisor/cli/main.c
 supervisor_src := $(filter-out $(main_src) $(SKIP),$(sort $(shell find supervisor -name '*.c')))
@@ -49,7 +49,7 @@ objects := $(call obj,$(sandbox_src) $(supervisor_src) $(main_src) $(unit_src))
 sandbox_lib := $(BUILD)/libshunt-sandbox.a
 supervisor_lib := $(BUILD)/libshunt-supervisor.a
 shunt := $(BUILD)/shunt
-enter_lib := $(if $(enter_src),$(BUILD)/libshunt-enter.so)
+enter_lib := $(BUILD)/libshunt-enter.so
 share := $(BUILD)/share/shunt
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(unit_src))
 
@@ -105,11 +105,11 @@ $(shunt): $(call obj,$(main_src)) $(supervisor_lib) $(sandbox_lib)
 	$(Q)$(CC) -pie $(harden_ldflags) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # Loaded into the user's Python, so it needs nothing but libc and is never sanitized.
-$(BUILD)/libshunt-enter.so: $(enter_src) $(BUILD)/flags | ready
+$(BUILD)/libshunt-enter.so: $(enter_src) sandbox/caps/caps.c $(BUILD)/flags | ready
 	@mkdir -p $(BUILD)/lib/shunt
 	@echo '  SO    $@'
 	$(Q)$(CC) $(base_cflags) $(warnings) $(if $(DEV),-Werror) $(common_cflags) -O2 -g -fPIC -shared \
-		-Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -MMD -MP -MF $(BUILD)/obj/enter.d -o $@ $<
+		-Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -o $@ $(filter %.c,$^)
 	$(Q)ln -sfn ../../libshunt-enter.so $(BUILD)/lib/shunt/libshunt-enter.so
 
 $(share)/python.done: $(python_files)
@@ -130,7 +130,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(supervisor_lib) $(sandbox_lib)
 
 unit-tests: $(unit_tests)
 
--include $(objects:.o=.d) $(wildcard $(BUILD)/obj/enter.d)
+-include $(objects:.o=.d)
 
 # ---- run -------------------------------------------------------------------------------------
 

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "sandbox/launch/kill_tree.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/io.h"
+#include "sandbox/base/mem.h"
+
+struct process {
+    pid_t pid, ppid, session;
+    bool marked;
+};
+
+static bool read_process(const char *name, struct process *ret)
+{
+    char path[300], buf[1024];
+    char *end;
+
+    snprintf(path, sizeof(path), "/proc/%s/stat", name);
+    if (io_read_file_at(AT_FDCWD, path, buf, sizeof(buf)) < 0)
+        return false;
+    end = strrchr(buf, ')');
+    *ret = (struct process){.pid = atoi(name)};
+    return end && sscanf(end + 1, " %*c %d %*d %d", &ret->ppid, &ret->session) == 2;
+}
+
+static struct process *list_processes(size_t *ret_n)
+{
+    _cleanup_closedir_ DIR *dir = opendir("/proc");
+    struct process *list = NULL;
+    size_t n = 0, room = 0;
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir))) {
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+            continue;
+        mem_grow(&list, &room, n + 1, sizeof(*list));
+        if (read_process(entry->d_name, &list[n]))
+            n++;
+    }
+    *ret_n = n;
+    return list;
+}
+
+/* Marks the children of what is marked until nothing new is found; returns the number killed. */
+static int kill_marked(struct process *list, size_t n, pid_t spare)
+{
+    bool more = true;
+    int killed = 0;
+
+    while (more) {
+        more = false;
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < n && !list[i].marked; j++)
+                if (list[j].marked && list[i].ppid == list[j].pid)
+                    more = list[i].marked = true;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (list[i].marked && list[i].pid != spare && kill(list[i].pid, SIGKILL) == 0)
+            killed++;
+    return killed;
+}
+
+void kill_tree(pid_t pid)
+{
+    size_t n;
+    struct process *list = list_processes(&n);
+
+    for (size_t i = 0; i < n; i++)
+        list[i].marked = list[i].pid == pid || list[i].session == pid;
+    kill_marked(list, n, getpid());
+    free(list);
+}
+
+int kill_descendants(void)
+{
+    size_t n;
+    struct process *list = list_processes(&n);
+    int killed;
+
+    for (size_t i = 0; i < n; i++)
+        list[i].marked = list[i].pid == getpid();
+    killed = kill_marked(list, n, getpid());
+    free(list);
+    return killed;
+}
