@@ -137,7 +137,7 @@ void cgroup_node_close(struct cgroup_node *node);
 int cgroup_node_open(const struct cgroup_node *parent, const char *name, bool make,
                      struct cgroup_node *ret);
 int cgroup_node_attach(const struct cgroup_node *node, pid_t pid);
-/* rmdir in every hierarchy, nested cgroups first; the first error, after having tried all. */
+/* rmdir in every hierarchy, nested cgroups first. Ends at the first error. */
 int cgroup_node_remove(const struct cgroup_node *parent, const char *name);
 int cgroup_dir_remove(int parent, const char *name, unsigned depth);
 /* Ids in a cgroup.procs-like file. Returns how many there are, which may exceed `room`; or -errno.

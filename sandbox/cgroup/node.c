@@ -117,12 +117,17 @@ int cgroup_dir_remove(int parent, const char *name, unsigned depth)
 {
     _cleanup_close_ int fd = -1;
     unsigned deeper = depth + 1;
+    struct stat st;
 
     if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
         return 0;
     if ((errno != EBUSY && errno != ENOTEMPTY) || depth >= NEST_MAX)
         return -errno;
-    /* EBUSY means processes or child cgroups; only the second can be mended here. */
+    /* EBUSY means processes or child cgroups; only the second can be mended here. kernfs counts
+     * subdirectories as links, which spares the usual case (still dying) a reading of the
+     * directory. */
+    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink <= 2)
+        return -EBUSY;
     fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return -errno;
@@ -131,17 +136,17 @@ int cgroup_dir_remove(int parent, const char *name, unsigned depth)
     return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
+/* Stops at the first that is busy: callers try again, and every try takes the lock that the dying
+ * need. */
 int cgroup_node_remove(const struct cgroup_node *parent, const char *name)
 {
-    int result = 0;
-
     for (int i = 0; i < CGROUP_TREES_MAX; i++) {
         int r = parent->dir[i] < 0 ? 0 : cgroup_dir_remove(parent->dir[i], name, 0);
 
-        if (r < 0 && result == 0)
-            result = r;
+        if (r < 0)
+            return r;
     }
-    return result;
+    return 0;
 }
 
 ssize_t cgroup_dir_ids(int dir, const char *file, pid_t *ids, size_t room)
