@@ -2,11 +2,526 @@
 #include "supervisor/run/run.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/clock.h"
 #include "sandbox/base/err.h"
+#include "sandbox/base/mem.h"
+#include "supervisor/adapters/pytest/environment.h"
+#include "supervisor/config/paths.h"
+#include "supervisor/plan/lanes.h"
+#include "supervisor/run/channel.h"
+#include "supervisor/run/isolation.h"
+#include "supervisor/run/scratch.h"
+#include "supervisor/run/state.h"
+
+#define COMMAND_TAG (1ULL << 40) /* above every cell number */
+/* Task refusals on cgroup v1 wake nobody (6.12 and later), so counters are read this often while a test runs. */
+#define FAST_TICK_S 0.003
+#define SLOW_TICK_S 0.1
+#define STOP_GRACE_NS (5 * NS_PER_SEC)
+
+/* --- clocks --- */
+
+uint64_t run_clock_ns(const struct run *run)
+{
+    return clock_now_ns() - run->frozen_ns;
+}
+
+uint64_t run_elapsed_ns(const struct run *run)
+{
+    return run_clock_ns(run) - run->start_ns;
+}
+
+/* --- the ledger --- */
+
+void run_test_outcome(struct run *run, size_t test, enum outcome outcome)
+{
+    char reason[96];
+
+    run->suite.tests[test].outcome = outcome;
+    report_test_end(run->report, &run->suite, test, run_elapsed_ns(run));
+    if (outcome != OUTCOME_FAILED && outcome != OUTCOME_ERROR && outcome != OUTCOME_KILLED)
+        return;
+    run->failures++;
+    if (run->limits.max_fail && run->failures >= run->limits.max_fail) {
+        snprintf(reason, sizeof(reason), "stopped after %zu failure%s (maxfail)", run->failures,
+                 run->failures == 1 ? "" : "s");
+        run_stop(run, reason);
+    }
+}
+
+static void test_not_run(void *arg, size_t test)
+{
+    struct run *run = arg;
+
+    free(run->suite.tests[test].message);
+    run->suite.tests[test].message = mem_strdup(run->stop_reason);
+    run_test_outcome(run, test, OUTCOME_NOT_RUN);
+}
+
+void run_stop(struct run *run, const char *reason)
+{
+    if (run->no_new_tests)
+        return;
+    run->no_new_tests = true;
+    snprintf(run->stop_reason, sizeof(run->stop_reason), "%s", reason);
+    if (run->lanes)
+        lanes_drop(run->lanes, test_not_run, run);
+}
+
+/* Every test without an outcome gets one: the ledger has no holes. */
+static void close_ledger(struct run *run)
+{
+    for (size_t i = 0; i < run->suite.count; i++)
+        if (run->suite.tests[i].outcome == OUTCOME_NONE)
+            test_not_run(run, i);
+}
+
+void run_abort(struct run *run, const char *reason)
+{
+    if (run->phase == PHASE_STOPPING)
+        return;
+    if (!run->no_new_tests)
+        snprintf(run->stop_reason, sizeof(run->stop_reason), "%s", reason);
+    run->no_new_tests = true;
+    run->phase = PHASE_STOPPING;
+    run->stop_deadline_ns = clock_now_ns() + STOP_GRACE_NS;
+    for (struct worker *w = run->workers; w; w = w->next)
+        worker_kill(w);
+    if (!controller_in_loop(run->controller))
+        run_init_signal(run->init, COMMAND_TAG, SIGINT);
+    else if (run->interrupted)
+        controller_interrupt(run->controller);
+    else
+        controller_finish(run->controller);
+    close_ledger(run);
+}
+
+void run_fail(struct run *run, const char *fmt, ...)
+{
+    char text[400];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    report_notice(run->report, "cannot go on: %s", text);
+    run->fatal = true;
+    run_abort(run, text);
+}
+
+/* --- the suite arrives --- */
+
+static void report_header(struct run *run)
+{
+    char isolation[512];
+    struct report_header header = {
+        .version = SHUNT_VERSION,
+        .command = run->config->command[0],
+        .run_id = run->run_id,
+        .workers = run->limits.workers,
+        .cold = run->cold,
+        .cold_why = run->cold_why,
+        .tasks = run->cgroup ? run->limits.tasks : 0,
+        .memory_bytes = run->cgroup ? run->limits.memory_bytes : 0,
+        .serial_tasks = run->cgroup ? run->limits.serial_tasks : 0,
+        .serial_memory_bytes = run->cgroup ? run->limits.serial_memory_bytes : 0,
+        .cgroup = run->cgroup ? cgroup_run_describe(run->cgroup) : "",
+        .isolation = isolation,
+        .missing = run->missing,
+        .budget = run->limits.budget_text,
+    };
+
+    isolation_describe(run_init_has(run->init), isolation, sizeof(isolation));
+    report_run_start(run->report, &header);
+    report_suite(run->report, &run->suite);
+    if (run->limits.notice[0])
+        report_notice(run->report, "%s", run->limits.notice);
+}
+
+void run_suite_ready(struct run *run)
+{
+    struct err err = ERR_INIT;
+
+    if (limits_resolve(run, &err) < 0) {
+        run_fail(run, "%s", err.message);
+        return;
+    }
+    run->cold = run->config->fork_server == FORK_SERVER_OFF || !run->options.fork;
+    if (run->config->fork_server == FORK_SERVER_OFF)
+        snprintf(run->cold_why, sizeof(run->cold_why), "--fork-server=off");
+    else
+        snprintf(run->cold_why, sizeof(run->cold_why), "%s", run->options.why_not_fork);
+    run->slots = mem_calloc(run->limits.workers, sizeof(*run->slots));
+    for (unsigned i = 0; i < run->limits.workers; i++) {
+        run->slots[i] = (struct slot){.run = run, .index = i, .pending = TEST_NONE};
+        snprintf(run->slots[i].name, sizeof(run->slots[i].name), "gw%u", i);
+    }
+    run->serial_slot = (struct slot){.run = run, .serial = true, .name = "gw0", .pending = TEST_NONE};
+    run->lanes = lanes_new(&run->suite, run->limits.workers);
+    controller_plan(run->controller);
+    run->phase = PHASE_PARALLEL;
+    report_header(run);
+}
+
+/* --- the loop --- */
+
+static void command_exited(struct run *run, int status)
+{
+    run->command_exited = true;
+    run->command_status = status;
+    ev_break(run->loop, EVBREAK_ALL);
+}
+
+static void worker_exited(struct run *run, const struct run_init_event *event)
+{
+    for (struct worker *w = run->workers; w; w = w->next) {
+        if (w->exited || w->pid_inside != event->pid_inside)
+            continue;
+        w->exited = true;
+        w->wait_status = event->status;
+        judge_death(w);
+        return;
+    }
+}
+
+static void init_failed(struct run *run, const struct run_init_event *event)
+{
+    struct worker *worker;
+
+    if (event->tag == COMMAND_TAG) {
+        report_notice(run->report, "cannot start %s: %s: %s", run->config->command[0], event->stage,
+                      strerror(event->errnum));
+        run->fatal = true;
+        command_exited(run, 0);
+        return;
+    }
+    worker = worker_find(run, (unsigned)event->tag);
+    if (worker && worker->state != WORKER_DYING)
+        worker_start_failed(worker, event->stage, event->errnum);
+}
+
+static void init_event(struct run *run, struct run_init_event *event)
+{
+    struct worker *worker = worker_find(run, (unsigned)event->tag);
+
+    switch (event->type) {
+    case RUN_INIT_STARTED:
+        if (worker && event->tag != COMMAND_TAG)
+            worker->pid_inside = event->pid_inside;
+        break;
+    case RUN_INIT_PENDING:
+        if (worker)
+            worker_cold_pending(worker, event->pid);
+        break;
+    case RUN_INIT_FAILED:
+        init_failed(run, event);
+        break;
+    case RUN_INIT_CELL:
+        if (worker)
+            worker_cell_ready(worker, event);
+        for (int i = 0; i < RUN_INIT_CELL_NS; i++)
+            close_fd(&event->ns_fd[i]);
+        break;
+    case RUN_INIT_EXITED:
+        if (event->tag == COMMAND_TAG)
+            command_exited(run, event->status);
+        else
+            worker_exited(run, event);
+        break;
+    case RUN_INIT_GONE:
+        report_notice(run->report, "the run's first process was killed from outside; everything in it is gone");
+        run->fatal = true;
+        ev_break(run->loop, EVBREAK_ALL);
+        break;
+    case RUN_INIT_NONE:
+        break;
+    }
+}
+
+static void init_readable(struct ev_loop *loop, ev_io *watcher, int revents)
+{
+    struct run *run = watcher->data;
+    struct run_init_event event;
+
+    (void)revents;
+    for (int i = 0; i < 64; i++) {
+        if (run_init_next(run->init, &event) < 0)
+            event.type = RUN_INIT_GONE;
+        if (event.type == RUN_INIT_NONE)
+            return;
+        init_event(run, &event);
+        if (event.type == RUN_INIT_GONE) {
+            ev_io_stop(loop, watcher);
+            return;
+        }
+    }
+}
+
+static void notify_readable(struct ev_loop *loop, ev_io *watcher, int revents)
+{
+    struct run *run = watcher->data;
+
+    (void)loop;
+    (void)revents;
+    cgroup_run_notify_clear(run->cgroup);
+    judge_tick(run, false);
+}
+
+static void fast_tick(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+    (void)loop;
+    (void)revents;
+    judge_tick(watcher->data, false);
+}
+
+static void slow_tick(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+    struct run *run = watcher->data;
+
+    (void)loop;
+    (void)revents;
+    judge_tick(run, true);
+    if (run->phase == PHASE_STOPPING && clock_now_ns() >= run->stop_deadline_ns)
+        ev_break(run->loop, EVBREAK_ALL);
+}
+
+/* The fast tick runs only while there is something that it alone would see. */
+static void arm_fast_tick(struct run *run)
+{
+    bool notified = run->cgroup && (cgroup_run_has(run->cgroup) & CGROUP_HAS_NOTIFY);
+    bool want = false;
+
+    for (const struct worker *w = run->workers; w && !want; w = w->next)
+        want = w->state == WORKER_DYING ||
+               (w->state == WORKER_RUNNING && w->leaf && !notified);
+    if (want && !ev_is_active(&run->fast_tick)) {
+        run->fast_tick.repeat = FAST_TICK_S;
+        ev_timer_again(run->loop, &run->fast_tick);
+    } else if (!want && ev_is_active(&run->fast_tick)) {
+        ev_timer_stop(run->loop, &run->fast_tick);
+    }
+}
+
+static void schedule(struct ev_loop *loop, ev_prepare *watcher, int revents)
+{
+    struct run *run = watcher->data;
+
+    (void)loop;
+    (void)revents;
+    scheduler_pump(run);
+    arm_fast_tick(run);
+}
+
+static void watch_everything(struct run *run)
+{
+    int notify = run->cgroup ? cgroup_run_notify_fd(run->cgroup) : -1;
+
+    signals_init(run);
+    ev_io_init(&run->init_io, init_readable, run_init_fd(run->init), EV_READ);
+    run->init_io.data = run;
+    ev_set_priority(&run->init_io, PRIORITY_DEATH);
+    ev_io_start(run->loop, &run->init_io);
+    ev_io_init(&run->notify_io, notify_readable, notify, EV_READ);
+    run->notify_io.data = run;
+    if (notify >= 0)
+        ev_io_start(run->loop, &run->notify_io);
+    ev_init(&run->fast_tick, fast_tick);
+    run->fast_tick.data = run;
+    ev_set_priority(&run->fast_tick, PRIORITY_TIMER);
+    ev_timer_init(&run->slow_tick, slow_tick, SLOW_TICK_S, SLOW_TICK_S);
+    run->slow_tick.data = run;
+    ev_set_priority(&run->slow_tick, PRIORITY_TIMER);
+    ev_timer_start(run->loop, &run->slow_tick);
+    ev_prepare_init(&run->schedule, schedule);
+    run->schedule.data = run;
+    ev_prepare_start(run->loop, &run->schedule);
+}
+
+/* --- start and end --- */
+
+static void run_say(void *arg, const char *text)
+{
+    struct run *run = arg;
+
+    controller_say(run->controller, text);
+}
+
+static int open_report(struct run *run, struct err *err)
+{
+    const struct run_config *config = run->config;
+    struct report_options options = {
+        .events_path = config->events_path,
+        .junit_path = config->junit_path,
+        .quiet = config->quiet,
+        .color = config->color == COLOR_ALWAYS ||
+                 (config->color == COLOR_AUTO && isatty(STDERR_FILENO) && !getenv("NO_COLOR")),
+        .say = run_say,
+        .say_arg = run,
+    };
+
+    return report_new(&options, &run->report, err);
+}
+
+static int start_command(struct run *run, struct err *err)
+{
+    _cleanup_free_ char *plugin = paths_find("python");
+    static const int stdio[3] = {0, 1, 2};
+    char **env;
+    int r;
+
+    if (!plugin) {
+        err_set(err, ERR_SYSTEM, ENOENT, "shunt's own pytest plugin was not found");
+        return err_hint(err, "reinstall shunt, or name its data directory in SHUNT_DATADIR");
+    }
+    env = pytest_environment(environ, plugin, controller_socket_path(run->controller), NULL);
+    r = run_init_spawn(run->init, COMMAND_TAG, run->config->command, env, stdio);
+    pytest_environment_free(env);
+    return r < 0 ? err_set(err, ERR_SYSTEM, -r, "cannot start %s: %m", run->config->command[0]) : 0;
+}
+
+static int run_open(struct run *run, struct err *err)
+{
+    unsigned char id[16];
+    int r;
+
+    if (getrandom(id, sizeof(id), 0) != sizeof(id))
+        return err_set(err, ERR_SYSTEM, errno, "no random numbers: %m");
+    for (size_t i = 0; i < sizeof(id); i++)
+        snprintf(run->run_id + 2 * i, 3, "%02x", id[i]);
+    run->start_ns = clock_now_ns();
+    r = open_report(run, err);
+    if (r == 0)
+        r = isolation_open(run, err);
+    if (r == 0)
+        r = controller_new(run, &run->controller, err);
+    if (r == 0)
+        r = start_command(run, err);
+    return r;
+}
+
+static void run_close(struct run *run)
+{
+    for (struct worker *w = run->workers; w; w = w->next)
+        worker_kill(w);
+    run_init_free(run->init);
+    for (int i = 0; i < 200 && run->workers; i++) {
+        struct worker *next;
+
+        for (struct worker *w = run->workers; w; w = next) {
+            next = w->next;
+            worker_clear(w);
+        }
+        if (run->workers)
+            usleep(5000);
+    }
+    cgroup_run_destroy(run->cgroup, 2000);
+    cgroup_host_free(run->host);
+}
+
+static int framework_status(struct run *run)
+{
+    int status = run->command_status;
+
+    if (!run->command_exited)
+        return 3;
+    if (WIFSIGNALED(status)) {
+        report_notice(run->report, "%s died of SIG%s", run->config->command[0],
+                      sigabbrev_np(WTERMSIG(status)));
+        return 3;
+    }
+    if (!controller_seen(run->controller)) {
+        report_notice(run->report, "%s ended with status %d and never started pytest: nothing was supervised",
+                      run->config->command[0], WEXITSTATUS(status));
+        return WEXITSTATUS(status) ? WEXITSTATUS(status) : 4;
+    }
+    return WEXITSTATUS(status);
+}
+
+/* The framework's own status, unless the ledger knows something worse. */
+static int exit_status(struct run *run)
+{
+    int status = framework_status(run);
+    struct ledger ledger;
+    size_t bad = 0;
+
+    if (run->interrupted)
+        return 2;
+    if (run->fatal)
+        return 3;
+    suite_count(&run->suite, &ledger);
+    for (int o = 0; o < OUTCOME_COUNT; o++)
+        if (outcome_is_bad((enum outcome)o))
+            bad += ledger.by_outcome[o];
+    if (status == 0 && (bad || run->worker_died ||
+                        (run->config->on_reroute == ON_REROUTE_FAIL && ledger.rerouted)))
+        return 1;
+    return status;
+}
+
+static int run_finish(struct run *run, struct err *err)
+{
+    struct report_summary summary = {.end_reason = run->no_new_tests ? run->stop_reason : NULL,
+                                     .restarts = run->restarts,
+                                     .wall_ns = run_elapsed_ns(run),
+                                     .incidents = run->incidents,
+                                     .nincidents = run->nincidents};
+    int r;
+
+    if (run->suite.count && !run->no_new_tests)
+        snprintf(run->stop_reason, sizeof(run->stop_reason), "the run ended before it");
+    close_ledger(run);
+    for (unsigned i = 0; run->slots && i < run->limits.workers; i++)
+        judge_incident_flush(&run->slots[i]);
+    if (run->slots)
+        judge_incident_flush(&run->serial_slot);
+    summary.exit_status = exit_status(run);
+    r = report_run_end(run->report, &run->suite, &summary, err);
+    return r < 0 ? r : summary.exit_status;
+}
+
+static void run_free(struct run *run)
+{
+    controller_free(run->controller);
+    channel_free(run->template);
+    signals_done(run);
+    lanes_free(run->lanes);
+    free(run->slots);
+    for (size_t i = 0; i < run->nincidents; i++) {
+        free(run->incidents[i].tasks);
+        free(run->incidents[i].output);
+    }
+    free(run->incidents);
+    suite_done(&run->suite);
+    report_free(run->report);
+    ev_loop_destroy(run->loop);
+}
 
 int run_main(const struct run_config *config, struct err *err)
 {
-    (void)config;
-    return err_set(err, ERR_INTERNAL, ENOSYS, "not built yet");
+    struct run run = {.config = config, .phase = PHASE_STARTING};
+    int r;
+
+    run.loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+    r = run_open(&run, err);
+    if (r < 0) {
+        run_close(&run);
+        run_free(&run);
+        return r;
+    }
+    watch_everything(&run);
+    ev_run(run.loop, 0);
+    run_close(&run);
+    r = run_finish(&run, err);
+    run_free(&run);
+    return r;
 }

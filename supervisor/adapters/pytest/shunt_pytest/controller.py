@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: MIT
+"""The first process: sends the suite, then shows what has been judged, in pytest's own words."""
+import gc
+import os
+import sys
+import threading
+from typing import Any, Dict, List, Optional
+
+import pytest
+
+from . import reports, suite, template
+from .channel import Channel, Closed, Message
+from .state import State
+
+# Threads of these modules live in the controller on purpose; a worker does without them.
+CONTROLLER_THREADS = ("pytest_rerunfailures", "execnet", "_pytest", "pluggy")
+
+
+class _Gateway:
+    def __init__(self, name: str) -> None:
+        self.id = name
+
+
+class _Node:
+    """What pytest's terminal wants to know of a worker."""
+
+    def __init__(self, name: str) -> None:
+        self.gateway = _Gateway(name)
+        self.workerinfo: Dict[str, Any] = {
+            "id": name,
+            "version": sys.version,
+            "version_info": tuple(sys.version_info),
+            "sysplatform": sys.platform,
+            "platform": sys.platform,
+            "executable": sys.executable,
+            "cwd": os.getcwd(),
+        }
+
+
+def _project_thread() -> Optional[str]:
+    """A Python thread that would be dead in every forked worker."""
+    for thread in threading.enumerate():
+        if thread is threading.main_thread():
+            continue
+        target = getattr(thread, "_target", None)
+        module = getattr(target, "__module__", None) or type(thread).__module__
+        if not str(module).startswith(CONTROLLER_THREADS):
+            return f"thread {thread.name!r} ({module}) was started while collecting and would be dead in a forked worker"
+    return None
+
+
+def _same_file(a: int, b: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(a), os.fstat(b))
+    except OSError:
+        return False
+
+
+class Controller:
+    def __init__(self, session: Any, state: State) -> None:
+        assert state.channel is not None
+        self.session = session
+        self.config = session.config
+        self.state = state
+        self.channel: Channel = state.channel
+        self.items: List[Any] = session.items
+        self.terminal = self.config.pluginmanager.getplugin("terminalreporter")
+        self.xdist = False
+        self.partial: Dict[Any, List[bytes]] = {}
+        self.stop_sent = False
+        self.nodes: Dict[str, _Node] = {}
+
+    # -- the suite --
+
+    def _why_not_fork(self) -> Optional[str]:
+        early = self.state.early_reads
+        if early is not None and early.where is not None:
+            return (
+                f"{early.where} before a worker exists; read it in a fixture or a function that tests call, "
+                "and workers can be forked again"
+            )
+        if not hasattr(os, "fork"):
+            return "no fork here"
+        return _project_thread()
+
+    def _send_suite(self) -> None:
+        why = self._why_not_fork()
+        options = self.state.options.as_suite()
+        markers = suite.serial_markers(self.config)
+        try:
+            chunks = list(suite.packets(self.items, markers, self.state.options.dist))
+        except suite.BadMarker as error:
+            raise pytest.UsageError(str(error)) from None
+        several = isinstance(options["n"], str) or (options["n"] or 2) > 1
+        if self.state.early_reads is not None:
+            self.state.early_reads.stop()
+        header = {
+            "t": "suite",
+            "count": len(self.items),
+            "root": str(self.config.rootpath)[:4096],
+            "maxfail": int(self.config.getvalue("maxfail") or 0),
+            "capture": str(self.config.option.capture),
+            "fork": why is None or (not several and "reads " in why),
+            "why": why,
+            **options,
+        }
+        self.channel.send(header)
+        for first, count, payload in chunks:
+            self.channel.send({"t": "tests", "first": first, "n": count}, payload)
+        self.channel.send({"t": "suite-end", "digest": suite.digest(self.items)})
+
+    def _plan(self) -> Message:
+        answer = self.channel.recv()
+        if answer.type == "error":
+            raise pytest.UsageError(str(answer.header.get("message")))
+        self.state.run_id = str(answer.header["run"])
+        self.state.enter_lib = str(answer.header["enter_lib"])
+        self.xdist = bool(answer.header["xdist"])
+        return answer
+
+    def _fork_template(self, fd: int) -> None:
+        factory = getattr(self.config, "_tmp_path_factory", None)
+        if factory is not None:
+            factory.getbasetemp()  # as under xdist: one base, a directory in it for each worker
+        if self.state.seed_watch is not None:
+            self.state.random_state = self.state.seed_watch.stop()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        gc.collect()
+        gc.freeze()
+        if os.fork() == 0:
+            try:
+                self.channel.close()
+                template.main(self.session, self.state, fd)
+            finally:
+                os._exit(70)
+        os.close(fd)
+        gc.unfreeze()
+
+    # -- the loop --
+
+    def run(self) -> bool:
+        try:
+            self._send_suite()
+            plan = self._plan()
+            if plan.fds:
+                self._fork_template(plan.fds[0])
+            if self.xdist and self.terminal is not None:
+                self.terminal.showfspath = False
+            self.config.pluginmanager.register(self, "shunt-controller")
+            self._loop()
+        except Closed:
+            os._exit(3)  # the supervisor is gone, and says so itself
+        if self.session.shouldfail:
+            raise self.session.Failed(self.session.shouldfail)
+        if self.session.shouldstop:
+            raise self.session.Interrupted(self.session.shouldstop)
+        return True
+
+    def _loop(self) -> None:
+        while True:
+            message = self.channel.recv()
+            kind = message.type
+            if kind == "feed":
+                self._feed(message)
+            elif kind == "killed":
+                self._killed(message)
+            elif kind == "output":
+                sys.stdout.flush()
+                _write_all(1, message.payload)
+            elif kind == "notice":
+                self._notice(message.payload)
+            elif kind == "finish":
+                return
+            elif kind == "interrupt":
+                raise KeyboardInterrupt("interrupted")
+            self._maybe_stop()
+
+    def _maybe_stop(self) -> None:
+        why = self.session.shouldfail or self.session.shouldstop
+        if why and not self.stop_sent:
+            self.stop_sent = True
+            self.channel.send({"t": "stop", "why": str(why)[:1000].encode("ascii", "replace").decode()})
+
+    def _notice(self, text: bytes) -> None:
+        if self.terminal is not None and _same_file(1, 2):
+            self.terminal.ensure_newline()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _write_all(2, text)
+
+    def _feed(self, message: Message) -> None:
+        index, name = int(message.header["i"]), str(message.header["worker"])
+        chunks = self.partial.setdefault((index, name), [])
+        chunks.append(message.payload)
+        if message.header.get("more"):
+            return
+        del self.partial[index, name]
+        try:
+            content = reports.loads(b"".join(chunks))
+        except ValueError:
+            content = {"lost": sum(map(len, chunks))}
+        self._show(index, name, content)
+
+    def _show(self, index: int, name: str, content: Dict[str, Any]) -> None:
+        item = self.items[index] if index >= 0 else None
+        shown = [self._report(data, name) for data in content.get("reports", [])]
+        if "lost" in content and item is not None:
+            shown.append(self._synthetic(item, name, f"its reports ({content['lost']} bytes) are too large to show", b""))
+        for data in content.get("warnings", []):
+            self._warning(data)
+        if item is not None:
+            self.config.hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in shown:
+            if report is not None:
+                self.config.hook.pytest_runtest_logreport(report=report)
+        if item is not None:
+            self.config.hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        stop = content.get("stop")
+        if stop and not self.session.shouldstop:
+            self.session.shouldstop = str(stop)
+
+    def _report(self, data: Any, name: str) -> Any:
+        report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
+        if report is not None and self.xdist:
+            report.node = self.nodes.setdefault(name, _Node(name))
+        return report
+
+    def _warning(self, data: Dict[str, Any]) -> None:
+        location = data.get("location")
+        self.config.hook.pytest_warning_recorded.call_historic(
+            kwargs={
+                "warning_message": reports.warning_from_data(data),
+                "when": data.get("when", "runtest"),
+                "nodeid": str(data.get("nodeid", "")),
+                "location": tuple(location) if location else None,
+            }
+        )
+
+    def _synthetic(self, item: Any, name: str, text: str, output: bytes) -> Any:
+        sections = [("Captured output", output.decode("utf-8", "replace"))] if output else []
+        report = pytest.TestReport(
+            nodeid=item.nodeid,
+            location=item.location,
+            keywords={k: 1 for k in item.keywords},
+            outcome="failed",
+            longrepr=text,
+            when="call",
+            sections=sections,
+            duration=0,
+        )
+        if self.xdist:
+            report.node = self.nodes.setdefault(name, _Node(name))  # type: ignore[attr-defined]
+        return report
+
+    def _killed(self, message: Message) -> None:
+        item = self.items[int(message.header["i"])]
+        block, _, output = message.payload.partition(b"\x1e\n")
+        report = self._synthetic(item, str(message.header["worker"]), block.decode("utf-8", "replace"), output)
+        hook = self.config.hook
+        hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        hook.pytest_runtest_logreport(report=report)
+        hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+    # -- pytest's summary: in the order of collection, whatever came first --
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if not self.xdist:
+            return
+        order = {item.nodeid: i for i, item in enumerate(self.items)}
+        for found in terminalreporter.stats.values():
+            found.sort(key=lambda r: order.get(getattr(r, "nodeid", None) or "", -1))
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:
+            import select
+
+            select.select([], [fd], [])
+        except OSError:
+            return

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""pytest's hooks: getting in, options, markers, and the run loop. All other modules are imported here, at once, so that
+the plugin can take itself out of sys.path and the environment before a test runs."""
+import os
+import sys
+from typing import Any, Dict, Generator, List, Optional
+
+import pytest
+
+from . import channel, controller, coverage_support, identity, inherit, options, reports, suite, template, worker
+from .state import State
+
+__all__ = [
+    "pytest_addoption",
+    "pytest_load_initial_conftests",
+    "pytest_cmdline_main",
+    "pytest_configure",
+    "pytest_runtestloop",
+]
+
+_modules = (channel, coverage_support, inherit, reports, template, worker)
+_state = State()
+
+
+def _hello() -> None:
+    """The first message; a refusal makes this an ordinary pytest."""
+    cell = os.environ.get("SHUNT_CELL")
+    try:
+        connection = channel.Channel.connect(os.environ["SHUNT_SOCKET"])
+        hello = {
+            "t": "hello",
+            "v": 1,
+            "role": "worker" if cell else "controller",
+            "pid": os.getpid(),
+            "framework": f"pytest {pytest.__version__}",
+            "runtime": "Python " + sys.version.split()[0],
+        }
+        if cell:
+            hello["cell"] = int(cell)
+        connection.send(hello)
+        answer = connection.recv()
+    except (OSError, channel.Closed):
+        return
+    if answer.type != "welcome":
+        print(f"shunt: this pytest runs unsupervised: {answer.header.get('why')}", file=sys.stderr)
+        connection.close()
+        return
+    _state.channel = connection
+    _state.cold_worker = cell is not None
+
+
+def pytest_addoption(parser: Any, pluginmanager: Any) -> None:
+    options.add_options(parser, pluginmanager.has_plugin("xdist"))
+    parser.addini("shunt_serial_markers", type="linelist", default=[], help="further markers of shunt's serial lane")
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: Any) -> Generator[None, None, None]:
+    if _state.channel is None and "SHUNT_SOCKET" in os.environ:
+        _hello()
+    _leave_environment()
+    if _state.channel is not None:
+        _state.options.neutralise(early_config.known_args_namespace)
+        if _state.cold_worker:
+            early_config.workerinput = _cold_identity()
+        else:
+            _state.early_reads = identity.EarlyReads()
+            _state.seed_watch = identity.SeedWatch()
+    yield
+
+
+def _cold_identity() -> Dict[str, Any]:
+    """A cold worker knows its name before a conftest is imported, as under xdist."""
+    return {
+        "workerid": os.environ["PYTEST_XDIST_WORKER"],
+        "workercount": int(os.environ["PYTEST_XDIST_WORKER_COUNT"]),
+        "testrunuid": os.environ["PYTEST_XDIST_TESTRUNUID"],
+        "mainargv": sys.argv,
+    }
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: Any) -> Generator[None, None, None]:
+    if _state.channel is not None:
+        _state.options.neutralise(config.option)
+    yield
+
+
+def _drop_first(name: str, separator: str) -> None:
+    """Our own part stands first in PYTHONPATH and PYTEST_PLUGINS; what the user had stays."""
+    rest = os.environ.get(name, "").split(separator)[1:]
+    if rest:
+        os.environ[name] = separator.join(rest)
+    else:
+        os.environ.pop(name, None)
+
+
+def _leave_environment() -> None:
+    """A pytest that a test starts is an ordinary one."""
+    if "SHUNT_SOCKET" not in os.environ:
+        return
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if os.environ.get("PYTHONPATH", "").split(os.pathsep)[0] == here:
+        _drop_first("PYTHONPATH", os.pathsep)
+    if os.environ.get("PYTEST_PLUGINS", "").split(",")[0] == "shunt_pytest":
+        _drop_first("PYTEST_PLUGINS", ",")
+    for name in ("SHUNT_SOCKET", "SHUNT_CELL"):
+        os.environ.pop(name, None)
+    sys.path[:] = [p for p in sys.path if p != here]
+
+
+class _XdistFixtures:
+    """What xdist would provide, where it is not installed."""
+
+    @pytest.fixture(scope="session")
+    def worker_id(self, request: Any) -> str:
+        """The name of this worker: "gw0"; "master" outside of workers."""
+        return str(getattr(request.config, "workerinput", {}).get("workerid", "master"))
+
+    @pytest.fixture(scope="session")
+    def testrun_uid(self, request: Any) -> str:
+        """The id of this run, the same in all workers."""
+        return str(getattr(request.config, "workerinput", {}).get("testrunuid", _state.run_id))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: Any) -> None:
+    for line in suite.MARKER_HELP:
+        config.addinivalue_line("markers", line)
+    if not config.pluginmanager.has_plugin("xdist"):
+        config.pluginmanager.register(_XdistFixtures(), "shunt-xdist-fixtures")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: Any) -> Optional[bool]:
+    """Takes the loop over, unless there is nothing to run or pytest has its own word to say about it."""
+    if _state.channel is None or os.getpid() != _state.pid or session.config.option.collectonly:
+        return None
+    if session.testsfailed and not session.config.option.continue_on_collection_errors:
+        return None
+    if _state.cold_worker:
+        worker.run_cold(session, _state)
+    items: List[Any] = session.items
+    if not items:
+        return None
+    return controller.Controller(session, _state).run()

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""What a forked worker inherits and must not keep: descriptors of the terminal, shared file offsets, exit handlers."""
+import atexit
+import os
+import stat
+import sys
+import weakref
+from typing import Any, Dict, List, Optional, Tuple
+
+
+def _identity(fd: int) -> Optional[Tuple[int, int, int]]:
+    try:
+        st = os.fstat(fd)
+    except OSError:
+        return None
+    return st.st_dev, st.st_ino, st.st_rdev
+
+
+def _is_null(fd: int) -> bool:
+    try:
+        st = os.fstat(fd)
+    except OSError:
+        return True
+    return stat.S_ISCHR(st.st_mode) and st.st_rdev == os.makedev(1, 3)
+
+
+def _replace(fd: int, by: int) -> None:
+    os.dup2(by, fd, inheritable=fd < 3 or os.get_inheritable(fd))
+
+
+def redirect_stdio(out: int, err: int) -> None:
+    """Every descriptor that leads to the caller's terminal or stdio leads to the worker's pipes from now on: 0, 1 and 2,
+    those that capture saved, faulthandler's, and whatever else was duplicated."""
+    stderr, stdout, stdin = _identity(2), _identity(1), _identity(0)
+    known: Dict[Any, int] = {}
+    if not _is_null(2):
+        known[stderr] = err
+    if not _is_null(1):
+        known[stdout] = out
+    if not _is_null(0) and stdin not in known:
+        known[stdin] = -1
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd in (0, 1, 2, out, err, null):
+            continue
+        target = known.get(_identity(fd))
+        if target is None and os.isatty(fd):
+            target = out
+        if target is not None:
+            _replace(fd, null if target < 0 else target)
+    _replace(0, null)
+    _replace(1, out)
+    _replace(2, err)
+    os.close(null)
+
+
+def own_capture_files(config: Any) -> List[int]:
+    """Gives the capture files of their own, since forked siblings would share one offset. Returns descriptors of the new
+    files for stdout and stderr, as far as capture has files."""
+    manager = config.pluginmanager.getplugin("capturemanager")
+    multi = getattr(manager, "_global_capturing", None)
+    fds: List[int] = []
+    for stream in ("out", "err"):
+        try:
+            fd = getattr(multi, stream).tmpfile.fileno()
+        except (AttributeError, OSError, ValueError):
+            continue
+        new = os.memfd_create("shunt-" + stream) if hasattr(os, "memfd_create") else _anonymous()
+        os.dup2(new, fd, inheritable=False)
+        fds.append(new)
+    return fds
+
+
+def _anonymous() -> int:
+    import tempfile
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def drop_exit_handlers() -> None:
+    """Handlers that were registered before the fork belong to the controller: a TemporaryDirectory of a conftest would be
+    deleted by the first worker that ends."""
+    clear = getattr(atexit, "_clear", None)
+    if clear is not None:
+        clear()
+    finalize: Any = weakref.finalize
+    for info in getattr(finalize, "_registry", {}).values():
+        info.atexit = False
+    finalize._registered_with_atexit = False
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util._finalizer_registry.clear()  # type: ignore[attr-defined]
+        atexit.register(util._exit_function)  # type: ignore[attr-defined]
+
+
+def run_exit_handlers() -> None:
+    run = getattr(atexit, "_run_exitfuncs", None)
+    if run is not None:
+        try:
+            run()
+        except BaseException:  # printed by atexit itself; the worker ends anyway
+            pass
+
+
+def restore_random(state: Optional[Any]) -> None:
+    if state is not None:
+        import random
+
+        random.setstate(state)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""xdist's options: understood as defaults, and xdist itself kept from starting workers."""
+import argparse
+import re
+from typing import Any, Dict, Optional, Union
+
+DIST = ["each", "load", "loadscope", "loadfile", "loadgroup", "worksteal", "no"]
+
+
+def _numprocesses(text: str) -> Union[int, str]:
+    if text in ("auto", "logical"):
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number, auto or logical") from None
+
+
+def add_options(parser: Any, has_xdist: bool) -> None:
+    """Registers xdist's command line where xdist does not; else makes it accept every --dist that we know."""
+    if has_xdist:
+        for group in parser._groups:
+            for option in group.options:
+                if "--dist" in option.names():
+                    choices = list(option._attrs.get("choices") or [])
+                    option._attrs["choices"] = choices + [d for d in DIST if d not in choices]
+        return
+    group = parser.getgroup("xdist", "distributed testing (as read by shunt)")
+    add = group._addoption  # pytest reserves lower-case letters
+    add("-n", "--numprocesses", dest="numprocesses", metavar="numprocesses", type=_numprocesses, help="workers")
+    add("--maxprocesses", dest="maxprocesses", metavar="maxprocesses", type=int, help="at most so many workers")
+    add("--max-worker-restart", dest="maxworkerrestart", default=None, help="restarts before the run is given up")
+    add("--dist", metavar="distmode", choices=DIST, dest="dist", default="no", help="how tests are distributed")
+    add("--tx", dest="tx", action="append", default=[], metavar="xspec", help="not used by shunt")
+    add("-d", dest="distload", action="store_true", default=False, help="the same as --dist=load")
+    add("--testrunuid", dest="testrunuid", default=None, help="a name for this run")
+
+
+class XdistOptions:
+    """What the command line and addopts ask of xdist, taken out of its sight."""
+
+    def __init__(self) -> None:
+        self.n: Optional[Union[int, str]] = None
+        self.dist = "no"
+        self.max_worker_restart: Optional[int] = None
+        self.testrunuid: Optional[str] = None
+
+    def neutralise(self, namespace: Any) -> None:
+        """Reads the values and leaves ones with which xdist stays idle."""
+        n = getattr(namespace, "numprocesses", None)
+        if n is not None:
+            self.n = n
+        limit = getattr(namespace, "maxprocesses", None)
+        if isinstance(self.n, int) and limit:
+            self.n = min(self.n, int(limit))
+        dist = getattr(namespace, "dist", "no")
+        if dist and dist != "no":
+            self.dist = dist
+        restart = getattr(namespace, "maxworkerrestart", None)
+        if restart is not None and re.fullmatch(r"\d+", str(restart)):
+            self.max_worker_restart = int(restart)
+        self.testrunuid = getattr(namespace, "testrunuid", None) or self.testrunuid
+        for name, idle in (("numprocesses", None), ("dist", "no"), ("tx", []), ("distload", False)):
+            if hasattr(namespace, name):
+                setattr(namespace, name, idle)
+
+    def as_suite(self) -> Dict[str, Any]:
+        n = self.n
+        return {
+            "n": max(n, 0) if isinstance(n, int) else n,
+            "dist": self.dist if self.dist != "no" else None,
+            "max_worker_restart": self.max_worker_restart,
+        }

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Reports and warnings on their way from a worker to the controller, as JSON that the supervisor never reads.
+
+JSON has no tuples, and pytest's summaries insist on theirs, so tuples and what JSON cannot hold travel in tagged
+form. Nothing is unpickled on arrival: a worker is not trusted.
+"""
+import json
+import sys
+import warnings
+from typing import Any, Dict, List, Optional
+
+TUPLE = "\x00tuple"
+OTHER = "\x00repr"
+DEPTH = 100
+PAYLOAD_LIMIT = 64 << 20
+TEXT_LIMIT = 128 << 10
+
+
+def _encode(value: Any, depth: int = 0) -> Any:
+    if value is None or value is True or value is False or isinstance(value, str):
+        return value if type(value) in (str, bool, type(None)) else str(value)
+    if isinstance(value, (int, float)) and type(value) in (int, float):
+        return value
+    if depth > DEPTH:
+        return {OTHER: "(nested too deeply)"}
+    if isinstance(value, list):
+        return [_encode(v, depth + 1) for v in value]
+    if isinstance(value, tuple):
+        return {TUPLE: [_encode(v, depth + 1) for v in value]}
+    if isinstance(value, dict):
+        return {k if isinstance(k, str) else repr(k): _encode(v, depth + 1) for k, v in value.items()}
+    try:
+        return {OTHER: repr(value)[:TEXT_LIMIT]}
+    except Exception:
+        return {OTHER: f"<{type(value).__name__}>"}
+
+
+class Opaque(str):
+    """Stands for a value that could not travel; looks like its repr."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _decode(value: Dict[str, Any]) -> Any:
+    if len(value) == 1:
+        if TUPLE in value:
+            return tuple(value[TUPLE])
+        if OTHER in value:
+            return Opaque(value[OTHER])
+    return value
+
+
+def _cut(value: Any) -> Any:
+    """Shortens long texts to head and tail, and says what is missing."""
+    if isinstance(value, str) and len(value) > TEXT_LIMIT:
+        missing = len(value) - TEXT_LIMIT
+        half = TEXT_LIMIT // 2
+        return f"{value[:half]}\n[shunt: {missing} characters are cut here]\n{value[-half:]}"
+    if isinstance(value, list):
+        return [_cut(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _cut(v) for k, v in value.items()}
+    return value
+
+
+def dumps(content: Dict[str, Any]) -> bytes:
+    encoded = _encode(content)
+    data = json.dumps(encoded, separators=(",", ":")).encode("ascii")
+    if len(data) > PAYLOAD_LIMIT:
+        data = json.dumps(_cut(encoded), separators=(",", ":")).encode("ascii")
+    if len(data) > PAYLOAD_LIMIT:
+        data = json.dumps({"reports": [], "warnings": [], "lost": len(data)}).encode("ascii")
+    return data
+
+
+def loads(data: bytes) -> Dict[str, Any]:
+    """Raises ValueError for anything that is no such payload."""
+    content = json.loads(data, object_hook=_decode)
+    if not isinstance(content, dict):
+        raise ValueError("not a reports payload")
+    return content
+
+
+def warning_to_data(message: warnings.WarningMessage, when: str, nodeid: str, location: Any) -> Dict[str, Any]:
+    category = message.category
+    return {
+        "text": str(message.message),
+        "module": getattr(category, "__module__", ""),
+        "category": getattr(category, "__name__", ""),
+        "filename": message.filename,
+        "lineno": message.lineno,
+        "when": when,
+        "nodeid": nodeid,
+        "location": location,
+    }
+
+
+def warning_from_data(data: Dict[str, Any]) -> warnings.WarningMessage:
+    """Categories are looked up in loaded modules only: nothing is imported because a worker says so."""
+    category = getattr(sys.modules.get(str(data.get("module"))), str(data.get("category")), None)
+    if not (isinstance(category, type) and issubclass(category, Warning)):
+        category = Warning
+    text = str(data.get("text"))
+    try:
+        message = category(text)
+    except Exception:
+        category, message = Warning, Warning(text)
+    if str(message) != text:  # its constructor makes something else of the text
+        message = Warning(text)
+    return warnings.WarningMessage(
+        message=message, category=category, filename=str(data.get("filename")), lineno=int(data.get("lineno") or 0)
+    )
+
+
+def outcome_of(reports: List[Any]) -> str:
+    """One word for all reports of a test, as the ledger has it."""
+    outcome = "passed"
+    for report in reports:
+        if report.outcome == "failed":
+            word = "failed" if report.when == "call" else "error"
+        elif report.outcome == "skipped":
+            word = "xfailed" if hasattr(report, "wasxfail") else "skipped"
+        elif report.when == "call" and hasattr(report, "wasxfail"):
+            word = "xpassed"
+        else:
+            continue
+        order = ["passed", "xpassed", "skipped", "xfailed", "error", "failed"]
+        if order.index(word) > order.index(outcome):
+            outcome = word
+    return outcome
+
+
+def cause_of(reports: List[Any]) -> Optional[str]:
+    """One line: why it failed or was skipped."""
+    for report in reports:
+        if report.outcome not in ("failed", "skipped"):
+            continue
+        longrepr = report.longrepr
+        if isinstance(longrepr, tuple) and len(longrepr) == 3:
+            return str(longrepr[2])
+        crash = getattr(longrepr, "reprcrash", None)
+        text = str(crash.message) if crash is not None else str(longrepr)
+        return next((line for line in text.splitlines() if line.strip()), "")
+    return None
+
+
+def text_of(reports: List[Any]) -> str:
+    return "\n".join(str(r.longreprtext) for r in reports if r.outcome == "failed")

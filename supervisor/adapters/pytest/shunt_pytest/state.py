@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+"""What the parts of the plugin know in common, in one place."""
+import os
+from typing import Any, Optional
+
+from .channel import Channel
+from .identity import EarlyReads, SeedWatch
+from .options import XdistOptions
+
+
+class State:
+    """One a process; a forked worker goes on with its copy."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.channel: Optional[Channel] = None
+        self.cold_worker = False
+        self.options = XdistOptions()
+        self.early_reads: Optional[EarlyReads] = None
+        self.seed_watch: Optional[SeedWatch] = None
+        self.random_state: Optional[Any] = None
+        self.run_id = ""
+        self.enter_lib = ""

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""What the supervisor is told about each test: lane, group, limits, names."""
+import hashlib
+import json
+import re
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+import pytest
+
+from .channel import MAX_PAYLOAD, printable
+
+SERIAL_MARKERS = ["parallel_unsafe", "serial"]
+MARKER_HELP = [
+    "parallel_unsafe: runs alone, in shunt's serial lane",
+    "serial: runs alone, in shunt's serial lane",
+    "xdist_group(name): tests of one group run on one worker, in order",
+    "serial_group(name): tests of one group run on one worker, in order",
+    "shunt(lane=, tasks=, memory=, timeout=, weight=): where this test runs, and its own limits",
+]
+SIZE = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+TIME_MS = {"": 1000.0, "s": 1000.0, "ms": 1.0, "m": 60_000.0, "h": 3_600_000.0}
+
+
+class BadMarker(Exception):
+    """A marker argument that cannot be understood."""
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1 << 22:
+        return value
+    raise ValueError("a whole number from 1 to 4194304")
+
+
+def _weight(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 4096:
+        return value
+    raise ValueError("a whole number of slots, from 1 to 4096")
+
+
+def _memory(value: Any) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", str(value))
+    if match and not isinstance(value, bool):
+        size = int(float(match[1]) * SIZE[match[2]])
+        if 1 << 20 <= size <= 1 << 50:
+            return size
+    raise ValueError('bytes or a size such as "512M", at least 1M')
+
+
+def _timeout(value: Any) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|ms|m|h)?", str(value))
+    if match and not isinstance(value, bool):
+        time_ms = int(float(match[1]) * TIME_MS[match[2] or ""])
+        if time_ms >= 1:
+            return time_ms
+    raise ValueError('seconds or a time such as "500ms", "2s", "1m"')
+
+
+def _lane(value: Any) -> str:
+    if value in ("parallel", "serial"):
+        return str(value)
+    raise ValueError('"parallel" or "serial"')
+
+
+ARGUMENTS = {
+    "lane": ("lane", _lane),
+    "tasks": ("tasks", _count),
+    "memory": ("memory", _memory),
+    "timeout": ("timeout_ms", _timeout),
+    "weight": ("weight", _weight),
+}
+
+
+def read_shunt_marker(item: Any) -> Dict[str, Any]:
+    """The arguments of all @pytest.mark.shunt of a test; the closest wins."""
+    found: Dict[str, Any] = {}
+    for mark in item.iter_markers("shunt"):
+        if mark.args:
+            raise BadMarker(f"{item.nodeid}: marker shunt{mark.args!r}: expected keyword arguments only")
+        for name, value in mark.kwargs.items():
+            if name not in ARGUMENTS:
+                expected = ", ".join(ARGUMENTS)
+                raise BadMarker(f"{item.nodeid}: marker shunt({name}=…): unknown argument {name!r}: expected {expected}")
+            key, read = ARGUMENTS[name]
+            try:
+                checked = read(value)
+            except ValueError as error:
+                raise BadMarker(f"{item.nodeid}: marker shunt({name}={value!r}): expected {error}") from None
+            found.setdefault(key, checked)
+    return found
+
+
+def _group(item: Any, dist: str) -> Optional[str]:
+    for marker in ("xdist_group", "serial_group"):
+        mark = item.get_closest_marker(marker)
+        if mark is not None:
+            name = mark.kwargs.get("name", mark.args[0] if mark.args else "default")
+            return printable(str(name), 1024)
+    if dist == "loadfile":
+        return printable("file:" + item.nodeid.split("::", 1)[0], 4096)
+    if dist == "loadscope":
+        return printable("scope:" + item.nodeid.rsplit("::", 1)[0], 4096)
+    return None
+
+
+def _junit_names(nodeid: str) -> Tuple[str, str]:
+    try:
+        from _pytest.junitxml import bin_xml_escape, mangle_test_address
+
+        names = mangle_test_address(nodeid)
+        return ".".join(names[:-1]), str(bin_xml_escape(names[-1]))
+    except Exception:  # not a part of pytest's public interface
+        file, _, name = nodeid.partition("::")
+        return file, name
+
+
+def describe(item: Any, serial_markers: List[str], dist: str) -> Dict[str, Any]:
+    own = read_shunt_marker(item)
+    lane = own.pop("lane", None)
+    why = 'marker shunt(lane="serial")' if lane == "serial" else None
+    if lane is None:
+        marker = next((m for m in serial_markers if item.get_closest_marker(m) is not None), None)
+        lane = "serial" if marker else "parallel"
+        why = f"marker {marker}" if marker else None
+    classname, name = _junit_names(item.nodeid)
+    test = {
+        "id": printable(item.nodeid),
+        "file": printable(item.nodeid.split("::", 1)[0]),
+        "classname": printable(classname),
+        "name": printable(name),
+        "lane": lane,
+        **own,
+    }
+    if why:
+        test["why"] = why
+    group = _group(item, dist)
+    if group is not None:
+        test["group"] = group
+    return test
+
+
+def packets(items: List[Any], serial_markers: List[str], dist: str) -> Iterator[Tuple[int, int, bytes]]:
+    """(first index, count, JSON array) so that each array fits a payload."""
+    first, texts, size = 0, [], 2  # type: int, List[bytes], int
+    for index, item in enumerate(items):
+        text = json.dumps(describe(item, serial_markers, dist), separators=(",", ":")).encode("ascii")
+        if texts and size + len(text) + 1 > MAX_PAYLOAD:
+            yield first, len(texts), b"[" + b",".join(texts) + b"]"
+            first, texts, size = index, [], 2
+        texts.append(text)
+        size += len(text) + 1
+    if texts:
+        yield first, len(texts), b"[" + b",".join(texts) + b"]"
+
+
+def digest(items: List[Any]) -> str:
+    """Tells two collections apart."""
+    sha = hashlib.sha256()
+    for item in items:
+        sha.update(item.nodeid.encode("utf-8", "backslashreplace") + b"\n")
+    return sha.hexdigest()
+
+
+def serial_markers(config: pytest.Config) -> List[str]:
+    return SERIAL_MARKERS + [str(m) for m in config.getini("shunt_serial_markers")]

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+"""A worker: runs one test at a time, and waits between two of them until what it did has been judged."""
+import gc
+import os
+import sys
+from typing import Any, Dict, List, Optional, Set
+
+import pytest
+
+from . import inherit, reports, suite
+from .channel import Channel, Closed, Message, printable
+from .coverage_support import WorkerCoverage
+from .state import State
+
+# These write the user's files or the user's screen, which is the controller's work.
+REPORTERS = ("terminalreporter", "pastebin", "junitxml", "html", "json", "instafail", "sugar", "metadata-report")
+MAX_KEPT = 256
+TEXT_LIMIT = 32 << 10
+
+
+def _tasks() -> Set[int]:
+    """Ids of the tasks of this process and of its children's processes."""
+    found: Set[int] = set()
+    try:
+        for tid in os.listdir("/proc/self/task"):
+            found.add(int(tid))
+            with open(f"/proc/self/task/{tid}/children") as file:
+                found.update(map(int, file.read().split()))
+    except (OSError, ValueError):
+        pass
+    return found
+
+
+class Worker:
+    """Registered as a plugin in the worker's copy of pytest."""
+
+    def __init__(self, session: Any, state: State, channel: Channel) -> None:
+        self.session = session
+        self.config = session.config
+        self.state = state
+        self.channel = channel
+        self.pid = os.getpid()
+        self.reports: List[Any] = []
+        self.warnings: List[Dict[str, Any]] = []
+        self.kept: Set[int] = set()
+        self.last_item: Optional[Any] = None
+        self.coverage: Optional[WorkerCoverage] = None
+
+    # -- becoming one --
+
+    def quiet(self) -> None:
+        """Takes out what must not speak for the user in a worker."""
+        manager = self.config.pluginmanager
+        for name, plugin in list(manager.list_name_plugin()):
+            kind = type(plugin).__name__
+            if plugin is not None and (name in REPORTERS or kind in ("LogXML", "TerminalReporter", "HTMLReport")):
+                manager.unregister(plugin)
+        manager.register(self, "shunt-worker")
+
+    def assigned(self, message: Message) -> None:
+        header = message.header
+        name, generation = str(header["name"]), int(header["generation"])
+        count = int(header["workers"])
+        run_id = self.state.options.testrunuid or str(header["run"])
+        os.environ.update(
+            PYTEST_XDIST_WORKER=name,
+            PYTEST_XDIST_WORKER_COUNT=str(count),
+            PYTEST_XDIST_TESTRUNUID=run_id,
+            **{str(k): str(v) for k, v in header.get("env", {}).items()},
+        )
+        self.config.workerinput = {
+            "workerid": name,
+            "workercount": count,
+            "testrunuid": run_id,
+            "generation": generation,
+            "mainargv": sys.argv,
+        }
+        self.config.workeroutput = {}
+        self._own_basetemp(name, generation)
+
+    def _own_basetemp(self, name: str, generation: int) -> None:
+        factory = getattr(self.config, "_tmp_path_factory", None)
+        if factory is None:
+            return
+        base = factory.getbasetemp()
+        own = base / (f"popen-{name}" if generation == 1 else f"popen-{name}-r{generation}")
+        factory._given_basetemp = own
+        factory._basetemp = None
+        self.config.option.basetemp = str(own)
+
+    # -- hooks --
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.reports.append(report)
+
+    @pytest.hookimpl
+    def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
+        self.warnings.append(reports.warning_to_data(warning_message, when, nodeid, location))
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Any:
+        """Tasks that a fixture of wider scope starts belong to it, and are no leak of the test that came first."""
+        if fixturedef.scope == "function":
+            yield
+            return
+        before = _tasks()
+        yield
+        self.kept |= _tasks() - before
+
+    # -- running --
+
+    def _serialise(self, report: Any) -> Any:
+        return self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
+
+    def _send_reports(self, index: int) -> None:
+        content: Dict[str, Any] = {"reports": [self._serialise(r) for r in self.reports], "warnings": self.warnings}
+        if self.session.shouldstop:
+            content["stop"] = str(self.session.shouldstop)
+        self.channel.send_chunks({"t": "report", "i": index}, reports.dumps(content))
+
+    def _done(self, index: int) -> None:
+        self._send_reports(index)
+        header: Dict[str, Any] = {"t": "done", "i": index, "outcome": reports.outcome_of(self.reports)}
+        for report in self.reports:
+            if report.when in ("setup", "call", "teardown"):
+                header[f"{report.when}_us"] = max(0, int(getattr(report, "duration", 0) * 1e6))
+        text: Optional[bytes] = None
+        if header["outcome"] != "passed":
+            cause = reports.cause_of(self.reports)
+            if cause:
+                header["message"] = printable(cause, 1000)
+            long_text = reports.text_of(self.reports)
+            if long_text:
+                text = printable(long_text, TEXT_LIMIT).encode("utf-8")
+        if self.kept:
+            header["kept"] = sorted(self.kept)[:MAX_KEPT]
+            self.kept = set()
+        self.channel.send(header, text)
+
+    def _run_test(self, index: int, next_index: Optional[int]) -> None:
+        items = self.session.items
+        item = items[index]
+        # Without a known next test everything below the session is torn down, and the session's fixtures stay.
+        next_item = items[next_index] if next_index is not None else self.session
+        self.reports, self.warnings = [], []
+        self.last_item = item
+        self.session.shouldfail = False
+        try:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=next_item)
+        except pytest.exit.Exception as error:
+            self.session.shouldstop = str(error)
+        if os.getpid() != self.pid:
+            os._exit(1)  # a child that the test forked came back here: it is no worker
+        self._done(index)
+        if self.coverage is not None:
+            self.coverage.save_sometimes()
+
+    def _end(self) -> None:
+        """Session fixtures, then what plugins do at the end of a worker's session."""
+        from _pytest.runner import CallInfo
+
+        self.reports, self.warnings = [], []
+        call = CallInfo.from_call(lambda: self.session._setupstate.teardown_exact(None), when="teardown")
+        if call.excinfo is not None and self.last_item is not None:
+            self.reports.append(pytest.TestReport.from_item_and_call(self.last_item, call))
+        status = pytest.ExitCode.TESTS_FAILED if self.session.testsfailed else pytest.ExitCode.OK
+        try:
+            self.config.hook.pytest_sessionfinish(session=self.session, exitstatus=status)
+        except Exception:
+            import traceback
+
+            traceback.print_exc()
+        if self.coverage is not None:
+            self.coverage.finish()
+        self._send_reports(-1)
+        inherit.run_exit_handlers()
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                pass
+        self.channel.send({"t": "bye"})
+        os._exit(0)
+
+    def loop(self) -> None:
+        """Never returns."""
+        while True:
+            message = self.channel.recv()
+            if message.type == "assign":
+                self.assigned(message)
+            elif message.type == "go":
+                self._run_test(message.header["i"], message.header["next"])
+            elif message.type == "end":
+                self._end()
+
+
+def _run(worker: Worker) -> None:
+    """The last frame of a worker: whatever happens in it, nothing above it goes on."""
+    try:
+        worker.loop()
+    except Closed:
+        os._exit(0)
+    except BaseException:
+        if os.getpid() == worker.pid:
+            import traceback
+
+            traceback.print_exc()
+            sys.stderr.flush()
+        os._exit(72)
+
+
+def run_forked(session: Any, state: State, channel: Channel, enter: Any, fds: Dict[str, int]) -> None:
+    """From the fork in the cell to the end of the worker. Never returns."""
+    os.setsid()
+    inherit.redirect_stdio(fds["stdout"], fds["stderr"])
+    errno = enter.seal(fds.get("filter", -1))
+    if errno:
+        channel.send({"t": "enter-failed", "stage": "sealing the worker", "errno": errno})
+        os._exit(1)
+    for name in ("stdout", "stderr", "filter"):
+        if name in fds:
+            os.close(fds[name])
+    state.pid = os.getpid()
+    worker = Worker(session, state, channel)
+    capture = inherit.own_capture_files(session.config)
+    inherit.drop_exit_handlers()
+    inherit.restore_random(state.random_state)
+    worker.quiet()
+    worker.coverage = WorkerCoverage.start(session.config)
+    channel.send({"t": "ready", "fds": ["out", "err"][: len(capture)]}, fds=capture)
+    for fd in capture:
+        os.close(fd)
+    gc.enable()
+    _run(worker)
+
+
+def run_cold(session: Any, state: State) -> None:
+    """A worker that was started for itself and has collected for itself. Never returns."""
+    assert state.channel is not None
+    if state.early_reads is not None:
+        state.early_reads.stop()
+    if state.seed_watch is not None:
+        state.seed_watch.stop()
+    worker = Worker(session, state, state.channel)
+    worker.quiet()
+    state.channel.send({"t": "collected", "count": len(session.items), "digest": suite.digest(session.items)})
+    state.channel.send({"t": "ready"})
+    _run(worker)

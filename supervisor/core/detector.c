@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/core/detector.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static void conclude(struct detector_result *ret, enum verdict verdict, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void conclude(struct detector_result *ret, enum verdict verdict, const char *fmt, ...)
+{
+    va_list ap;
+
+    ret->verdict = verdict;
+    va_start(ap, fmt);
+    vsnprintf(ret->text, sizeof(ret->text), fmt, ap);
+    va_end(ap);
+}
+
+static uint64_t refused(const struct detector_view *view)
+{
+    return view->counters_valid && view->now.tasks_refused > view->at_start.tasks_refused
+               ? view->now.tasks_refused - view->at_start.tasks_refused
+               : 0;
+}
+
+/*
+ * Was this leaf at its own limit? The kernel never lets the count pass it, so an exact peak below the limit says no. A
+ * sampled peak may have missed the moment: tasks that were refused leave quickly. At half the limit or more, and with
+ * nobody around us at theirs, the leaf's own limit is what remains.
+ */
+static bool at_own_limit(const struct detector_view *view)
+{
+    uint64_t peak = view->now.tasks_peak > view->now.tasks_now ? view->now.tasks_peak : view->now.tasks_now;
+
+    if (!view->limits.tasks)
+        return false;
+    if (peak >= view->limits.tasks)
+        return true;
+    return !view->now.tasks_peak_exact && !view->pressure && peak >= view->limits.tasks / 2;
+}
+
+static bool judge_tasks(const struct detector_view *view, struct detector_result *ret)
+{
+    uint64_t n = refused(view);
+
+    if (!n)
+        return false;
+    if (at_own_limit(view)) {
+        conclude(ret, VERDICT_TASKS, "%" PRIu64 " of %" PRIu64 " tasks, %" PRIu64 " more refused",
+                 view->limits.tasks, view->limits.tasks, n);
+        return true;
+    }
+    ret->is_void = true;
+    conclude(ret, VERDICT_EXTERNAL, "%" PRIu64 " tasks refused by a limit around it, not its own%s%s", n,
+             view->pressure_text && *view->pressure_text ? ": " : "",
+             view->pressure_text ? view->pressure_text : "");
+    return true;
+}
+
+static void print_size(char *buf, size_t size, uint64_t bytes)
+{
+    if (bytes >= 10ULL << 30)
+        snprintf(buf, size, "%.0f GiB", (double)bytes / (double)(1ULL << 30));
+    else if (bytes >= 1ULL << 30)
+        snprintf(buf, size, "%.1f GiB", (double)bytes / (double)(1ULL << 30));
+    else
+        snprintf(buf, size, "%.0f MiB", (double)bytes / (double)(1ULL << 20));
+}
+
+static bool judge_memory(const struct detector_view *view, struct detector_result *ret)
+{
+    char limit[32], peak[32];
+    bool exact = view->now.memory_peak_exact;
+
+    if (!view->counters_valid || view->now.oom_kills <= view->at_start.oom_kills)
+        return false;
+    print_size(limit, sizeof(limit), view->limits.memory_bytes);
+    print_size(peak, sizeof(peak), view->now.memory_peak_bytes);
+    if (view->limits.memory_bytes && view->now.memory_peak_bytes)
+        conclude(ret, VERDICT_MEMORY, "killed by the kernel for memory: %s%s of %s", exact ? "" : "≥",
+                 peak, limit);
+    else
+        conclude(ret, VERDICT_MEMORY, "killed by the kernel for memory");
+    return true;
+}
+
+static void print_seconds(char *buf, size_t size, uint64_t ns)
+{
+    double s = (double)ns / 1e9;
+
+    if (s < 10 && s != (double)(int)s)
+        snprintf(buf, size, "%.1f s", s);
+    else
+        snprintf(buf, size, "%.0f s", s);
+}
+
+static bool judge_clock(const struct detector_view *view, struct detector_result *ret)
+{
+    char text[32];
+
+    if (view->in_test && view->limits.timeout_ns && view->elapsed_ns >= view->limits.timeout_ns) {
+        print_seconds(text, sizeof(text), view->limits.timeout_ns);
+        conclude(ret, VERDICT_TIMEOUT, "took longer than %s", text);
+        return true;
+    }
+    if (view->limits.stall_ns && view->stalled_ns >= view->limits.stall_ns) {
+        print_seconds(text, sizeof(text), view->stalled_ns);
+        conclude(ret, VERDICT_STALL, "no progress for %s: %s", text,
+                 view->stall_text ? view->stall_text : "all its tasks wait for each other");
+        return true;
+    }
+    return false;
+}
+
+static void judge_death(const struct detector_view *view, struct detector_result *ret)
+{
+    const char *where = view->in_test ? "in the middle of the test" : "between two tests";
+    int status = view->wait_status;
+
+    if (!view->wait_status_valid) {
+        conclude(ret, VERDICT_EXIT, "gone %s, and nobody saw how", where);
+    } else if (view->timeout_plugin) {
+        conclude(ret, VERDICT_TIMEOUT, "ended by pytest-timeout (its thread method exits with status 1)");
+    } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !view->killed_by_us) {
+        if (view->counters_valid)
+            conclude(ret, VERDICT_EXTERNAL,
+                     "killed by SIGKILL: not by the OOM killer of its cgroup (oom_kill %" PRIu64
+                     "), not by shunt",
+                     view->now.oom_kills);
+        else
+            conclude(ret, VERDICT_EXTERNAL, "killed by SIGKILL, not by shunt");
+    } else if (WIFSIGNALED(status)) {
+        conclude(ret, VERDICT_SIGNAL, "died of SIG%s %s%s", sigabbrev_np(WTERMSIG(status)), where,
+                 WCOREDUMP(status) ? " (core dumped)" : "");
+    } else {
+        conclude(ret, VERDICT_EXIT, "exited with status %d %s", WEXITSTATUS(status), where);
+    }
+}
+
+void detector_judge(const struct detector_view *view, struct detector_result *ret)
+{
+    *ret = (struct detector_result){.verdict = VERDICT_NONE};
+    if (view->protocol_text) {
+        conclude(ret, VERDICT_PROTOCOL, "its worker %s", view->protocol_text);
+        return;
+    }
+    if (judge_tasks(view, ret) || judge_memory(view, ret))
+        return;
+    if (view->moment == DETECTOR_BUSY)
+        judge_clock(view, ret);
+    else if (view->moment == DETECTOR_DEATH)
+        judge_death(view, ret);
+}

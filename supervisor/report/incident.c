@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* The three lines of an incident: what happened to which test; the evidence; what shunt did, or what to do. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/mem.h"
+#include "supervisor/report/internal.h"
+#include "supervisor/report/text.h"
+
+#define RED "\x1b[31m"
+#define YELLOW "\x1b[33m"
+#define BOLD "\x1b[1m"
+#define PLAIN "\x1b[0m"
+
+static bool is_soft(const struct incident *incident)
+{
+    return incident->is_void || incident->verdict == VERDICT_LEAK;
+}
+
+static const char *what_happened(const struct incident *incident)
+{
+    switch (incident->verdict) {
+    case VERDICT_TASKS:
+    case VERDICT_MEMORY:
+        return "broke out of";
+    case VERDICT_STALL:
+        return "is stuck in";
+    case VERDICT_TIMEOUT:
+        return "ran too long in";
+    case VERDICT_LEAK:
+        return "left something in";
+    case VERDICT_PROTOCOL:
+        return "disturbed";
+    default:
+        return incident->is_void ? "was disturbed in" : "ended";
+    }
+}
+
+/* What a person can do about a test that broke out even alone. */
+const char *incident_advice(const struct incident *incident)
+{
+    switch (incident->verdict) {
+    case VERDICT_TASKS:
+        return "it needs more tasks than it may have even alone: raise --serial-tasks, or let it start fewer";
+    case VERDICT_MEMORY:
+        return "it needs more memory than it may have even alone: raise --serial-memory, or let it use less";
+    case VERDICT_STALL:
+        return "it deadlocks even alone: see docs/parallel-safety.md, \"Deadlocks\"";
+    case VERDICT_TIMEOUT:
+        return "it takes too long even alone: raise --timeout, or mark it @pytest.mark.shunt(timeout=…)";
+    case VERDICT_SIGNAL:
+    case VERDICT_EXIT:
+        return "it dies even alone: run this test by itself under a debugger";
+    case VERDICT_EXTERNAL:
+        return "look for what kills it: the test itself, the machine's OOM killer (dmesg), or an operator";
+    case VERDICT_PROTOCOL:
+        return "the test closes or writes to descriptors that are not its own";
+    default:
+        return "see docs/parallel-safety.md";
+    }
+}
+
+static void print_worker_fate(FILE *out, const struct incident *incident)
+{
+    char time[32];
+
+    if (incident->serial)
+        fprintf(out, "serial worker killed");
+    else
+        fprintf(out, "worker %u killed", incident->slot);
+    if (incident->replaced) {
+        units_print_time(time, sizeof(time), incident->replace_ns);
+        fprintf(out, " and replaced in %s", time);
+    }
+}
+
+static void print_consequence(FILE *out, const struct incident *incident)
+{
+    fputs("    ", out);
+    switch (incident->next) {
+    case INCIDENT_NOTHING:
+        fprintf(out, "recorded; nobody was killed");
+        break;
+    case INCIDENT_REROUTED:
+        print_worker_fate(out, incident);
+        fprintf(out, "; the test moved to the serial lane");
+        break;
+    case INCIDENT_RETRIED:
+        print_worker_fate(out, incident);
+        fprintf(out, "; nobody is blamed, the test runs again");
+        break;
+    case INCIDENT_KILLED:
+        print_worker_fate(out, incident);
+        fprintf(out, "; %s", incident_advice(incident));
+        break;
+    case INCIDENT_NO_TEST:
+        print_worker_fate(out, incident);
+        fprintf(out, "; no test was running, so the run cannot be green");
+        break;
+    }
+    if (incident->kept && (incident->next == INCIDENT_REROUTED || incident->next == INCIDENT_RETRIED))
+        fprintf(out, "; %zu queued test%s kept", incident->kept, incident->kept == 1 ? "" : "s");
+    fputc('\n', out);
+}
+
+char *incident_text(const struct suite *suite, const struct incident *incident, bool color)
+{
+    const char *raw = incident->test < suite->count ? suite->tests[incident->test].id
+                      : incident->next == INCIDENT_NO_TEST ? "A worker"
+                                                           : "?";
+    _cleanup_free_ char *id = text_clean(raw, strlen(raw), 0);
+    _cleanup_free_ char *text = text_clean(incident->text, strlen(incident->text), 0);
+    _cleanup_free_ char *evidence = text_clean(incident->evidence, strlen(incident->evidence), 0);
+    bool soft = is_soft(incident), has_test = incident->test < suite->count;
+    char *block = NULL;
+    size_t size;
+    FILE *out = open_memstream(&block, &size);
+
+    if (!out)
+        abort();
+    fprintf(out, "%s%s%s %s%s%s ", color ? (soft ? YELLOW : RED) : "", soft ? "!" : "✗",
+            color ? PLAIN : "", color ? BOLD : "", id, color ? PLAIN : "");
+    if (!has_test)
+        fprintf(out, "(%u) died", incident->slot);
+    else if (incident->serial)
+        fprintf(out, "%s the serial lane", what_happened(incident));
+    else
+        fprintf(out, "%s worker %u", what_happened(incident), incident->slot);
+    fprintf(out, ": %s   [%s]\n", text,
+            incident->is_void ? "void" : verdict_name(incident->verdict));
+    if (*evidence)
+        fprintf(out, "    %s\n", evidence);
+    print_consequence(out, incident);
+    fclose(out);
+    return block;
+}

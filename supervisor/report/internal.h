@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Shared by the files of this folder only. */
+#include "supervisor/report/report.h"
+
+struct json_t;
+struct events;
+
+struct report {
+    struct report_options options;
+    struct events *events; /* NULL: none asked for */
+    char *junit_path, *junit_aside;
+    int junit_fd;
+    uint64_t start_ns;
+    char wall_clock[40]; /* of the run's start, ISO 8601, UTC */
+    unsigned leaks_shown;
+};
+
+/* events.c */
+int events_open(const char *path, struct events **ret, struct err *err);
+void events_write(struct events *events, double t, const char *name, struct json_t *fields /* taken */);
+void events_flush(struct events *events);
+void events_close(struct events *events);
+/* Text of any kind as a JSON string (valid UTF-8, no control characters but newlines). */
+struct json_t *events_text(const char *text);
+
+/* junit.c */
+int junit_open(struct report *report, struct err *err);
+int junit_write(struct report *report, const struct suite *suite, const struct report_summary *summary,
+                struct err *err);
+
+/* incident.c */
+const char *incident_advice(const struct incident *incident);

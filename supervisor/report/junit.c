@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* JUnit in the dialect that pytest writes and CI servers read; written aside and renamed, so never half of it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/err.h"
+#include "sandbox/base/mem.h"
+#include "supervisor/report/internal.h"
+#include "supervisor/report/text.h"
+
+int junit_open(struct report *report, struct err *err)
+{
+    report->junit_path = mem_strdup(report->options.junit_path);
+    report->junit_aside = mem_printf("%s.%d.part", report->junit_path, (int)getpid());
+    report->junit_fd = open(report->junit_aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (report->junit_fd >= 0)
+        return 0;
+    err_set(err, ERR_USAGE, errno, "--junit: cannot write %s: %m", report->junit_path);
+    return err_hint(err, "name a file in a directory that exists and that you can write to");
+}
+
+static void attribute(FILE *out, const char *name, const char *value)
+{
+    _cleanup_free_ char *text = text_xml(value ? value : "", value ? strlen(value) : 0);
+
+    fprintf(out, " %s=\"%s\"", name, text);
+}
+
+static void element(FILE *out, const char *tag, const char *type, const char *message, const char *body)
+{
+    _cleanup_free_ char *text = text_xml(body ? body : "", body ? strlen(body) : 0);
+
+    fprintf(out, "<%s", tag);
+    if (type)
+        attribute(out, "type", type);
+    attribute(out, "message", message);
+    fprintf(out, ">%s</%s>", text, tag);
+}
+
+static void properties(FILE *out, const struct test *test)
+{
+    if (!test->rerouted && test->verdict == VERDICT_NONE && !test->peak_tasks)
+        return;
+    fprintf(out, "<properties>");
+    if (test->rerouted || test->lane == LANE_SERIAL)
+        fprintf(out, "<property name=\"shunt.lane\" value=\"serial\"/>");
+    if (test->verdict != VERDICT_NONE)
+        fprintf(out, "<property name=\"shunt.verdict\" value=\"%s\"/>", verdict_name(test->verdict));
+    if (test->peak_tasks)
+        fprintf(out, "<property name=\"shunt.peak_tasks\" value=\"%s%" PRIu64 "\"/>",
+                test->peak_tasks_exact ? "" : "≥", test->peak_tasks);
+    if (test->peak_memory_bytes)
+        fprintf(out, "<property name=\"shunt.peak_memory_bytes\" value=\"%s%" PRIu64 "\"/>",
+                test->peak_memory_exact ? "" : "≥", test->peak_memory_bytes);
+    fprintf(out, "</properties>");
+}
+
+/* The incident that decided about a killed test: the last one it had. */
+static char *killed_text(const struct suite *suite, size_t test, const struct report_summary *summary)
+{
+    for (size_t i = summary->nincidents; i > 0; i--)
+        if (summary->incidents[i - 1].test == test && summary->incidents[i - 1].verdict != VERDICT_LEAK)
+            return incident_text(suite, &summary->incidents[i - 1], false);
+    return NULL;
+}
+
+static void write_case(FILE *out, const struct suite *suite, size_t index,
+                       const struct report_summary *summary)
+{
+    const struct test *test = &suite->tests[index];
+    _cleanup_free_ char *block = NULL;
+
+    fprintf(out, "<testcase");
+    attribute(out, "classname", test->classname);
+    attribute(out, "name", test->name);
+    fprintf(out, " time=\"%.3f\">", (double)(test->setup_us + test->call_us + test->teardown_us) / 1e6);
+    properties(out, test);
+    switch (test->outcome) {
+    case OUTCOME_FAILED:
+        element(out, "failure", NULL, test->message, test->text);
+        break;
+    case OUTCOME_ERROR:
+        element(out, "error", NULL, test->message, test->text);
+        break;
+    case OUTCOME_KILLED:
+        block = killed_text(suite, index, summary);
+        element(out, "error", verdict_name(test->verdict), test->message, block);
+        break;
+    case OUTCOME_NOT_RUN:
+        element(out, "skipped", "not-run", test->message, NULL);
+        break;
+    case OUTCOME_SKIPPED:
+        element(out, "skipped", "pytest.skip", test->message, NULL);
+        break;
+    case OUTCOME_XFAILED:
+        element(out, "skipped", "pytest.xfail", test->message, NULL);
+        break;
+    default:
+        break;
+    }
+    fprintf(out, "</testcase>\n");
+}
+
+int junit_write(struct report *report, const struct suite *suite, const struct report_summary *summary,
+                struct err *err)
+{
+    char host[256] = "";
+    struct ledger ledger;
+    FILE *out = fdopen(report->junit_fd, "w");
+
+    if (!out)
+        return err_set(err, ERR_SYSTEM, errno, "cannot write %s: %m", report->junit_path);
+    report->junit_fd = -1;
+    suite_count(suite, &ledger);
+    gethostname(host, sizeof(host) - 1);
+    fprintf(out, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<testsuites><testsuite name=\"pytest\" errors=\"%zu\" "
+                 "failures=\"%zu\" skipped=\"%zu\" tests=\"%zu\" time=\"%.3f\" timestamp=\"%s\"",
+            ledger.by_outcome[OUTCOME_ERROR] + ledger.by_outcome[OUTCOME_KILLED],
+            ledger.by_outcome[OUTCOME_FAILED],
+            ledger.by_outcome[OUTCOME_SKIPPED] + ledger.by_outcome[OUTCOME_XFAILED] +
+                ledger.by_outcome[OUTCOME_NOT_RUN],
+            ledger.total, (double)summary->wall_ns / 1e9, report->wall_clock);
+    attribute(out, "hostname", host);
+    fprintf(out, ">\n");
+    for (size_t i = 0; i < suite->count; i++)
+        write_case(out, suite, i, summary);
+    fprintf(out, "</testsuite></testsuites>\n");
+    if (fclose(out) != 0 || rename(report->junit_aside, report->junit_path) < 0)
+        return err_set(err, ERR_SYSTEM, errno, "cannot write %s: %m", report->junit_path);
+    return 0;
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/report/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/clock.h"
+#include "sandbox/base/err.h"
+#include "sandbox/base/mem.h"
+#include "supervisor/report/internal.h"
+#include "supervisor/report/summary.h"
+#include "supervisor/report/text.h"
+
+/* A suite whose every test leaves a pool behind would drown everything else; the summary counts them all. */
+#define LEAKS_SHOWN 5
+
+int report_new(const struct report_options *options, struct report **ret, struct err *err)
+{
+    struct report *report = mem_zalloc(sizeof(*report));
+    time_t now = time(NULL);
+    struct tm tm;
+    int r = 0;
+
+    report->options = *options;
+    report->junit_fd = -1;
+    report->start_ns = clock_now_ns();
+    strftime(report->wall_clock, sizeof(report->wall_clock), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+    if (options->events_path)
+        r = events_open(options->events_path, &report->events, err);
+    if (r == 0 && options->junit_path)
+        r = junit_open(report, err);
+    if (r < 0) {
+        report_free(report);
+        return r;
+    }
+    *ret = report;
+    return 0;
+}
+
+void report_free(struct report *report)
+{
+    if (!report)
+        return;
+    events_close(report->events);
+    if (report->junit_fd >= 0) {
+        close(report->junit_fd);
+        unlink(report->junit_aside);
+    }
+    free(report->junit_path);
+    free(report->junit_aside);
+    free(report);
+}
+
+static double event_time(const struct report *report)
+{
+    return (double)(clock_now_ns() - report->start_ns) / 1e9;
+}
+
+static void emit(struct report *report, const char *name, json_t *fields)
+{
+    if (report->events)
+        events_write(report->events, event_time(report), name, fields);
+    else
+        json_decref(fields);
+}
+
+static void say(struct report *report, const char *text)
+{
+    report->options.say(report->options.say_arg, text);
+}
+
+static void sayf(struct report *report, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void sayf(struct report *report, const char *fmt, ...)
+{
+    char *text;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) < 0)
+        abort();
+    va_end(ap);
+    say(report, text);
+    free(text);
+}
+
+/* --- the header --- */
+
+static void print_limits(char *buf, size_t size, uint64_t tasks, uint64_t memory_bytes)
+{
+    char memory[32];
+
+    units_print_size(memory, sizeof(memory), memory_bytes);
+    if (tasks && memory_bytes)
+        snprintf(buf, size, "%" PRIu64 " tasks, %s", tasks, memory);
+    else if (tasks)
+        snprintf(buf, size, "%" PRIu64 " tasks", tasks);
+    else
+        snprintf(buf, size, "%s", memory_bytes ? memory : "no limits");
+}
+
+static void say_header(struct report *report, const struct report_header *h)
+{
+    char slot[64], serial[64];
+    bool limited = h->tasks || h->memory_bytes;
+
+    print_limits(slot, sizeof(slot), h->tasks, h->memory_bytes);
+    print_limits(serial, sizeof(serial), h->serial_tasks, h->serial_memory_bytes);
+    sayf(report, "shunt %s: %u worker%s%s; %s%s; serial lane: %s\n", h->version, h->workers,
+         h->workers == 1 ? "" : "s", h->cold ? ", started cold" : "", limited && h->workers > 1 ? "each at most " : "",
+         slot, serial);
+    sayf(report, "  isolation: %s%s%s\n", h->cgroup && *h->cgroup ? h->cgroup : "no cgroup",
+         *h->isolation ? "; " : "", h->isolation);
+    if (h->cold && h->cold_why && *h->cold_why)
+        sayf(report, "  cold workers: %s\n", h->cold_why);
+    if (h->missing && *h->missing)
+        sayf(report, "  not to be had here: %s\n", h->missing);
+}
+
+void report_run_start(struct report *report, const struct report_header *h)
+{
+    if (!report->options.quiet)
+        say_header(report, h);
+    emit(report, "run-start",
+         json_pack("{s:s,s:o,s:s,s:s,s:i,s:b,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "version", h->version,
+                   "command", events_text(h->command), "run", h->run_id, "time", report->wall_clock,
+                   "workers", (int)h->workers, "cold", h->cold, "tasks", (json_int_t)h->tasks,
+                   "memory_bytes", (json_int_t)h->memory_bytes, "serial_tasks",
+                   (json_int_t)h->serial_tasks, "serial_memory_bytes",
+                   (json_int_t)h->serial_memory_bytes, "cgroup", events_text(h->cgroup), "isolation",
+                   events_text(h->isolation), "missing", events_text(h->missing), "budget",
+                   events_text(h->budget)));
+}
+
+void report_suite(struct report *report, const struct suite *suite)
+{
+    size_t serial = 0;
+
+    for (size_t i = 0; i < suite->count; i++)
+        serial += suite->tests[i].lane == LANE_SERIAL;
+    emit(report, "suite",
+         json_pack("{s:I,s:I,s:o}", "tests", (json_int_t)suite->count, "serial", (json_int_t)serial,
+                   "root", events_text(suite->root)));
+}
+
+/* --- tests --- */
+
+void report_test_start(struct report *report, const struct suite *suite, size_t test, unsigned slot,
+                       unsigned generation, enum lane lane, uint64_t now_ns)
+{
+    (void)now_ns;
+    if (!report->events)
+        return;
+    emit(report, "test-start",
+         json_pack("{s:I,s:o,s:s,s:i,s:i}", "test", (json_int_t)test, "id",
+                   events_text(suite->tests[test].id), "lane", lane == LANE_SERIAL ? "serial" : "parallel",
+                   "worker", (int)slot, "generation", (int)generation));
+}
+
+void report_test_end(struct report *report, const struct suite *suite, size_t test, uint64_t now_ns)
+{
+    const struct test *t = &suite->tests[test];
+    json_t *fields;
+
+    (void)now_ns;
+    if (!report->events)
+        return;
+    fields = json_pack("{s:I,s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "test", (json_int_t)test, "id",
+                       events_text(t->id), "outcome", outcome_name(t->outcome), "setup_us",
+                       (json_int_t)t->setup_us, "call_us", (json_int_t)t->call_us, "teardown_us",
+                       (json_int_t)t->teardown_us, "peak_tasks", (json_int_t)t->peak_tasks,
+                       "peak_memory_bytes", (json_int_t)t->peak_memory_bytes, "cpu_us",
+                       (json_int_t)(t->cpu_ns / 1000));
+    if (t->verdict != VERDICT_NONE)
+        json_object_set_new(fields, "verdict", json_string(verdict_name(t->verdict)));
+    if (t->message)
+        json_object_set_new(fields, "message", events_text(t->message));
+    emit(report, "test-end", fields);
+}
+
+/* --- incidents --- */
+
+static json_t *incident_tasks(const struct incident *incident)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < incident->ntasks; i++) {
+        const struct incident_task *task = &incident->tasks[i];
+        char state[2] = {task->state, '\0'};
+
+        json_array_append_new(list, json_pack("{s:i,s:i,s:i,s:s,s:I,s:o}", "tid", task->tid, "tgid",
+                                              task->tgid, "ppid", task->ppid, "state", state, "start_ticks",
+                                              (json_int_t)task->start_ticks, "comm",
+                                              events_text(task->comm)));
+    }
+    return list;
+}
+
+static json_t *incident_fields(const struct suite *suite, const struct incident *incident)
+{
+    static const char *const nexts[] = {"recorded", "rerouted", "retried", "killed", "no-test"};
+    const struct detector_counters *c = &incident->counters;
+    _cleanup_free_ char *output =
+        incident->output ? text_clean(incident->output, incident->output_size, 1) : NULL;
+    json_t *fields = json_pack(
+        "{s:i,s:s,s:b,s:o,s:i,s:i,s:s,s:o,s:o,s:s,s:I,s:I,s:b}", "number", (int)incident->number,
+        "verdict", verdict_name(incident->verdict), "void", incident->is_void, "id",
+        incident->test < suite->count ? events_text(suite->tests[incident->test].id) : json_null(),
+        "worker", (int)incident->slot, "generation", (int)incident->generation, "lane",
+        incident->serial ? "serial" : "parallel", "text", events_text(incident->text), "evidence",
+        events_text(incident->evidence), "next", nexts[incident->next], "kill_us",
+        (json_int_t)(incident->kill_ns / 1000), "replace_us", (json_int_t)(incident->replace_ns / 1000),
+        "replaced", incident->replaced);
+
+    json_object_set_new(
+        fields, "counters",
+        json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "tasks_now", (json_int_t)c->tasks_now, "tasks_peak",
+                  (json_int_t)c->tasks_peak, "tasks_refused", (json_int_t)c->tasks_refused,
+                  "memory_now_bytes", (json_int_t)c->memory_now_bytes, "memory_peak_bytes",
+                  (json_int_t)c->memory_peak_bytes, "oom_kills", (json_int_t)c->oom_kills, "cpu_us",
+                  (json_int_t)(c->cpu_ns / 1000)));
+    json_object_set_new(fields, "limits",
+                        json_pack("{s:I,s:I}", "tasks", (json_int_t)incident->limits.tasks, "memory_bytes",
+                                  (json_int_t)incident->limits.memory_bytes));
+    json_object_set_new(fields, "tasks", incident_tasks(incident));
+    json_object_set_new(fields, "ntasks", json_integer((json_int_t)incident->ntasks_total));
+    json_object_set_new(fields, "output", output ? json_string(output) : json_null());
+    return fields;
+}
+
+void report_incident(struct report *report, const struct suite *suite, const struct incident *incident)
+{
+    bool show = incident->verdict != VERDICT_LEAK || report->leaks_shown++ < LEAKS_SHOWN;
+
+    if (show) {
+        _cleanup_free_ char *block = incident_text(suite, incident, report->options.color);
+
+        say(report, block);
+    }
+    if (report->events) {
+        emit(report, "incident", incident_fields(suite, incident));
+        events_flush(report->events);
+    }
+}
+
+void report_worker(struct report *report, const char *event, unsigned slot, unsigned generation, int pid,
+                   uint64_t ns)
+{
+    if (report->events)
+        emit(report, "worker",
+             json_pack("{s:s,s:i,s:i,s:i,s:I}", "what", event, "worker", (int)slot, "generation",
+                       (int)generation, "pid", pid, "us", (json_int_t)(ns / 1000)));
+}
+
+void report_notice(struct report *report, const char *fmt, ...)
+{
+    _cleanup_free_ char *clean = NULL;
+    char text[1024];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    clean = text_clean(text, strlen(text), 0);
+    sayf(report, "shunt: %s\n", clean);
+    emit(report, "notice", json_pack("{s:s}", "text", clean));
+}
+
+void report_status(struct report *report, const struct suite *suite, const struct report_running *rows,
+                   size_t n, size_t queued, size_t serial_queued)
+{
+    struct ledger ledger;
+
+    suite_count(suite, &ledger);
+    sayf(report, "shunt: %zu of %zu tests done, %zu running, %zu queued, %zu for the serial lane\n",
+         ledger.total - ledger.by_outcome[OUTCOME_NONE], ledger.total, n, queued, serial_queued);
+    for (size_t i = 0; i < n; i++) {
+        const struct report_running *row = &rows[i];
+        _cleanup_free_ char *id = text_clean(suite->tests[row->test].id, strlen(suite->tests[row->test].id), 0);
+        char time[32], memory[32];
+
+        units_print_time(time, sizeof(time), row->elapsed_ns);
+        units_print_size(memory, sizeof(memory), row->memory_now_bytes);
+        sayf(report, "  %s %u  %8s  %s  (%" PRIu64 " tasks, %s)\n", row->serial ? "serial" : "worker",
+             row->slot, time, id, row->tasks_now, memory);
+    }
+}
+
+/* --- the end --- */
+
+static void emit_run_end(struct report *report, const struct suite *suite,
+                         const struct report_summary *summary)
+{
+    json_t *outcomes = json_object();
+    struct ledger ledger;
+
+    suite_count(suite, &ledger);
+    for (int o = OUTCOME_PASSED; o < OUTCOME_COUNT; o++)
+        json_object_set_new(outcomes, outcome_name((enum outcome)o),
+                            json_integer((json_int_t)ledger.by_outcome[o]));
+    emit(report, "run-end",
+         json_pack("{s:I,s:o,s:I,s:I,s:i,s:I,s:o}", "tests", (json_int_t)ledger.total, "outcomes",
+                   outcomes, "rerouted", (json_int_t)ledger.rerouted, "restarts",
+                   (json_int_t)summary->restarts, "exit_status", summary->exit_status, "wall_us",
+                   (json_int_t)(summary->wall_ns / 1000), "reason", events_text(summary->end_reason)));
+}
+
+int report_run_end(struct report *report, const struct suite *suite, const struct report_summary *summary,
+                   struct err *err)
+{
+    int r = 0;
+
+    if (suite->count) {
+        _cleanup_free_ char *text = summary_text(suite, summary, report->options.color);
+
+        say(report, text);
+    }
+    emit_run_end(report, suite, summary);
+    if (report->events)
+        events_flush(report->events);
+    if (report->junit_path)
+        r = junit_write(report, suite, summary, err);
+    return r;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What a run tells: people on the terminal, tools in JSON lines, CI in JUnit. The runner calls these functions
+ * when something happened; nothing here decides anything. Text that came from a worker is shown with control
+ * characters made visible.
+ *
+ * Where a controller shows the framework's own output, lines for people go through `say` (the runner hands them to
+ * the controller as a notice, so that they never land in the middle of a line); else to stderr.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "supervisor/core/detector.h"
+#include "supervisor/core/suite.h"
+
+struct err;
+struct report;
+
+struct report_options {
+    const char *events_path, *junit_path; /* NULL: none */
+    bool color;                           /* ANSI colour and the glyphs ✗ ! ✓ (else the same glyphs, no colour) */
+    bool quiet;
+    bool progress;                        /* stderr is a terminal: a progress line may be drawn */
+    void (*say)(void *arg, const char *text); /* whole lines, each ending in '\n' */
+    void *say_arg;
+};
+
+/* Opens and checks the output files at once (created aside, renamed at the end, so a killed run leaves no
+ * half-written JUnit; events are written as they happen). ERR_USAGE naming the path when one cannot be written. */
+int report_new(const struct report_options *options, struct report **ret, struct err *err);
+void report_free(struct report *report);
+
+struct report_header {
+    const char *version, *command, *run_id;
+    unsigned workers;
+    bool cold; /* workers start cold */
+    const char *cold_why;
+    uint64_t tasks, memory_bytes;               /* of a parallel slot; 0: none */
+    uint64_t serial_tasks, serial_memory_bytes;
+    const char *cgroup;    /* "hybrid cgroup (tasks, memory, cpu)" */
+    const char *isolation; /* "pid, mount, ipc namespaces; seccomp; 14 capabilities" */
+    const char *missing;   /* what is wanted and not to be had, with the remedy; "" */
+    const char *budget;    /* "200 tasks in pids cgroup /ci, 183 free" */
+};
+/* Header: at most 4 lines, e.g.
+ *   shunt 0.1: 4 workers, each at most 64 tasks and 5.6 GiB; serial lane: 170 tasks, 22 GiB
+ *   isolation: hybrid cgroup (tasks, memory, cpu); pid, mount, ipc namespaces; seccomp; 14 capabilities  */
+void report_run_start(struct report *report, const struct report_header *header);
+void report_suite(struct report *report, const struct suite *suite);
+
+void report_test_start(struct report *report, const struct suite *suite, size_t test, unsigned slot,
+                       unsigned generation, enum lane lane, uint64_t now_ns);
+/* The outcome for good. */
+void report_test_end(struct report *report, const struct suite *suite, size_t test, uint64_t now_ns);
+
+enum incident_next { /* what becomes of the test */
+    INCIDENT_NOTHING,  /* recorded only */
+    INCIDENT_REROUTED, /* to the serial lane */
+    INCIDENT_RETRIED,  /* void by pressure from outside: again in its lane */
+    INCIDENT_KILLED,   /* its outcome is killed */
+    INCIDENT_NO_TEST   /* no test was running (start, session end) */
+};
+
+#define INCIDENT_MAX_TASKS 512
+
+struct incident_task {
+    int tid, tgid, ppid;
+    char state;
+    uint64_t start_ticks;
+    char comm[24];
+};
+
+struct incident {
+    unsigned number;      /* from 1 */
+    enum verdict verdict;
+    bool is_void;
+    size_t test;          /* (size_t)-1: none */
+    unsigned slot, generation;
+    bool serial;          /* happened in the serial lane */
+    char text[256];       /* the detector's line */
+    char evidence[512];   /* second line: "61 threads, 3 processes: …"; "" */
+    enum incident_next next;
+    size_t kept;          /* queued tests of this worker that were kept */
+    uint64_t kill_ns;     /* detection to kill sent */
+    uint64_t replace_ns;  /* kill to the replacement being ready to run; 0: not replaced (yet) */
+    bool replaced;
+    uint64_t time_ns;
+    struct detector_counters counters;
+    struct detector_limits limits;
+    struct incident_task *tasks; /* what lived, taken before the kill; may be NULL */
+    size_t ntasks, ntasks_total;
+    char *output;         /* last output, at most 16 KiB; NULL */
+    size_t output_size;
+};
+
+/* Three lines: what happened to which test; the evidence; what shunt did / what to do. Same text for the `killed`
+ * report in pytest: returned as malloc'ed text by incident_text(). Example:
+ *   ✗ tests/unit/test_pool.py::test_storm broke out of worker 2: 64 of 64 tasks, 337 more refused   [tasks]
+ *     61 threads and 2 processes of python3 when it was killed
+ *     worker 2 killed and replaced in 11 ms; the test moved to the serial lane; 14 queued tests kept          */
+void report_incident(struct report *report, const struct suite *suite, const struct incident *incident);
+char *incident_text(const struct suite *suite, const struct incident *incident, bool color);
+
+void report_worker(struct report *report, const char *event, unsigned slot, unsigned generation,
+                   int pid, uint64_t ns); /* events file only: "ready", "assigned", "ended", "killed"... */
+/* One line for people, with a leading "shunt: "; also an event. */
+void report_notice(struct report *report, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* SIGUSR1: what runs now. The runner calls begin, then one line a busy slot, then end. */
+struct report_running {
+    unsigned slot, generation;
+    bool serial;
+    size_t test;
+    uint64_t elapsed_ns;
+    uint64_t tasks_now, memory_now_bytes, cpu_ns;
+};
+void report_status(struct report *report, const struct suite *suite, const struct report_running *rows,
+                   size_t n, size_t queued, size_t serial_queued);
+
+struct report_summary {
+    const char *end_reason; /* NULL: ran to its end; else "interrupted", "restart budget of 4 spent"… */
+    unsigned restarts;
+    uint64_t wall_ns;
+    int exit_status;
+    const struct incident *incidents; /* all of them, in order */
+    size_t nincidents;
+};
+/* Closing summary: one line of numbers from the ledger (in words of the design), then one line for each test that was
+ * killed, passed-serial or left something behind, with its cause, and what to do; not-run grouped by reason. Nothing but
+ * the first line when there is nothing to tell. Writes the JUnit file, ends the events. */
+int report_run_end(struct report *report, const struct suite *suite, const struct report_summary *summary,
+                   struct err *err);

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* The closing summary: the ledger in one line, then each test that did not simply run, with its cause. */
+#include "supervisor/report/summary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sandbox/base/cleanup.h"
+#include "supervisor/report/internal.h"
+#include "supervisor/report/text.h"
+
+#define REASONS_MAX 8
+#define LEAKS_MAX 10
+
+static void print_ledger(FILE *out, const struct suite *suite, const struct report_summary *summary)
+{
+    static const enum outcome order[] = {OUTCOME_PASSED,  OUTCOME_PASSED_SERIAL, OUTCOME_FAILED,
+                                         OUTCOME_ERROR,   OUTCOME_KILLED,        OUTCOME_NOT_RUN,
+                                         OUTCOME_SKIPPED, OUTCOME_XFAILED,       OUTCOME_XPASSED};
+    const char *glue = ": ";
+    struct ledger ledger;
+    char time[32];
+
+    suite_count(suite, &ledger);
+    units_print_time(time, sizeof(time), summary->wall_ns);
+    fprintf(out, "shunt: %zu test%s", ledger.total, ledger.total == 1 ? "" : "s");
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+        if (ledger.by_outcome[order[i]]) {
+            fprintf(out, "%s%zu %s", glue, ledger.by_outcome[order[i]], outcome_name(order[i]));
+            glue = ", ";
+        }
+    fprintf(out, " in %s", time);
+    if (summary->restarts)
+        fprintf(out, "; %u worker%s replaced", summary->restarts, summary->restarts == 1 ? "" : "s");
+    fputc('\n', out);
+}
+
+static const struct incident *first_incident(const struct report_summary *summary, size_t test,
+                                             bool parallel)
+{
+    for (size_t i = 0; i < summary->nincidents; i++) {
+        const struct incident *incident = &summary->incidents[i];
+
+        if (incident->test == test && !incident->is_void && incident->verdict != VERDICT_LEAK &&
+            (!parallel || !incident->serial))
+            return incident;
+    }
+    return NULL;
+}
+
+static void print_test(FILE *out, const struct suite *suite, size_t test, const char *word,
+                       const char *why, const char *advice)
+{
+    _cleanup_free_ char *id = text_clean(suite->tests[test].id, strlen(suite->tests[test].id), 0);
+    _cleanup_free_ char *cause = text_clean(why ? why : "", why ? strlen(why) : 0, 0);
+
+    fprintf(out, "  %-13s %s\n                %s%s%s\n", word, id, cause, advice ? "; " : "",
+            advice ? advice : "");
+}
+
+static void print_killed(FILE *out, const struct suite *suite, const struct report_summary *summary)
+{
+    for (size_t i = 0; i < suite->count; i++) {
+        const struct test *test = &suite->tests[i];
+        const struct incident *incident = first_incident(summary, i, false);
+        char twice[300];
+
+        if (test->outcome != OUTCOME_KILLED)
+            continue;
+        snprintf(twice, sizeof(twice), "[%s] %s%s", verdict_name(test->verdict),
+                 test->message ? test->message : "", test->rerouted ? ", alone as well" : "");
+        print_test(out, suite, i, "killed", twice, incident ? incident_advice(incident) : NULL);
+    }
+}
+
+static void print_passed_serial(FILE *out, const struct suite *suite, const struct report_summary *summary)
+{
+    for (size_t i = 0; i < suite->count; i++) {
+        const struct incident *incident = first_incident(summary, i, true);
+        char why[300];
+
+        if (suite->tests[i].outcome != OUTCOME_PASSED_SERIAL)
+            continue;
+        snprintf(why, sizeof(why), "[%s] %s beside others, passed alone",
+                 verdict_name(suite->tests[i].verdict), incident ? incident->text : "");
+        print_test(out, suite, i, "passed-serial", why, "mark it parallel_unsafe");
+    }
+}
+
+static void print_leaks(FILE *out, const struct suite *suite, const struct report_summary *summary)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < summary->nincidents; i++) {
+        const struct incident *incident = &summary->incidents[i];
+
+        if (incident->verdict == VERDICT_LEAK && n++ < LEAKS_MAX)
+            print_test(out, suite, incident->test, "leak", incident->text, NULL);
+    }
+    if (n > LEAKS_MAX)
+        fprintf(out, "  %-13s and %zu more tests left tasks behind (all are in --events)\n", "leak",
+                n - LEAKS_MAX);
+}
+
+/* Not-run tests by reason: "not-run  12 tests: interrupted". */
+static void print_not_run(FILE *out, const struct suite *suite)
+{
+    const char *reasons[REASONS_MAX];
+    size_t counts[REASONS_MAX] = {0}, n = 0, others = 0;
+
+    for (size_t i = 0; i < suite->count; i++) {
+        const char *why = suite->tests[i].message ? suite->tests[i].message : "";
+        size_t r = 0;
+
+        if (suite->tests[i].outcome != OUTCOME_NOT_RUN)
+            continue;
+        while (r < n && strcmp(reasons[r], why) != 0)
+            r++;
+        if (r == n && n < REASONS_MAX)
+            reasons[n++] = why;
+        if (r < n)
+            counts[r]++;
+        else
+            others++;
+    }
+    for (size_t r = 0; r < n; r++)
+        fprintf(out, "  %-13s %zu test%s: %s\n", "not-run", counts[r], counts[r] == 1 ? "" : "s", reasons[r]);
+    if (others)
+        fprintf(out, "  %-13s %zu tests for other reasons\n", "not-run", others);
+}
+
+static void print_deaths(FILE *out, const struct report_summary *summary)
+{
+    for (size_t i = 0; i < summary->nincidents; i++) {
+        const struct incident *incident = &summary->incidents[i];
+
+        if (incident->next == INCIDENT_NO_TEST)
+            fprintf(out, "  %-13s worker %u: %s\n", "died", incident->slot, incident->text);
+    }
+}
+
+char *summary_text(const struct suite *suite, const struct report_summary *summary, bool color)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    (void)color;
+    if (!out)
+        abort();
+    print_ledger(out, suite, summary);
+    print_killed(out, suite, summary);
+    print_passed_serial(out, suite, summary);
+    print_leaks(out, suite, summary);
+    print_deaths(out, summary);
+    print_not_run(out, suite);
+    fclose(out);
+    return text;
+}

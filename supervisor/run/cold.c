@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/run/cold.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sandbox/base/cleanup.h"
+#include "supervisor/adapters/pytest/environment.h"
+#include "supervisor/config/paths.h"
+#include "supervisor/run/channel.h"
+#include "supervisor/run/state.h"
+
+int cold_spawn(struct worker *worker, const int output[2])
+{
+    struct run *run = worker->run;
+    _cleanup_free_ char *plugin = paths_find("python");
+    _cleanup_close_ int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int stdio[3] = {null, output[0], output[1]};
+    struct pytest_worker_identity identity = {.cell = worker->number,
+                                              .name = worker->reserved->name,
+                                              .workers = run->limits.workers,
+                                              .run_id = run->run_id};
+    char **env;
+    int r;
+
+    if (null < 0 || !plugin)
+        return -errno;
+    env = pytest_environment(environ, plugin, controller_socket_path(run->controller),
+                             &identity);
+    r = run_init_spawn_in_cell(run->init, worker->number, run->config->command, env, stdio);
+    pytest_environment_free(env);
+    return r;
+}
+
+int cold_collected(struct worker *worker, struct packet *packet)
+{
+    struct run *run = worker->run;
+    const char *digest;
+    int64_t count;
+
+    if (packet_int(packet, "count", 0, 1 << 20, &count) < 0 ||
+        packet_text(packet, "digest", 64, false, &digest) < 0)
+        return -EPROTO;
+    if ((size_t)count != run->suite.count)
+        run_fail(run, "a worker collected %lld tests where the first process collected %zu: test ids "
+                      "that depend on time, random numbers or the order of a set cannot be distributed",
+                 (long long)count, run->suite.count);
+    else if (strcmp(digest, run->options.digest) != 0)
+        run_fail(run, "a worker collected the tests in another order or with other ids: ids that depend "
+                      "on time, random numbers or the order of a set cannot be distributed");
+    return 0;
+}

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the detector is shown, and what follows from its word: the result is accepted, or the worker ends and its
+ * test is rerouted, run again, or killed for good.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "sandbox/base/clock.h"
+#include "sandbox/base/mem.h"
+#include "supervisor/plan/lanes.h"
+#include "supervisor/run/channel.h"
+#include "supervisor/run/leak_watch.h"
+#include "supervisor/run/state.h"
+
+/* So often a test may lose its result to pressure from around us before that is its verdict. */
+#define VOID_MAX 3
+/* The run init reports a death within milliseconds; a channel that closed without one was closed by the test. */
+#define CLOSED_GRACE_NS (100 * NS_PER_MS)
+#define START_TIMEOUT_NS (60 * NS_PER_SEC)
+
+static void counters_for_detector(const struct cgroup_counters *in, struct detector_counters *out)
+{
+    *out = (struct detector_counters){.tasks_now = in->tasks_now,
+                                      .tasks_peak = in->tasks_peak,
+                                      .tasks_refused = in->tasks_refused,
+                                      .memory_now_bytes = in->memory_now_bytes,
+                                      .memory_peak_bytes = in->memory_peak_bytes,
+                                      .oom_kills = in->oom_kills,
+                                      .cpu_ns = in->cpu_ns,
+                                      .tasks_peak_exact = in->tasks_peak_exact,
+                                      .memory_peak_exact = in->memory_peak_exact};
+}
+
+/* pytest-timeout's thread method prints a banner and calls os._exit(1): that is a timeout, not an exit. */
+static bool ended_by_timeout_plugin(struct worker *worker)
+{
+    bool found;
+    size_t size;
+    char *text;
+
+    if (!worker->exited || !WIFEXITED(worker->wait_status) || WEXITSTATUS(worker->wait_status) != 1)
+        return false;
+    text = worker_last_output(worker, &size);
+    found = text && memmem(text, size, "+ Timeout +", 11);
+    free(text);
+    return found;
+}
+
+static void judge(struct worker *worker, enum detector_moment moment, const char *protocol_text,
+                  struct detector_result *result)
+{
+    struct run *run = worker->run;
+    struct detector_view view = {.moment = moment,
+                                 .limits = worker->limits,
+                                 .counters_valid = worker->leaf != NULL,
+                                 .in_test = worker->test != TEST_NONE,
+                                 .protocol_text = protocol_text,
+                                 .wait_status = worker->wait_status,
+                                 .wait_status_valid = worker->exited};
+    uint64_t now = run_clock_ns(run);
+    char pressure[200] = "";
+
+    counters_for_detector(&worker->at_start, &view.at_start);
+    counters_for_detector(&worker->counters, &view.now);
+    view.elapsed_ns = now - worker->go_ns;
+    if (worker->leaf && worker->counters.tasks_refused > worker->at_start.tasks_refused) {
+        view.pressure = cgroup_run_pressure(run->cgroup, pressure, sizeof(pressure));
+        view.pressure_text = pressure;
+    }
+    if (worker->stalled) {
+        view.stalled_ns = now - worker->idle_since_ns;
+        view.stall_text = worker->stall_text;
+    }
+    if (moment == DETECTOR_DEATH)
+        view.timeout_plugin = ended_by_timeout_plugin(worker);
+    detector_judge(&view, result);
+}
+
+void judge_start(struct worker *worker)
+{
+    if (worker->leaf) {
+        cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
+        cgroup_leaf_reset_peaks(worker->leaf, &worker->counters);
+        worker->at_start = worker->counters;
+        leak_watch_test_starts(worker);
+    }
+    worker->go_ns = run_clock_ns(worker->run);
+    worker->idle_since_ns = worker->go_ns;
+    worker->idle_cpu_ns = worker->counters.cpu_ns;
+    worker->stalled = false;
+}
+
+/* --- incidents --- */
+
+void judge_incident_flush(struct slot *slot)
+{
+    struct run *run = slot->pending == TEST_NONE ? NULL : slot->run;
+
+    if (!run)
+        return;
+    report_incident(run->report, &run->suite, &run->incidents[slot->pending]);
+    slot->pending = TEST_NONE;
+}
+
+void judge_incident_replaced(struct slot *slot, uint64_t now_ns)
+{
+    if (slot->pending == TEST_NONE)
+        return;
+    slot->run->incidents[slot->pending].replaced = true;
+    slot->run->incidents[slot->pending].replace_ns = now_ns - slot->killed_at_ns;
+    judge_incident_flush(slot);
+}
+
+static struct incident *incident_add(struct worker *worker, const struct detector_result *result)
+{
+    struct run *run = worker->run;
+    struct incident *incident;
+
+    mem_grow(&run->incidents, &run->incidents_room, run->nincidents + 1, sizeof(*run->incidents));
+    incident = &run->incidents[run->nincidents++];
+    *incident = (struct incident){.number = (unsigned)run->nincidents,
+                                  .verdict = result->verdict,
+                                  .is_void = result->is_void,
+                                  .test = worker->test,
+                                  .generation = worker->generation,
+                                  .time_ns = run_elapsed_ns(run),
+                                  .limits = worker->limits,
+                                  .next = INCIDENT_NO_TEST};
+    snprintf(incident->text, sizeof(incident->text), "%s", result->text);
+    counters_for_detector(&worker->counters, &incident->counters);
+    if (worker->slot) {
+        incident->slot = worker->slot->index;
+        incident->serial = worker->slot->serial;
+        incident->kept = incident->serial ? lanes_serial_queued(run->lanes)
+                                          : lanes_slot_queued(run->lanes, worker->slot->index);
+    }
+    return incident;
+}
+
+static enum incident_next decide(struct run *run, const struct incident *incident)
+{
+    struct test *test;
+
+    if (incident->test == TEST_NONE)
+        return INCIDENT_NO_TEST;
+    test = &run->suite.tests[incident->test];
+    if (incident->is_void && ++test->voided < VOID_MAX)
+        return INCIDENT_RETRIED;
+    if (incident->serial || run->no_new_tests)
+        return INCIDENT_KILLED;
+    return run->config->reroute & VERDICT_BIT(incident->verdict) ? INCIDENT_REROUTED
+                                                                 : INCIDENT_KILLED;
+}
+
+static void move_test(struct run *run, struct slot *slot, enum incident_next next)
+{
+    if (slot->serial) {
+        if (next == INCIDENT_RETRIED)
+            lanes_serial_retry(run->lanes);
+        else if (next != INCIDENT_NO_TEST)
+            lanes_serial_finish(run->lanes);
+        lanes_serial_release(run->lanes);
+        return;
+    }
+    if (next == INCIDENT_RETRIED)
+        lanes_retry(run->lanes, slot->index);
+    else if (next == INCIDENT_REROUTED)
+        lanes_reroute(run->lanes, slot->index);
+    else if (next != INCIDENT_NO_TEST)
+        lanes_finish(run->lanes, slot->index);
+    lanes_release(run->lanes, slot->index);
+}
+
+static void test_killed(struct run *run, struct slot *slot, struct incident *incident)
+{
+    struct test *test = &run->suite.tests[incident->test];
+
+    free(test->message);
+    test->message = mem_strdup(incident->text);
+    controller_feed_killed(run->controller, incident->test, slot->name, incident);
+    run_test_outcome(run, incident->test, OUTCOME_KILLED);
+}
+
+static void note_on_test(struct run *run, struct slot *slot, const struct incident *incident)
+{
+    struct test *test = &run->suite.tests[incident->test];
+
+    test->verdict = incident->verdict;
+    test->worker = (int)slot->index;
+    test->peak_tasks = incident->counters.tasks_peak;
+    test->peak_tasks_exact = incident->counters.tasks_peak_exact;
+    test->peak_memory_bytes = incident->counters.memory_peak_bytes;
+    test->peak_memory_exact = incident->counters.memory_peak_exact;
+    if (incident->next == INCIDENT_REROUTED) {
+        test->rerouted = true;
+        free(test->message);
+        test->message = mem_strdup(incident->text);
+    }
+}
+
+static void count_restart(struct run *run, const struct incident *incident)
+{
+    char reason[128];
+
+    if (incident->serial || incident->is_void)
+        return;
+    run->restarts++;
+    if (run->restarts <= run->limits.max_worker_restart || run->no_new_tests)
+        return;
+    snprintf(reason, sizeof(reason), "the restart budget of %llu is spent (--max-worker-restart)",
+             (unsigned long long)run->limits.max_worker_restart);
+    run_stop(run, reason);
+}
+
+/* Ends the worker and settles what becomes of its test. */
+static void judge_break(struct worker *worker, const struct detector_result *result)
+{
+    struct run *run = worker->run;
+    uint64_t detected = clock_now_ns();
+    struct incident *incident = incident_add(worker, result);
+    struct slot *slot = worker->slot;
+    size_t index = run->nincidents - 1;
+
+    if (!worker->exited)
+        evidence_take(worker, incident);
+    worker_kill(worker);
+    incident->kill_ns = clock_now_ns() - detected;
+    incident->output = worker_last_output(worker, &incident->output_size);
+    report_worker(run->report, "killed", incident->slot, incident->generation, worker->pid,
+                  incident->kill_ns);
+    if (incident->test == TEST_NONE)
+        run->worker_died = true;
+    if (!slot) {
+        report_incident(run->report, &run->suite, incident);
+        return;
+    }
+    incident->next = decide(run, incident);
+    if (incident->test != TEST_NONE)
+        note_on_test(run, slot, incident);
+    move_test(run, slot, incident->next);
+    judge_incident_flush(slot);
+    slot->pending = index;
+    slot->killed_at_ns = detected;
+    if (incident->next == INCIDENT_KILLED)
+        test_killed(run, slot, incident);
+    count_restart(run, &run->incidents[index]);
+}
+
+/* --- boundaries --- */
+
+static void accept_result(struct worker *worker, const struct test_result *result)
+{
+    struct run *run = worker->run;
+    struct slot *slot = worker->slot;
+    size_t index = worker->test;
+    struct test *test = &run->suite.tests[index];
+    bool passed_serial = test->rerouted && result->outcome == OUTCOME_PASSED;
+
+    test->setup_us = result->setup_us;
+    test->call_us = result->call_us;
+    test->teardown_us = result->teardown_us;
+    test->worker = (int)slot->index;
+    test->peak_tasks = worker->counters.tasks_peak;
+    test->peak_tasks_exact = worker->counters.tasks_peak_exact;
+    test->peak_memory_bytes = worker->counters.memory_peak_bytes;
+    test->peak_memory_exact = worker->counters.memory_peak_exact;
+    test->cpu_ns = worker->counters.cpu_ns - worker->at_start.cpu_ns;
+    if (!passed_serial) {
+        free(test->message);
+        test->message = result->message ? mem_strdup(result->message) : NULL;
+    }
+    if (result->text_size) {
+        free(test->text);
+        test->text = strndup(result->text, result->text_size);
+    }
+    if (slot->serial)
+        lanes_serial_finish(run->lanes);
+    else
+        lanes_finish(run->lanes, slot->index);
+    worker->last_test = index;
+    worker->test = TEST_NONE;
+    controller_feed_reports(run->controller, index, slot->name, &worker->held);
+    run_test_outcome(run, index, passed_serial ? OUTCOME_PASSED_SERIAL : result->outcome);
+    leak_watch_boundary(worker, index);
+}
+
+void judge_boundary(struct worker *worker, const struct test_result *result)
+{
+    struct detector_result verdict;
+
+    worker_read_output(worker);
+    if (worker->leaf)
+        cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
+    judge(worker, DETECTOR_BOUNDARY, NULL, &verdict);
+    if (verdict.verdict == VERDICT_NONE && !verdict.is_void)
+        accept_result(worker, result);
+    else
+        judge_break(worker, &verdict);
+}
+
+void judge_violation(struct worker *worker, const char *why)
+{
+    struct detector_result verdict;
+
+    if (worker->state == WORKER_DYING)
+        return;
+    if (!worker->slot) {
+        report_notice(worker->run->report, "a worker that had not started broke the protocol: %s", why);
+        worker_start_failed(worker, why, 71 /* EPROTO */);
+        return;
+    }
+    judge(worker, DETECTOR_BUSY, why, &verdict);
+    judge_break(worker, &verdict);
+}
+
+void judge_death(struct worker *worker)
+{
+    struct detector_result verdict;
+
+    if (worker->channel && worker->state != WORKER_DYING)
+        channel_drain(worker->channel); /* nobody dies with its answer unread */
+    if (worker->state == WORKER_DYING)
+        return;
+    if (worker->state == WORKER_ENDING && worker->said_bye) {
+        report_worker(worker->run->report, "ended", worker->slot->index, worker->generation,
+                      worker->pid, 0);
+        worker_kill(worker); /* what it left behind goes with it */
+        return;
+    }
+    if (!worker->slot) {
+        worker_start_failed(worker, "it died before it could run a test", 10 /* ECHILD */);
+        return;
+    }
+    if (worker->leaf)
+        cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
+    judge(worker, DETECTOR_DEATH, NULL, &verdict);
+    judge_break(worker, &verdict);
+}
+
+/* --- ticks --- */
+
+static void tick_running(struct worker *worker, bool slow)
+{
+    struct detector_result verdict;
+    uint64_t now = run_clock_ns(worker->run);
+    bool look = false;
+
+    if (worker->leaf) {
+        cgroup_leaf_read(worker->leaf, CGROUP_READ_TASKS | CGROUP_READ_OOM, &worker->counters);
+        look = worker->counters.tasks_refused > worker->at_start.tasks_refused ||
+               worker->counters.oom_kills > worker->at_start.oom_kills;
+    }
+    if (slow) {
+        look = look || (worker->limits.timeout_ns && now - worker->go_ns > worker->limits.timeout_ns);
+        look = stall_check(worker, now) || look;
+    }
+    if (!look)
+        return;
+    if (worker->leaf)
+        cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
+    judge(worker, DETECTOR_BUSY, NULL, &verdict);
+    if (verdict.verdict != VERDICT_NONE || verdict.is_void)
+        judge_break(worker, &verdict);
+}
+
+/* A session's end that never comes would keep the run from ending. */
+static void tick_ending(struct worker *worker)
+{
+    struct detector_result verdict;
+
+    if (!stall_check(worker, run_clock_ns(worker->run)))
+        return;
+    judge(worker, DETECTOR_BUSY, NULL, &verdict);
+    if (verdict.verdict != VERDICT_NONE)
+        judge_break(worker, &verdict);
+}
+
+static void tick_closed(struct worker *worker)
+{
+    if (clock_now_ns() - worker->closed_ns < CLOSED_GRACE_NS)
+        return;
+    if (worker->exited)
+        judge_death(worker);
+    else if (worker->state == WORKER_ENDING && worker->said_bye)
+        worker_kill(worker);
+    else
+        judge_violation(worker, "closed its channel to shunt");
+}
+
+static void tick_worker(struct worker *worker, bool slow)
+{
+    switch (worker->state) {
+    case WORKER_RUNNING:
+        tick_running(worker, slow);
+        break;
+    case WORKER_ENDING:
+        if (slow && !worker->said_bye)
+            tick_ending(worker);
+        break;
+    case WORKER_CELL:
+    case WORKER_FORKING:
+    case WORKER_ENTERING:
+        if (slow && !worker->cold && clock_now_ns() - worker->born_ns > START_TIMEOUT_NS)
+            worker_start_failed(worker, worker_state_name(worker->state), 110 /* ETIMEDOUT */);
+        break;
+    case WORKER_COLLECTING:
+    case WORKER_STANDBY:
+    case WORKER_WAITING:
+    case WORKER_DYING:
+        break;
+    }
+    if (slow && worker->closed_ns && worker->state != WORKER_DYING)
+        tick_closed(worker);
+    if (slow && worker->leak && worker->state != WORKER_DYING)
+        leak_watch_tick(worker);
+}
+
+void judge_tick(struct run *run, bool slow)
+{
+    struct worker *next;
+
+    for (struct worker *worker = run->workers; worker; worker = next) {
+        next = worker->next;
+        if (worker->state == WORKER_DYING)
+            worker_clear(worker);
+        else if (!run->frozen_since_ns)
+            tick_worker(worker, slow);
+    }
+}

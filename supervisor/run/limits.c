@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* What "auto" means here: the surroundings' free share, divided by the slots. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "sandbox/base/err.h"
+#include "supervisor/run/state.h"
+
+#define TASKS_MIN 16
+#define TASKS_MAX 512
+#define WORKERS_MAX 256
+
+/* What is neither a test's nor a slot's: keepers, standby, intermediates, the controller's and our own threads. */
+static uint64_t tasks_reserve(unsigned workers)
+{
+    return 8 + 2 * ((uint64_t)workers + 2);
+}
+
+static unsigned workers_wanted(const struct run *run, const struct cgroup_budget *budget)
+{
+    uint64_t n = run->config->workers;
+
+    if (n == RUN_CONFIG_UNSET && run->options.n >= 0)
+        n = run->options.n ? (uint64_t)run->options.n : 1;
+    if (n >= RUN_CONFIG_UNSET) /* auto or still unset */
+        n = budget->cpus < 1 ? 1 : (uint64_t)budget->cpus;
+    if (n > WORKERS_MAX)
+        n = WORKERS_MAX;
+    if (n > run->suite.count)
+        n = run->suite.count;
+    return n ? (unsigned)n : 1;
+}
+
+static uint64_t per_slot(uint64_t free_tasks, unsigned workers)
+{
+    uint64_t reserve = tasks_reserve(workers);
+
+    return free_tasks > reserve ? (free_tasks - reserve) / workers : 0;
+}
+
+/* Where 16 tasks each cannot be had, fewer slots, and a line that says so. */
+static void resolve_tasks(struct run *run, const struct cgroup_budget *budget)
+{
+    struct run_limits *limits = &run->limits;
+    unsigned wanted = limits->workers;
+    uint64_t share;
+
+    while (limits->workers > 1 && per_slot(budget->tasks_free, limits->workers) < TASKS_MIN)
+        limits->workers--;
+    share = per_slot(budget->tasks_free, limits->workers);
+    if (limits->workers < wanted)
+        snprintf(limits->notice, sizeof(limits->notice),
+                 "%u workers instead of %u: %s leaves %" PRIu64 " tasks free, and a worker needs %d",
+                 limits->workers, wanted, budget->tasks_bound, budget->tasks_free, TASKS_MIN);
+    if (run->config->tasks != RUN_CONFIG_AUTO)
+        limits->tasks = run->config->tasks;
+    else
+        limits->tasks = share < TASKS_MIN ? TASKS_MIN : share > TASKS_MAX ? TASKS_MAX : share;
+    share = budget->tasks_free > tasks_reserve(1) ? budget->tasks_free - tasks_reserve(1) : 0;
+    limits->serial_tasks = run->config->serial_tasks != RUN_CONFIG_AUTO ? run->config->serial_tasks
+                           : share < limits->tasks                      ? limits->tasks
+                                                                        : share;
+}
+
+static void resolve_memory(struct run *run, const struct cgroup_budget *budget)
+{
+    struct run_limits *limits = &run->limits;
+    uint64_t usable = budget->memory_free_bytes / 10 * 9;
+    uint64_t page = 4096, share = usable / limits->workers / page * page;
+
+    limits->memory_bytes = run->config->memory_bytes != RUN_CONFIG_AUTO ? run->config->memory_bytes
+                                                                        : share;
+    limits->serial_memory_bytes = run->config->serial_memory_bytes != RUN_CONFIG_AUTO
+                                      ? run->config->serial_memory_bytes
+                                      : usable / page * page;
+}
+
+static void resolve_counts(struct run *run)
+{
+    struct run_limits *limits = &run->limits;
+    const struct run_config *config = run->config;
+
+    /* xdist's default of four restarts a worker exists since its restarts are dear; ours cost milliseconds. */
+    limits->max_worker_restart = UINT64_MAX;
+    if (config->max_worker_restart != RUN_CONFIG_UNSET)
+        limits->max_worker_restart = config->max_worker_restart;
+    else if (run->options.max_worker_restart >= 0)
+        limits->max_worker_restart = (uint64_t)run->options.max_worker_restart;
+    limits->max_fail = config->max_fail != RUN_CONFIG_UNSET ? config->max_fail
+                                                            : (uint64_t)run->options.max_fail;
+}
+
+/* A test that asks for more than a parallel slot has belongs into the serial lane. */
+static void move_large_tests(struct run *run)
+{
+    for (size_t i = 0; i < run->suite.count; i++) {
+        struct test *test = &run->suite.tests[i];
+
+        if (test->lane == LANE_PARALLEL &&
+            ((run->limits.tasks && test->tasks > run->limits.tasks) ||
+             (run->limits.memory_bytes && test->memory_bytes > run->limits.memory_bytes)))
+            test->lane = LANE_SERIAL;
+    }
+}
+
+int limits_resolve(struct run *run, struct err *err)
+{
+    struct cgroup_budget budget;
+    int r = cgroup_host_budget(run->host, &budget, err);
+
+    if (r < 0)
+        return r;
+    run->limits.workers = workers_wanted(run, &budget);
+    resolve_tasks(run, &budget);
+    resolve_memory(run, &budget);
+    resolve_counts(run);
+    move_large_tests(run);
+    snprintf(run->limits.budget_text, sizeof(run->limits.budget_text), "%s, %" PRIu64 " free",
+             budget.tasks_bound, budget.tasks_free);
+    return 0;
+}
+
+uint64_t limits_serial_tasks(struct run *run)
+{
+    struct cgroup_budget budget;
+
+    if (run->config->serial_tasks != RUN_CONFIG_AUTO ||
+        cgroup_host_budget(run->host, &budget, NULL) < 0 ||
+        budget.tasks_free <= tasks_reserve(1) + TASKS_MIN)
+        return run->limits.serial_tasks;
+    return budget.tasks_free - tasks_reserve(1);
+}
+
+struct cgroup_limits limits_of_test(const struct run *run, size_t test, bool serial)
+{
+    const struct test *t = test == TEST_NONE ? NULL : &run->suite.tests[test];
+    struct cgroup_limits limits = {
+        .tasks = serial ? run->limits.serial_tasks : run->limits.tasks,
+        .memory_bytes = serial ? run->limits.serial_memory_bytes : run->limits.memory_bytes,
+        .cpu_weight = 100,
+    };
+
+    if (t && t->tasks)
+        limits.tasks = t->tasks;
+    if (t && t->memory_bytes)
+        limits.memory_bytes = t->memory_bytes;
+    return limits;
+}

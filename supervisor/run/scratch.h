@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A private directory for the listening socket: "shunt-<pid>-<start time>-<pid namespace>" below XDG_RUNTIME_DIR or
+ * TMPDIR or /tmp, mode 0700. The name says whose it is, so that scratch_sweep() can remove what a killed run left.
+ */
+struct err;
+struct scratch;
+
+int scratch_new(struct scratch **ret, struct err *err);
+const char *scratch_socket(const struct scratch *scratch);
+/* Removes the files; the object stays. */
+void scratch_remove(struct scratch *scratch);
+void scratch_free(struct scratch *scratch);
+/* Removes directories of ours whose owner is dead. Returns their number. */
+int scratch_sweep(void);

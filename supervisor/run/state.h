@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The state of one `shunt run`, shared by the files of this folder and by nobody else.
+ *
+ *   run.c         start, phases, end, exit status
+ *   signals.c     ^C, ^Z, SIGTERM, SIGUSR1
+ *   controller.c  the framework's first process: hello, suite, feed
+ *   scheduler.c   which worker gets which test; when a worker is made, replaced, ended
+ *   worker.c      one worker generation: cell, fork, entry, messages
+ *   judge.c       boundaries, ticks and deaths: what the detector is shown, and what follows from it
+ *   evidence.c    what is noted about a slot before it is killed
+ *   limits.c      what "auto" means here
+ *
+ * One thread. Each turn of the loop handles stop signals, then messages, then deaths, then timers, so that nobody
+ * dies with an answer unread; the scheduler runs once at the end of each turn.
+ */
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sandbox/cgroup/cgroup.h"
+#include "sandbox/launch/run_init.h"
+#include "supervisor/config/run_config.h"
+#include "supervisor/core/detector.h"
+#include "supervisor/core/suite.h"
+#include "supervisor/report/report.h"
+
+struct channel;
+struct lanes;
+struct packet;
+
+#define PRIORITY_SIGNAL 2
+#define PRIORITY_MESSAGE 1
+#define PRIORITY_DEATH 0
+#define PRIORITY_TIMER (-1)
+#define PRIORITY_SCHEDULE (-2)
+
+#define TEST_NONE ((size_t)-1)
+#define OUTPUT_TAIL 16384             /* last output that is kept of a worker's stdout and stderr */
+#define PAYLOAD_LIMIT (80ULL << 20)   /* reports of one test: 64 MiB by contract, and room for a statement */
+#define CONGESTED_BYTES (48ULL << 20) /* waiting for the controller: no new test is started */
+#define OUTPUT_LIMIT (64ULL << 20)    /* forwarded output of one worker generation */
+
+#define WORKER_STATES(X)                                                                           \
+    X(CELL)     /* its namespaces are being prepared */                                           \
+    X(FORKING)  /* asked of the template, or started cold: nothing heard yet */                    \
+    X(ENTERING) /* in its cgroup, on its way into its namespaces */                                \
+    X(COLLECTING) /* cold only */                                                                  \
+    X(STANDBY)  /* able to run tests, in no slot */                                                \
+    X(WAITING)  /* at a boundary */                                                                \
+    X(RUNNING)                                                                                     \
+    X(ENDING)   /* finishes its session */                                                         \
+    X(DYING)    /* killed or dead; its cell is being cleared away */
+
+enum worker_state {
+#define X(name) WORKER_##name,
+    WORKER_STATES(X)
+#undef X
+};
+
+struct chunk { /* one packet's payload, held until its boundary is judged */
+    struct chunk *next;
+    size_t size;
+    char data[];
+};
+
+struct chunk_list {
+    struct chunk *head, **tail;
+    size_t bytes;
+};
+
+struct slot;
+
+struct worker {
+    struct run *run;
+    struct worker *next; /* in run->workers */
+    unsigned number;     /* of its cell; never reused */
+    enum worker_state state;
+    struct slot *slot;   /* NULL: a standby, or gone from it */
+    unsigned generation;
+    bool cold;
+    struct slot *reserved; /* cold: started for this slot, whose name it was given; else NULL */
+
+    struct cgroup_leaf *leaf; /* NULL: no cgroups */
+    int ns_fd[RUN_INIT_CELL_NS];
+    char ns_name[RUN_INIT_CELL_NS][8];
+    struct channel *channel;
+    pid_t pid, pid_inside; /* 0: unknown */
+    bool exited;           /* the run init reported its death */
+    int wait_status;
+    bool said_bye;
+    uint64_t closed_ns;    /* its channel closed then, and no death was reported yet; 0 */
+    const char *closed_why;
+
+    size_t test, next_test; /* running, or taken and about to; TEST_NONE at a boundary */
+    size_t last_test;       /* the one before; TEST_NONE for a fresh worker */
+    uint64_t go_ns;            /* run clock */
+    bool limits_changed;       /* the test brought its own */
+    struct detector_limits limits;
+    struct cgroup_counters counters, at_start;
+    struct chunk_list held;
+    uint64_t idle_cpu_ns, idle_since_ns; /* CPU time stood still since then */
+    uint64_t stall_probed_ns;
+    bool stalled;
+    char stall_text[200];
+
+    int output_fd[2]; /* read ends of stdout and stderr; -1 */
+    ev_io output_io[2];
+    int capture_fd[2]; /* the capture's own files; -1 */
+    char *tail;        /* ring of OUTPUT_TAIL */
+    size_t tail_size;  /* bytes ever put in */
+    uint64_t output_bytes;
+
+    struct leak_watch *leak; /* leak_watch.c; NULL */
+    size_t leaked;           /* tasks that its tests left behind */
+    uint64_t born_ns, dying_ns;
+};
+
+struct slot {
+    struct run *run;
+    unsigned index;
+    bool serial;
+    char name[16]; /* "gw0" */
+    struct worker *worker;
+    unsigned generation;
+    size_t pending;        /* incident that waits to say how long the replacement took; TEST_NONE */
+    uint64_t killed_at_ns; /* when its worker was */
+};
+
+enum run_phase {
+    PHASE_STARTING, /* until the suite is known */
+    PHASE_PARALLEL,
+    PHASE_SERIAL,
+    PHASE_FINISHING, /* everything is judged: the controller writes its summary */
+    PHASE_STOPPING,  /* interrupted or broken: everything is being ended */
+};
+
+struct run_limits { /* resolved */
+    unsigned workers;
+    uint64_t tasks, memory_bytes;
+    uint64_t serial_tasks, serial_memory_bytes;
+    uint64_t max_worker_restart; /* UINT64_MAX: none */
+    uint64_t max_fail;           /* 0: none */
+    char budget_text[320];
+    char notice[256]; /* fewer slots than asked for; "" */
+};
+
+struct suite_options { /* what the framework's own options ask for */
+    int64_t n;         /* -1: not given; -2: auto; -3: logical */
+    int64_t max_fail;
+    int64_t max_worker_restart; /* -1: not given */
+    bool fork;
+    char why_not_fork[512];
+    char digest[65];
+};
+
+struct run {
+    const struct run_config *config;
+    struct ev_loop *loop;
+    struct report *report;
+    struct suite suite;
+    struct suite_options options;
+    struct lanes *lanes;
+    struct cgroup_host *host;
+    struct cgroup_run *cgroup; /* NULL: none */
+    struct run_init *init;
+    struct run_limits limits;
+    char missing[1024]; /* isolation that is not to be had, and why */
+    char run_id[33];
+    enum run_phase phase;
+
+    struct controller *controller;
+    struct channel *template; /* NULL: not there (yet) */
+    bool template_ready, cold;
+    char cold_why[512];
+
+    struct slot *slots; /* limits.workers of them */
+    struct slot serial_slot;
+    struct worker *workers; /* all that are not cleared away yet */
+    unsigned next_cell;
+    unsigned restarts, start_failures;
+    size_t failures;
+    bool no_new_tests;        /* maxfail, stop, budget spent */
+    char stop_reason[200];
+    bool worker_died;         /* in no test: the run cannot be green */
+    bool interrupted;
+    bool fatal;               /* shunt broke, or could not go on */
+
+    struct incident *incidents; /* all, in order */
+    size_t nincidents, incidents_room;
+
+    uint64_t start_ns;
+    uint64_t frozen_ns, frozen_since_ns; /* time that does not count */
+    bool command_exited;
+    int command_status;
+    uint64_t stop_deadline_ns; /* PHASE_STOPPING, FINISHING: then force; 0 */
+
+    ev_timer fast_tick, slow_tick; /* counters; clocks, stalls, clearing away */
+    ev_io init_io, notify_io;
+    ev_prepare schedule;
+    ev_signal on_int, on_term, on_hup, on_usr1, on_tstp;
+};
+
+/* run.c */
+uint64_t run_clock_ns(const struct run *run); /* monotonic, without frozen time */
+uint64_t run_elapsed_ns(const struct run *run); /* since the start, for reports */
+void run_drop_queued(struct run *run, const char *reason); /* all queued tests become not-run */
+void run_stop(struct run *run, const char *reason); /* nothing new starts */
+void run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void run_abort(struct run *run, const char *reason); /* ends everything now */
+void run_suite_ready(struct run *run);
+void run_test_outcome(struct run *run, size_t test, enum outcome outcome);
+
+/* signals.c */
+void signals_init(struct run *run);
+void signals_done(struct run *run);
+
+/* scheduler.c */
+void scheduler_pump(struct run *run);
+
+/* worker.c */
+struct worker *worker_new(struct run *run, struct slot *reserved);
+void worker_cell_ready(struct worker *worker, struct run_init_event *event);
+void worker_cold_pending(struct worker *worker, pid_t pid);
+/* The cold worker's own connection; taken. */
+void worker_cold_connected(struct worker *worker, struct channel *channel);
+void worker_assign(struct worker *worker, struct slot *slot);
+void worker_go(struct worker *worker, size_t test, size_t next);
+void worker_end(struct worker *worker);
+void worker_kill(struct worker *worker); /* state becomes DYING; leaves its slot */
+bool worker_clear(struct worker *worker); /* DYING: true when nothing of it is left, and it is freed */
+void worker_read_output(struct worker *worker);
+char *worker_last_output(struct worker *worker, size_t *ret_size);
+void worker_start_failed(struct worker *worker, const char *stage, int errnum);
+struct worker *worker_find(struct run *run, unsigned number);
+const char *worker_state_name(enum worker_state state);
+void chunk_list_add(struct chunk_list *list, const void *data, size_t size);
+void chunk_list_clear(struct chunk_list *list);
+
+/* judge.c */
+struct test_result { /* a `done` message, checked */
+    enum outcome outcome;
+    uint64_t setup_us, call_us, teardown_us;
+    const char *message, *text;
+    size_t text_size;
+};
+void judge_start(struct worker *worker); /* counters at the start of a test */
+void judge_boundary(struct worker *worker, const struct test_result *result);
+void judge_death(struct worker *worker);
+void judge_violation(struct worker *worker, const char *why);
+void judge_tick(struct run *run, bool slow);
+void judge_incident_replaced(struct slot *slot, uint64_t now_ns); /* emits the pending incident */
+void judge_incident_flush(struct slot *slot);
+
+/* evidence.c */
+void evidence_take(struct worker *worker, struct incident *incident);
+
+/* stall.c: looks for a worker without progress; true when all its tasks have been waiting for each other. */
+bool stall_check(struct worker *worker, uint64_t now_ns);
+
+/* controller.c */
+int controller_new(struct run *run, struct controller **ret, struct err *err);
+void controller_free(struct controller *controller);
+const char *controller_socket_path(const struct controller *controller);
+bool controller_in_loop(const struct controller *controller); /* it waits for feed */
+bool controller_seen(const struct controller *controller);
+void controller_plan(struct controller *controller);
+void controller_error(struct controller *controller, const char *message);
+void controller_feed_reports(struct controller *controller, size_t test, const char *name,
+                             struct chunk_list *held);
+void controller_feed_killed(struct controller *controller, size_t test, const char *name,
+                            const struct incident *incident);
+void controller_output(struct controller *controller, const char *name, const void *data,
+                       size_t size);
+void controller_say(void *controller, const char *text);
+void controller_finish(struct controller *controller);
+void controller_interrupt(struct controller *controller);
+bool controller_congested(const struct controller *controller);
+
+/* limits.c */
+int limits_resolve(struct run *run, struct err *err);
+uint64_t limits_serial_tasks(struct run *run);
+/* The limits of one test in its lane. */
+struct cgroup_limits limits_of_test(const struct run *run, size_t test, bool serial);

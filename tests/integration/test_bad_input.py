@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""One error that names the thing and the remedy, before anything is started."""
+import subprocess
+import sys
+
+import pytest
+from conftest import SHUNT, clean_environment
+
+
+def shunt(*argv, cwd=None):
+    return subprocess.run(
+        [str(SHUNT), *argv], cwd=cwd, env=clean_environment(), capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["run"], ["command"]),
+        (["run", "--"], ["command"]),
+        (["run", "--task", "5", "--", "pytest"], ["--task", "--tasks"]),
+        (["run", "--tasks", "lots", "--", "pytest"], ["--tasks", "lots"]),
+        (["run", "--tasks", "0", "--", "pytest"], ["--tasks", "0"]),
+        (["run", "--memory", "5X", "--", "pytest"], ["--memory", "5X"]),
+        (["run", "-n", "-3", "--", "pytest"], ["-3"]),
+        (["run", "--timeout", "soon", "--", "pytest"], ["--timeout", "soon"]),
+        (["run", "--reroute", "tasks,colour", "--", "pytest"], ["colour"]),
+        (["run", "--", "no-such-command-here"], ["no-such-command-here"]),
+        (["run", "--events", "/no/such/dir/e", "--", "pytest"], ["/no/such/dir/e"]),
+        (["run", "--junit", "/no/such/dir/j", "--", "pytest"], ["/no/such/dir/j"]),
+        (["walk"], ["walk"]),
+    ],
+)
+def test_usage(argv, words):
+    done = shunt(*argv)
+    assert done.returncode == 4, done
+    for word in words:
+        assert word in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) <= 4, done.stderr
+    assert done.stdout == ""
+
+
+def test_a_command_that_never_starts_pytest(tmp_path):
+    done = shunt("run", "--", "true", cwd=tmp_path)
+    assert done.returncode == 4
+    assert "never started pytest" in done.stderr
+
+
+def test_status_of_what_never_reaches_the_tests_is_the_frameworks_own(suite):
+    suite.write(test_a="def test_x(: pass")
+    ours = suite.run("-n", 2)
+    status, stdout, _ = suite.plain()
+    assert ours.status == status == 2
+    assert "SyntaxError" in ours.stdout and "SyntaxError" in stdout
+
+
+@pytest.mark.parametrize("args", [("--version",), ("--help",), ("--fixtures", "-q"), ("--collect-only", "-q"), ("--markers",)])
+def test_pass_through(suite, args):
+    suite.write(test_a="def test_x(): pass")
+    ours = suite.run("-n", 2, pytest_args=args)
+    status, stdout, _ = suite.plain(*args)
+    assert ours.status == status == 0, ours
+    if args[0] == "--collect-only":
+        assert "test_a.py::test_x" in ours.stdout
+
+
+def test_no_tests(suite):
+    suite.write(test_a="")
+    assert suite.run("-n", 2).status == 5
+
+
+def test_unknown_pytest_option(suite):
+    suite.write(test_a="def test_x(): pass")
+    assert suite.run("-n", 2, pytest_args=("--no-such-option",)).status == 4
+
+
+def test_scripts_that_start_pytest_work(suite):
+    suite.write(test_a="def test_x(): pass\ndef test_y(): pass")
+    script = suite.path / "run.sh"
+    script.write_text(f"#!/bin/sh\nexec {sys.executable} -m pytest -q \"$@\"\n")
+    script.chmod(0o755)
+    events = suite.path / "e.jsonl"
+    done = shunt("run", "-n", "2", "--events", str(events), "--", str(script), cwd=suite.path)
+    assert done.returncode == 0, done
+    assert events.read_text().count('"test-end"') == 2
