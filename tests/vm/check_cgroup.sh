@@ -5,12 +5,12 @@
 #
 #   tests/vm/check_cgroup.sh TEST-PROGRAM     a path below the repository's root
 set -u
-vm=$(dirname "$0")/run.sh
+vm=$(dirname "$0")/boot
 program=${1:?the built test program of tests/unit/test_cgroup_real.c}
 failed=0
-# Arguments of run.sh, one place a line; the last may find no cgroup.
+# Arguments of boot, one place a line; the last may find no cgroup.
 for how in '' '--user' '--place root' '--user --place outside'; do
-    echo "== run.sh $how"
+    echo "== boot $how"
     required=1
     case $how in *outside) required= ;; esac
     # shellcheck disable=SC2086
