@@ -411,6 +411,7 @@ void lanes_serial_retry(struct lanes *lanes)
     if (lanes->serial_running == LANES_NONE)
         return;
     lanes->serial[--lanes->serial_head] = lanes->serial_running;
+    lanes->serial_fresh[lanes->serial_head] = lanes->serial_running_fresh;
     lanes->state[lanes->serial_running] = QUEUED;
     lanes->serial_running = LANES_NONE;
 }
