@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sandbox/base/cleanup.h"
@@ -366,4 +367,21 @@ int packet_bool(const struct packet *packet, const char *key, bool fallback, boo
         return -EPROTO;
     *ret = value ? json_is_true(value) : fallback;
     return 0;
+}
+
+int packet_take_file(struct packet *packet, const char *name)
+{
+    const json_t *names = json_object_get(packet->header, "fds");
+
+    for (size_t i = 0; i < packet->nfds && i < json_array_size(names); i++) {
+        const char *text = json_string_value(json_array_get(names, i));
+        struct stat st;
+
+        if (!text || strcmp(text, name) != 0 || packet->fds[i] < 0)
+            continue;
+        if (fstat(packet->fds[i], &st) < 0 || !S_ISREG(st.st_mode))
+            return -1;
+        return take_fd(&packet->fds[i]);
+    }
+    return -1;
 }

@@ -64,3 +64,5 @@ int packet_int_or(const struct packet *packet, const char *key, int64_t min, int
 int packet_text(const struct packet *packet, const char *key, size_t max, bool optional,
                 const char **ret);
 int packet_bool(const struct packet *packet, const char *key, bool fallback, bool *ret);
+/* The descriptor that the header's "fds" names so, taken, if it is a regular file: reading from it cannot block. Else -1. */
+int packet_take_file(struct packet *packet, const char *name);

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
+#include "supervisor/core/blackbox.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/state.h"
 
@@ -50,11 +52,21 @@ static void describe(struct incident *incident, size_t processes)
     }
 }
 
+/* What the worker noted itself says more than what the kernel calls its tasks. */
+void evidence_of_starts(const struct worker *worker, char *buf, size_t size)
+{
+    unsigned char page[BLACKBOX_SIZE];
+    ssize_t n = worker->box_fd >= 0 ? pread(worker->box_fd, page, sizeof(page), 0) : 0;
+
+    blackbox_describe(page, n > 0 ? (size_t)n : 0, buf, size);
+}
+
 void evidence_take(struct worker *worker, struct incident *incident)
 {
     pid_t ids[INCIDENT_MAX_TASKS];
     ssize_t total, processes;
 
+    evidence_of_starts(worker, incident->evidence, sizeof(incident->evidence));
     if (!worker->leaf)
         return;
     processes = cgroup_leaf_processes(worker->leaf, ids, INCIDENT_MAX_TASKS);
@@ -68,5 +80,6 @@ void evidence_take(struct worker *worker, struct incident *incident)
     for (ssize_t i = 0; i < total && i < INCIDENT_MAX_TASKS; i++)
         if (proc_task_read(ids[i], &incident->tasks[incident->ntasks]) == 0)
             incident->ntasks++;
-    describe(incident, processes > 0 ? (size_t)processes : 0);
+    if (!incident->evidence[0] && total > 1)
+        describe(incident, processes > 0 ? (size_t)processes : 0);
 }

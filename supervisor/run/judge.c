@@ -415,7 +415,7 @@ static void tick_worker(struct worker *worker, bool slow)
     }
     if (slow && worker->closed_ns && worker->state != WORKER_DYING)
         tick_closed(worker);
-    if (slow && worker->leak && worker->state != WORKER_DYING)
+    if (worker->leak && worker->state != WORKER_DYING && (slow || worker->state == WORKER_WAITING))
         leak_watch_tick(worker);
 }
 

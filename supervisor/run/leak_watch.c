@@ -25,15 +25,24 @@ struct known {
     uint64_t start_ticks;
 };
 
+/* Alive at a boundary, not known: judged when due, and charged to the test of that boundary whatever runs then. */
+struct candidate {
+    pid_t tid;
+    uint64_t start_ticks;
+    size_t test;
+    uint64_t due_ns;
+};
+
 struct leak_watch {
     struct known *known; /* tasks that outlived an earlier boundary and are accounted for */
     size_t nknown, known_room;
     int kept[KEPT_MAX];
     size_t nkept;
-    struct incident_task *candidates; /* alive at the last boundary and not known */
-    size_t ncandidates;
-    size_t test;
-    uint64_t due_ns;
+    struct candidate *candidates; /* by test, the earliest first */
+    size_t ncandidates, candidates_room;
+    uint64_t tasks_seen; /* at the last look for known ones that have ended */
+    size_t origin_test;  /* whose starts `origin` tells */
+    char origin[256];
 };
 
 static struct leak_watch *watch_of(struct worker *worker)
@@ -63,45 +72,49 @@ int leak_watch_kept(struct worker *worker, const json_t *kept)
     return 0;
 }
 
-static bool is_known(const struct leak_watch *watch, pid_t tid)
+static bool is_accounted_for(const struct leak_watch *watch, pid_t tid)
 {
     for (size_t i = 0; i < watch->nknown; i++)
         if (watch->known[i].tid == tid)
             return true;
+    for (size_t i = 0; i < watch->ncandidates; i++)
+        if (watch->candidates[i].tid == tid)
+            return true;
     return false;
-}
-
-static void drop_candidates(struct leak_watch *watch)
-{
-    free(watch->candidates);
-    watch->candidates = NULL;
-    watch->ncandidates = 0;
 }
 
 void leak_watch_boundary(struct worker *worker, size_t test)
 {
-    struct leak_watch *watch;
+    struct leak_watch *watch = worker->leak;
     pid_t tids[INCIDENT_MAX_TASKS];
+    size_t before;
     ssize_t n;
 
-    if (!worker->leaf || worker->counters.tasks_now <= 1 + (worker->leak ? worker->leak->nknown : 0))
+    if (!worker->leaf ||
+        worker->counters.tasks_now <= 1 + (watch ? watch->nknown + watch->ncandidates : 0))
         return;
-    watch = watch_of(worker);
-    if (watch->due_ns)
-        leak_watch_tick(worker); /* what the last test left is settled before this one's is noted */
     n = cgroup_leaf_threads(worker->leaf, tids, INCIDENT_MAX_TASKS);
     if (n <= 0)
         return;
     if (n > INCIDENT_MAX_TASKS)
         n = INCIDENT_MAX_TASKS;
-    drop_candidates(watch);
-    watch->candidates = mem_calloc((size_t)n, sizeof(*watch->candidates));
-    for (ssize_t i = 0; i < n; i++)
-        if (tids[i] != worker->pid && !is_known(watch, tids[i]) &&
-            proc_task_read(tids[i], &watch->candidates[watch->ncandidates]) == 0)
-            watch->ncandidates++;
-    watch->test = test;
-    watch->due_ns = watch->ncandidates ? clock_now_ns() + SETTLE_NS : 0;
+    watch = watch_of(worker);
+    before = watch->ncandidates;
+    for (ssize_t i = 0; i < n; i++) {
+        struct incident_task task;
+
+        if (tids[i] == worker->pid || is_accounted_for(watch, tids[i]) ||
+            proc_task_read(tids[i], &task) < 0)
+            continue;
+        mem_grow(&watch->candidates, &watch->candidates_room, watch->ncandidates + 1,
+                 sizeof(*watch->candidates));
+        watch->candidates[watch->ncandidates++] =
+            (struct candidate){tids[i], task.start_ticks, test, clock_now_ns() + SETTLE_NS};
+    }
+    if (watch->ncandidates > before) {
+        watch->origin_test = test;
+        evidence_of_starts(worker, watch->origin, sizeof(watch->origin));
+    }
 }
 
 void leak_watch_test_starts(struct worker *worker)
@@ -147,7 +160,7 @@ static bool is_kept(const struct worker *worker, const struct incident_task *tas
                         worker->leak->nkept);
 }
 
-static void report_leak(struct worker *worker, size_t leaked)
+static void report_leak(struct worker *worker, size_t test, size_t leaked)
 {
     struct run *run = worker->run;
     struct incident *incident;
@@ -156,7 +169,7 @@ static void report_leak(struct worker *worker, size_t leaked)
     incident = &run->incidents[run->nincidents++];
     *incident = (struct incident){.number = (unsigned)run->nincidents,
                                   .verdict = VERDICT_LEAK,
-                                  .test = worker->leak->test,
+                                  .test = test,
                                   .slot = worker->slot ? worker->slot->index : 0,
                                   .serial = worker->slot && worker->slot->serial,
                                   .generation = worker->generation,
@@ -165,41 +178,94 @@ static void report_leak(struct worker *worker, size_t leaked)
                                   .limits = worker->limits};
     snprintf(incident->text, sizeof(incident->text), "left %zu task%s behind", leaked,
              leaked == 1 ? "" : "s");
+    if (worker->leak->origin_test == test)
+        snprintf(incident->evidence, sizeof(incident->evidence), "%s", worker->leak->origin);
     report_incident(run->report, &run->suite, incident);
+}
+
+/* Reads what the task is now; false when it has ended (its id may belong to another one). */
+static bool still_lives(pid_t tid, uint64_t start_ticks, struct incident_task *now)
+{
+    return proc_task_read(tid, now) == 0 && now->start_ticks == start_ticks && now->state != 'Z' &&
+           now->state != 'X';
+}
+
+/* Ids come back: who has ended is no longer known. */
+static void forget_ended(struct worker *worker)
+{
+    struct leak_watch *watch = worker->leak;
+    struct incident_task now;
+    size_t left = 0;
+
+    if (!watch->nknown || worker->counters.tasks_now == watch->tasks_seen)
+        return;
+    watch->tasks_seen = worker->counters.tasks_now;
+    for (size_t i = 0; i < watch->nknown; i++)
+        if (still_lives(watch->known[i].tid, watch->known[i].start_ticks, &now))
+            watch->known[left++] = watch->known[i];
+    watch->nknown = left;
+}
+
+/* The candidates of one test that are due, from `at`; returns where the next test's begin. */
+static size_t settle_test(struct worker *worker, size_t at)
+{
+    struct leak_watch *watch = worker->leak;
+    size_t test = watch->candidates[at].test, leaked = 0;
+
+    for (; at < watch->ncandidates && watch->candidates[at].test == test; at++) {
+        const struct candidate *then = &watch->candidates[at];
+        struct incident_task now;
+
+        if (!still_lives(then->tid, then->start_ticks, &now))
+            continue;
+        leaked += !is_kept(worker, &now);
+        if (watch->nknown >= KNOWN_MAX)
+            continue;
+        mem_grow(&watch->known, &watch->known_room, watch->nknown + 1, sizeof(*watch->known));
+        watch->known[watch->nknown++] = (struct known){now.tid, now.start_ticks};
+    }
+    if (leaked) {
+        worker->leaked += leaked;
+        report_leak(worker, test, leaked);
+    }
+    return at;
 }
 
 void leak_watch_tick(struct worker *worker)
 {
     struct leak_watch *watch = worker->leak;
-    size_t leaked = 0;
+    uint64_t now = clock_now_ns();
+    size_t at = 0;
 
-    if (!watch->due_ns || clock_now_ns() < watch->due_ns)
+    if (!watch)
         return;
-    watch->due_ns = 0;
-    for (size_t i = 0; i < watch->ncandidates; i++) {
-        struct incident_task now, *then = &watch->candidates[i];
+    forget_ended(worker);
+    while (at < watch->ncandidates && watch->candidates[at].due_ns <= now)
+        at = settle_test(worker, at);
+    watch->ncandidates -= at;
+    memmove(watch->candidates, watch->candidates + at, watch->ncandidates * sizeof(*watch->candidates));
+}
 
-        if (proc_task_read(then->tid, &now) < 0 || now.start_ticks != then->start_ticks ||
-            now.state == 'Z' || now.state == 'X')
-            continue;
-        leaked += !is_kept(worker, &now);
-        if (watch->nknown < KNOWN_MAX) {
-            mem_grow(&watch->known, &watch->known_room, watch->nknown + 1, sizeof(*watch->known));
-            watch->known[watch->nknown++] = (struct known){now.tid, now.start_ticks};
-        }
-    }
-    drop_candidates(watch);
-    if (!leaked)
-        return;
-    worker->leaked += leaked;
-    report_leak(worker, leaked);
+bool leak_watch_pending(struct worker *worker)
+{
+    struct leak_watch *watch = worker->leak;
+    struct incident_task now;
+    size_t left = 0;
+
+    if (!watch)
+        return false;
+    for (size_t i = 0; i < watch->ncandidates; i++)
+        if (still_lives(watch->candidates[i].tid, watch->candidates[i].start_ticks, &now))
+            watch->candidates[left++] = watch->candidates[i];
+    watch->ncandidates = left;
+    return left > 0;
 }
 
 void leak_watch_free(struct worker *worker)
 {
     if (!worker->leak)
         return;
-    drop_candidates(worker->leak);
+    free(worker->leak->candidates);
     free(worker->leak->known);
     free(worker->leak);
     worker->leak = NULL;

@@ -2,6 +2,7 @@
 /* What "auto" means here: the surroundings' free share, divided by the slots. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "sandbox/base/err.h"
 #include "supervisor/run/state.h"
@@ -9,6 +10,11 @@
 #define TASKS_MIN 16
 #define TASKS_MAX 512
 #define WORKERS_MAX 256
+
+static unsigned limits_enforced(const struct run *run)
+{
+    return run->cgroup ? cgroup_run_has(run->cgroup) : 0;
+}
 
 /* What is neither a test's nor a slot's: keepers, standby, intermediates, the controller's and our own threads. */
 static uint64_t tasks_reserve(unsigned workers)
@@ -90,6 +96,62 @@ static void resolve_counts(struct run *run)
                                                             : (uint64_t)run->options.max_fail;
 }
 
+static bool was_given(uint64_t value)
+{
+    return value != RUN_CONFIG_AUTO && value != 0;
+}
+
+static size_t count_own(const struct suite *suite, unsigned has)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < suite->count; i++)
+        n += (suite->tests[i].tasks && !(has & CGROUP_HAS_TASKS)) ||
+             (suite->tests[i].memory_bytes && !(has & CGROUP_HAS_MEMORY));
+    return n;
+}
+
+/* Limits that nothing here can enforce are none, for the header as for the detector. */
+static void drop_unenforced(struct run_limits *limits, unsigned has)
+{
+    if (!(has & CGROUP_HAS_TASKS))
+        limits->tasks = limits->serial_tasks = 0;
+    if (!(has & CGROUP_HAS_MEMORY))
+        limits->memory_bytes = limits->serial_memory_bytes = 0;
+}
+
+void limits_say_unenforced(struct run *run)
+{
+    const struct run_config *config = run->config;
+    unsigned has = limits_enforced(run);
+    const struct {
+        const char *option;
+        uint64_t value;
+        unsigned needs;
+    } options[] = {
+        {"--tasks", config->tasks, CGROUP_HAS_TASKS},
+        {"--serial-tasks", config->serial_tasks, CGROUP_HAS_TASKS},
+        {"--memory", config->memory_bytes, CGROUP_HAS_MEMORY},
+        {"--serial-memory", config->serial_memory_bytes, CGROUP_HAS_MEMORY},
+    };
+    const char *why = run->cgroup ? "our cgroup lacks the controller" : "that needs a cgroup";
+    char list[80] = "";
+    size_t own = count_own(&run->suite, has), n = 0;
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        size_t at = strlen(list);
+
+        if (!was_given(options[i].value) || has & options[i].needs)
+            continue;
+        snprintf(list + at, sizeof(list) - at, "%s%s", at ? ", " : "", options[i].option);
+        n++;
+    }
+    if (n)
+        report_notice(run->report, "%s: not in force (%s; see the line \"not to be had here\")", list, why);
+    if (own)
+        report_notice(run->report, "the own limits of %zu test%s: not in force (%s)", own, own == 1 ? "" : "s", why);
+}
+
 /* A test that asks for more than a parallel slot has belongs into the serial lane. */
 static void move_large_tests(struct run *run)
 {
@@ -114,6 +176,7 @@ int limits_resolve(struct run *run, struct err *err)
     resolve_tasks(run, &budget);
     resolve_memory(run, &budget);
     resolve_counts(run);
+    drop_unenforced(&run->limits, limits_enforced(run));
     move_large_tests(run);
     snprintf(run->limits.budget_text, sizeof(run->limits.budget_text), "%s, %" PRIu64 " free",
              budget.tasks_bound, budget.tasks_free);
@@ -124,7 +187,7 @@ uint64_t limits_serial_tasks(struct run *run)
 {
     struct cgroup_budget budget;
 
-    if (run->config->serial_tasks != RUN_CONFIG_AUTO ||
+    if (run->config->serial_tasks != RUN_CONFIG_AUTO || !(limits_enforced(run) & CGROUP_HAS_TASKS) ||
         cgroup_host_budget(run->host, &budget, NULL) < 0 ||
         budget.tasks_free <= tasks_reserve(1) + TASKS_MIN)
         return run->limits.serial_tasks;
@@ -133,6 +196,7 @@ uint64_t limits_serial_tasks(struct run *run)
 
 struct cgroup_limits limits_of_test(const struct run *run, size_t test, bool serial)
 {
+    unsigned has = limits_enforced(run);
     const struct test *t = test == TEST_NONE ? NULL : &run->suite.tests[test];
     struct cgroup_limits limits = {
         .tasks = serial ? run->limits.serial_tasks : run->limits.tasks,
@@ -140,9 +204,9 @@ struct cgroup_limits limits_of_test(const struct run *run, size_t test, bool ser
         .cpu_weight = 100,
     };
 
-    if (t && t->tasks)
+    if (t && t->tasks && has & CGROUP_HAS_TASKS)
         limits.tasks = t->tasks;
-    if (t && t->memory_bytes)
+    if (t && t->memory_bytes && has & CGROUP_HAS_MEMORY)
         limits.memory_bytes = t->memory_bytes;
     return limits;
 }

@@ -131,10 +131,10 @@ static void report_header(struct run *run)
         .workers = run->limits.workers,
         .cold = run->cold,
         .cold_why = run->cold_why,
-        .tasks = run->cgroup ? run->limits.tasks : 0,
-        .memory_bytes = run->cgroup ? run->limits.memory_bytes : 0,
-        .serial_tasks = run->cgroup ? run->limits.serial_tasks : 0,
-        .serial_memory_bytes = run->cgroup ? run->limits.serial_memory_bytes : 0,
+        .tasks = run->limits.tasks,
+        .memory_bytes = run->limits.memory_bytes,
+        .serial_tasks = run->limits.serial_tasks,
+        .serial_memory_bytes = run->limits.serial_memory_bytes,
         .cgroup = run->cgroup ? cgroup_run_describe(run->cgroup) : "",
         .isolation = isolation,
         .missing = run->missing,
@@ -146,6 +146,7 @@ static void report_header(struct run *run)
     report_suite(run->report, &run->suite);
     if (run->limits.notice[0])
         report_notice(run->report, "%s", run->limits.notice);
+    limits_say_unenforced(run);
 }
 
 void run_suite_ready(struct run *run)
@@ -302,7 +303,7 @@ static void arm_fast_tick(struct run *run)
     bool want = false;
 
     for (const struct worker *w = run->workers; w && !want; w = w->next)
-        want = w->state == WORKER_DYING ||
+        want = w->state == WORKER_DYING || (w->state == WORKER_WAITING && w->leak) ||
                (w->state == WORKER_RUNNING && w->leaf && !notified);
     if (want && !ev_is_active(&run->fast_tick)) {
         run->fast_tick.repeat = FAST_TICK_S;

@@ -9,6 +9,7 @@
 #include "supervisor/core/leak.h"
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/channel.h"
+#include "supervisor/run/leak_watch.h"
 #include "supervisor/run/state.h"
 
 /* More at once would only compete for the CPUs. */
@@ -34,6 +35,8 @@ static struct worker *take_standby(struct run *run, const struct slot *slot)
 /* A cold worker imports and configures under its slot's name, so it is made for one slot. */
 static void provide_cold(struct run *run, struct slot *slot)
 {
+    if (clock_now_ns() < run->start_again_ns)
+        return;
     for (struct worker *w = run->workers; w; w = w->next)
         if (w->reserved == slot && w->state != WORKER_DYING && w != slot->worker)
             return;
@@ -45,7 +48,7 @@ static void provide(struct run *run, size_t wanted, size_t spare)
 {
     size_t starting = 0, standby = 0;
 
-    if (run->cold || !run->template_ready)
+    if (run->cold || !run->template_ready || clock_now_ns() < run->start_again_ns)
         return;
     for (struct worker *w = run->workers; w; w = w->next) {
         starting += worker_is_starting(w);
@@ -164,7 +167,7 @@ static bool end_parallel(struct run *run)
         if (!w)
             continue;
         gone = false;
-        if (w->state == WORKER_WAITING)
+        if (w->state == WORKER_WAITING && !leak_watch_pending(w))
             worker_end(w);
     }
     return gone;
@@ -196,6 +199,8 @@ static void dispatch_serial(struct run *run, struct worker *worker)
 
     if (worker->state != WORKER_WAITING)
         return;
+    if (leak_watch_pending(worker))
+        return; /* whoever comes next wants a clean slate, and nobody else is delayed */
     if (lanes_serial_done(run->lanes)) {
         worker_end(worker);
         return;
@@ -238,7 +243,8 @@ static void pump_serial(struct run *run)
     }
     if (slot->worker)
         dispatch_serial(run, slot->worker);
-    provide(run, slot->worker ? 0 : 1, lanes_serial_queued(run->lanes) > 0 && slot->worker ? 1 : 0);
+    /* No standby: it would take tasks and time from the test that is to run alone. */
+    provide(run, slot->worker ? 0 : 1, 0);
 }
 
 void scheduler_pump(struct run *run)

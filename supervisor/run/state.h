@@ -111,6 +111,7 @@ struct worker {
     int output_fd[2]; /* read ends of stdout and stderr; -1 */
     ev_io output_io[2];
     int capture_fd[2]; /* the capture's own files; -1 */
+    int box_fd;        /* the black box; -1 */
     char *tail;        /* ring of OUTPUT_TAIL */
     size_t tail_size;  /* bytes ever put in */
     uint64_t output_bytes;
@@ -183,6 +184,7 @@ struct run {
     struct worker *workers; /* all that are not cleared away yet */
     unsigned next_cell;
     unsigned restarts, start_failures;
+    uint64_t start_again_ns; /* no worker is made before: tasks were not to be had */
     size_t failures;
     bool no_new_tests;        /* maxfail, stop, budget spent */
     char stop_reason[200];
@@ -258,6 +260,8 @@ void judge_incident_flush(struct slot *slot);
 
 /* evidence.c */
 void evidence_take(struct worker *worker, struct incident *incident);
+/* Which source lines started threads and processes during the current test; "" when unknown. */
+void evidence_of_starts(const struct worker *worker, char *buf, size_t size);
 
 /* stall.c: looks for a worker without progress; true when all its tasks have been waiting for each other. */
 bool stall_check(struct worker *worker, uint64_t now_ns);
@@ -284,5 +288,7 @@ bool controller_congested(const struct controller *controller);
 /* limits.c */
 int limits_resolve(struct run *run, struct err *err);
 uint64_t limits_serial_tasks(struct run *run);
+/* Notices for limits that were asked for and that nothing here can enforce. */
+void limits_say_unenforced(struct run *run);
 /* The limits of one test in its lane. */
 struct cgroup_limits limits_of_test(const struct run *run, size_t test, bool serial);

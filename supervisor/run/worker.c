@@ -23,6 +23,10 @@
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/state.h"
 
+/* A small budget may be used up for a moment. */
+#define START_PAUSE_NS (20 * NS_PER_MS)
+#define DYING_GRACE_NS (5 * NS_PER_SEC)
+
 const char *worker_state_name(enum worker_state state)
 {
     static const char *const names[] = {
@@ -216,18 +220,34 @@ static void worker_ready(struct worker *worker, struct packet *packet)
 
     worker->pid = packet->pid;
     worker->pid_inside = inside > 0 ? inside : worker->pid_inside;
-    for (size_t i = 0; i < packet->nfds && i < 2; i++)
-        worker->capture_fd[i] = take_fd(&packet->fds[i]);
+    worker->capture_fd[0] = packet_take_file(packet, "out");
+    worker->capture_fd[1] = packet_take_file(packet, "err");
+    worker->box_fd = packet_take_file(packet, "box");
     worker->state = WORKER_STANDBY;
     worker->run->start_failures = 0;
     report_worker(worker->run->report, "ready", worker->slot ? worker->slot->index : 0,
                   worker->generation, worker->pid, clock_now_ns() - worker->born_ns);
 }
 
+/* Tests that run, and workers that are being cleared away, hold tasks that come back. */
+static bool tasks_will_come_back(const struct run *run)
+{
+    for (const struct worker *w = run->workers; w; w = w->next)
+        if (w->state == WORKER_RUNNING ||
+            (w->state == WORKER_DYING && clock_now_ns() - w->dying_ns < DYING_GRACE_NS))
+            return true;
+    return false;
+}
+
 void worker_start_failed(struct worker *worker, const char *stage, int errnum)
 {
     struct run *run = worker->run;
 
+    if (errnum == EAGAIN && tasks_will_come_back(run)) {
+        run->start_again_ns = clock_now_ns() + START_PAUSE_NS;
+        worker_kill(worker);
+        return;
+    }
     run->start_failures++;
     report_notice(run->report, "a worker could not be started: %s: %s", stage, strerror(errnum));
     worker_kill(worker);
@@ -436,6 +456,7 @@ struct worker *worker_new(struct run *run, struct slot *reserved)
         worker->ns_fd[i] = -1;
     for (int i = 0; i < 2; i++)
         worker->output_fd[i] = worker->capture_fd[i] = -1;
+    worker->box_fd = -1;
     worker->next = run->workers;
     run->workers = worker;
     if (run->cgroup) {
@@ -596,6 +617,7 @@ bool worker_clear(struct worker *worker)
         close_fd(&worker->output_fd[i]);
         close_fd(&worker->capture_fd[i]);
     }
+    close_fd(&worker->box_fd);
     for (int i = 0; i < RUN_INIT_CELL_NS; i++)
         close_fd(&worker->ns_fd[i]);
     channel_free(worker->channel);

@@ -52,7 +52,7 @@ def normal(text):
 
 @pytest.mark.parametrize(
     "args",
-    [(), ("-q",), ("-v",), ("-vv", "-rA"), ("-rs",), ("--tb=short",), ("-x",), ("--durations=3",), ("--tb=line", "-q")],
+    [(), ("-q",), ("-v",), ("-vv", "-rA"), ("-rs",), ("--tb=short",), ("-x",), ("--tb=line", "-q")],
     ids=" ".join,
 )
 def test_one_worker_is_byte_identical(suite, args):
@@ -61,6 +61,16 @@ def test_one_worker_is_byte_identical(suite, args):
     status, stdout, _ = suite.plain(*args)
     assert ours.status == status
     assert normal(ours.stdout) == normal(stdout)
+
+
+def test_durations_are_of_the_tests_themselves(suite):
+    suite.write(test_a="""
+        import time
+        def test_slow(): time.sleep(0.3)
+        def test_slower(): time.sleep(0.6)
+    """)
+    out = suite.run("-n", 1, pytest_args=("--durations=2",)).stdout
+    assert re.search(r"0\.[6-9]\ds call +test_a.py::test_slower\n0\.[3-5]\ds call +test_a.py::test_slow\n", out)
 
 
 def test_junit_of_pytest_is_the_same_set(suite):

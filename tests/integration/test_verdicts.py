@@ -232,6 +232,76 @@ def test_leak_is_recorded_and_blamed(suite):
     assert result.status == 0
 
 
+@pytest.mark.parametrize("after", [0, 40])
+def test_leak_is_blamed_on_the_test_that_left_it(suite, after):
+    """However quickly the next tests come and go, and also when none comes."""
+    suite.write(
+        test_a=f"""
+        import threading, time, pytest
+        def test_before():
+            pass
+        def leave(n):
+            for _ in range(n):
+                threading.Thread(target=time.sleep, args=(60,), daemon=True, name="left").start()
+        def test_it():
+            leave(5)
+        @pytest.mark.parametrize("i", range({after}))
+        def test_after(i):
+            pass
+        """
+    )
+    result = suite.run("-n", 1)
+    assert [(i["id"], i["verdict"], i["text"]) for i in result.incidents] == [
+        ("test_a.py::test_it", "leak", "left 5 tasks behind")
+    ]
+    assert result.incidents[0]["evidence"] == "5 threads of left started at test_a.py:7"
+
+
+def test_leaks_of_two_tests_in_a_row_are_told_apart(suite):
+    suite.write(
+        test_a="""
+        import threading, time
+        def leave(n):
+            for _ in range(n):
+                threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        def test_two(): leave(2)
+        def test_none(): pass
+        def test_three(): leave(3)
+        def test_last(): pass
+        """
+    )
+    result = suite.run("-n", 1)
+    assert [(i["id"], i["text"]) for i in result.incidents] == [
+        ("test_a.py::test_two", "left 2 tasks behind"),
+        ("test_a.py::test_three", "left 3 tasks behind"),
+    ]
+
+
+def test_evidence_names_the_line_that_started_it(suite):
+    suite.write(
+        lib__pools="""
+        import time
+        from concurrent.futures import ThreadPoolExecutor
+        def storm(n):
+            with ThreadPoolExecutor(n) as pool:
+                return list(pool.map(lambda i: time.sleep(0.5), range(n)))
+        """,
+        test_a="""
+        import threading
+        from lib import pools
+        def test_it():
+            pools.storm(100)
+        def test_other():
+            threading.Thread(target=print).start()
+        """,
+    )
+    result = suite.run("-n", 2, "--tasks", 32)
+    (incident,) = result.incidents
+    count, _, rest = incident["evidence"].partition(" ")
+    assert 25 <= int(count) <= 31, incident
+    assert rest == "threads of ThreadPoolExecutor-0 started at test_a.py:5", incident
+
+
 def test_garbage_on_the_socket_costs_that_worker_only(suite):
     result = run_offender(
         suite,

@@ -183,8 +183,9 @@ class Controller:
             self.channel.send({"t": "stop", "why": str(why)[:1000].encode("ascii", "replace").decode()})
 
     def _notice(self, text: bytes) -> None:
-        if self.terminal is not None and _same_file(1, 2):
-            self.terminal.ensure_newline()
+        writer = getattr(self.terminal, "_tw", None)
+        if writer is not None and writer.width_of_current_line and _same_file(1, 2):
+            writer.line()
         sys.stdout.flush()
         sys.stderr.flush()
         _write_all(2, text)

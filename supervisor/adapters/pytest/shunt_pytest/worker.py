@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Set
 
 import pytest
 
-from . import inherit, reports, suite
+from . import blackbox, inherit, reports, suite
 from .channel import Channel, Closed, Message, printable
 from .coverage_support import WorkerCoverage
 from .state import State
@@ -45,6 +45,7 @@ class Worker:
         self.kept: Set[int] = set()
         self.last_item: Optional[Any] = None
         self.coverage: Optional[WorkerCoverage] = None
+        self.box: Optional[blackbox.BlackBox] = None
 
     # -- becoming one --
 
@@ -146,6 +147,8 @@ class Worker:
         self.reports, self.warnings = [], []
         self.last_item = item
         self.session.shouldfail = False
+        if self.box is not None:
+            self.box.reset(str(item.path))
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=next_item)
         except pytest.exit.Exception as error:
@@ -210,6 +213,19 @@ def _run(worker: Worker) -> None:
         os._exit(72)
 
 
+def _ready(worker: Worker) -> None:
+    """Passes the capture files and the black box, from which the supervisor tells what a dead worker did last."""
+    capture = inherit.own_capture_files(worker.config)
+    names = ["out", "err"][: len(capture)]
+    worker.box = blackbox.open_box(str(worker.config.rootpath))
+    if worker.box is not None:
+        names.append("box")
+        capture.append(worker.box.fd)
+    worker.channel.send({"t": "ready", "fds": names}, fds=capture)
+    for fd in capture:
+        os.close(fd)
+
+
 def run_forked(session: Any, state: State, channel: Channel, enter: Any, fds: Dict[str, int]) -> None:
     """From the fork in the cell to the end of the worker. Never returns."""
     os.setsid()
@@ -223,14 +239,11 @@ def run_forked(session: Any, state: State, channel: Channel, enter: Any, fds: Di
             os.close(fds[name])
     state.pid = os.getpid()
     worker = Worker(session, state, channel)
-    capture = inherit.own_capture_files(session.config)
     inherit.drop_exit_handlers()
     inherit.restore_random(state.random_state)
     worker.quiet()
     worker.coverage = WorkerCoverage.start(session.config)
-    channel.send({"t": "ready", "fds": ["out", "err"][: len(capture)]}, fds=capture)
-    for fd in capture:
-        os.close(fd)
+    _ready(worker)
     gc.enable()
     _run(worker)
 
@@ -245,5 +258,5 @@ def run_cold(session: Any, state: State) -> None:
     worker = Worker(session, state, state.channel)
     worker.quiet()
     state.channel.send({"t": "collected", "count": len(session.items), "digest": suite.digest(session.items)})
-    state.channel.send({"t": "ready"})
+    _ready(worker)
     _run(worker)

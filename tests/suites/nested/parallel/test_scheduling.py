@@ -34,15 +34,16 @@ def test_completion_in_any_order():
 def test_stages_hand_over():
     """Misuse: each of two threads holds what the other one waits for. It never ends."""
     with ThreadPoolExecutor(max_workers=2) as pool:
-        both = threading.Barrier(2)
+        known = threading.Barrier(3)
         stages = {}
 
         def stage(other):
-            both.wait()
+            known.wait()
             return stages[other].result()
 
         stages["decode"] = pool.submit(stage, "encode")
         stages["encode"] = pool.submit(stage, "decode")
+        known.wait()
         assert [stage.result() for stage in as_completed(stages.values())]
 
 
