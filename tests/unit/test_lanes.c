@@ -162,14 +162,14 @@ static void half_of_the_longest_tail_is_stolen(void **state)
     struct lanes *lanes = lanes_of("............", 3);
 
     (void)state;
-    run(lanes, 2, 8, 9);
+    run(lanes, 1, 4, 5);
     run(lanes, 0, 0, 1);
     run(lanes, 0, 1, 2);
     run(lanes, 0, 2, 3);
-    run(lanes, 0, 3, 6); /* of 4..7, not of the 10 and 11 that slot 2 has left */
+    run(lanes, 0, 3, 10); /* of 8..11, not of the 6 and 7 that slot 1 has left */
     assert_int_equal(lanes_slot_queued(lanes, 0), 2);
-    assert_int_equal(lanes_slot_queued(lanes, 1), 2);
-    run(lanes, 1, 4, 5);
+    assert_int_equal(lanes_slot_queued(lanes, 2), 2);
+    run(lanes, 2, 8, 9);
     lanes_free(lanes);
 }
 
