@@ -117,10 +117,22 @@ static bool judge_clock(const struct detector_view *view, struct detector_result
     return false;
 }
 
+/* Real-time signals have no name. */
+static void print_signal(char *buf, size_t size, int number)
+{
+    const char *name = sigabbrev_np(number);
+
+    if (name)
+        snprintf(buf, size, "SIG%s", name);
+    else
+        snprintf(buf, size, "signal %d", number);
+}
+
 static void judge_death(const struct detector_view *view, struct detector_result *ret)
 {
     const char *where = view->in_test ? "in the middle of the test" : "between two tests";
     int status = view->wait_status;
+    char text[32];
 
     if (!view->wait_status_valid) {
         conclude(ret, VERDICT_EXIT, "gone %s, and nobody saw how", where);
@@ -135,7 +147,8 @@ static void judge_death(const struct detector_view *view, struct detector_result
         else
             conclude(ret, VERDICT_EXTERNAL, "killed by SIGKILL, not by shunt");
     } else if (WIFSIGNALED(status)) {
-        conclude(ret, VERDICT_SIGNAL, "died of SIG%s %s%s", sigabbrev_np(WTERMSIG(status)), where,
+        print_signal(text, sizeof(text), WTERMSIG(status));
+        conclude(ret, VERDICT_SIGNAL, "died of %s %s%s", text, where,
                  WCOREDUMP(status) ? " (core dumped)" : "");
     } else {
         conclude(ret, VERDICT_EXIT, "exited with status %d %s", WEXITSTATUS(status), where);
