@@ -62,9 +62,11 @@ int cgroup_host_budget(const struct cgroup_host *host, struct cgroup_budget *ret
  * and execvp()s the prefix followed by its own argv, before anything else was started. */
 bool cgroup_host_scope_command(const struct cgroup_host *host, const char *argv_prefix[], size_t n);
 
-/* Removes what dead runs left in our place: kills what still lives in it, removes the directories.
- * Returns the number of runs removed. Never touches a run whose owner lives. */
-int cgroup_host_sweep(const struct cgroup_host *host);
+/* Removes what dead runs left in our place: kills what still lives in it, removes the directories. Where a
+ * dead run had moved us into a leaf of its own (--adopt-cgroup), we and all others in it go back first, and
+ * `host` means that place from then on. Returns the number of runs removed. Never touches a run whose owner
+ * lives. */
+int cgroup_host_sweep(struct cgroup_host *host);
 
 struct cgroup_run_options {
     bool adopt; /* --adopt-cgroup: foreign processes in our v2 cgroup may be moved into a leaf beside us */

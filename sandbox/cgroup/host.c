@@ -58,6 +58,24 @@ static int tree_check_writable(const struct cgroup_tree *tree)
     return 0;
 }
 
+/* Both are taken. */
+static void tree_set(struct cgroup_tree *tree, char *own, int fd)
+{
+    char text[512];
+
+    tree->own = own;
+    tree->fd = fd;
+    if (tree->v2) {
+        tree->controllers = 0;
+        if (io_read_file_at(fd, "cgroup.controllers", text, sizeof(text)) > 0)
+            tree->controllers = cgroup_parse_controllers(text, " \n") & ~(1u << CGROUP_CPUACCT);
+        /* Only the root of everything has no cgroup.events; that of a namespace does. */
+        tree->real_root = faccessat(fd, "cgroup.events", F_OK, 0) < 0;
+    }
+    tree->why = tree_check_writable(tree);
+    tree->writable = tree->why == 0;
+}
+
 /* Opens our place of one mount. False: not visible there, or not what it says it is. */
 static bool tree_open(const struct cgroup_mount *mount, const char *path, struct cgroup_tree *ret)
 {
@@ -72,21 +90,22 @@ static bool tree_open(const struct cgroup_mount *mount, const char *path, struct
         return false; /* something was mounted over it */
     if (fs.f_type != (mount->v2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC))
         return false;
-    *ret = (struct cgroup_tree){.v2 = mount->v2, .controllers = mount->controllers, .fd = fd};
-    if (mount->v2) {
-        char text[512];
-
-        if (io_read_file_at(fd, "cgroup.controllers", text, sizeof(text)) > 0)
-            ret->controllers = cgroup_parse_controllers(text, " \n") & ~(1u << CGROUP_CPUACCT);
-        /* Only the root of everything has no cgroup.events; that of a namespace does. */
-        ret->real_root = faccessat(fd, "cgroup.events", F_OK, 0) < 0;
-    }
-    ret->why = tree_check_writable(ret);
-    ret->writable = ret->why == 0;
+    *ret = (struct cgroup_tree){.v2 = mount->v2, .controllers = mount->controllers};
     ret->mount = mem_strdup(mount->point);
-    ret->own = take_ptr(own);
-    take_fd(&fd);
+    tree_set(ret, take_ptr(own), take_fd(&fd));
     return true;
+}
+
+int cgroup_tree_move(struct cgroup_tree *tree, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    close(tree->fd);
+    free(tree->own);
+    tree_set(tree, mem_strdup(path), fd);
+    return 0;
 }
 
 static bool host_has(const struct cgroup_host *host, const struct cgroup_mount *mount)

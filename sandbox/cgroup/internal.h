@@ -91,6 +91,9 @@ struct cgroup_host {
     struct cgroup_id id;
 };
 
+/* Takes the cgroup at `path` of the same mount for our place from now on. */
+int cgroup_tree_move(struct cgroup_tree *tree, const char *path);
+
 /* Index of the tree that has this controller, or -1; `writable` ones only, if so wanted. */
 int cgroup_host_tree(const struct cgroup_host *host, enum cgroup_resource controller,
                      bool writable);

@@ -146,7 +146,7 @@ static bool sweep_one(const struct cgroup_host *host, const struct cgroup_id *id
     return !left;
 }
 
-int cgroup_host_sweep(const struct cgroup_host *host)
+static int sweep_place(const struct cgroup_host *host)
 {
     struct leftovers all = {0};
     int swept = 0;
@@ -159,4 +159,40 @@ int cgroup_host_sweep(const struct cgroup_host *host)
             swept++;
     free(all.ids);
     return swept;
+}
+
+/* A shunt that adopted the processes around it and was killed left them (by now our own shell) in
+ * its leaf, and us with them: its leftovers are beside us, and the place that we came from above. */
+static bool in_leaf_of_dead(const struct cgroup_host *host)
+{
+    const struct cgroup_tree *tree = host->unified < 0 ? NULL : &host->trees[host->unified];
+    const char *name = tree ? strrchr(tree->own, '/') : NULL;
+    enum cgroup_leftover what;
+    struct cgroup_id id;
+
+    return name && strlen(tree->own) > strlen(tree->mount) &&
+           cgroup_id_parse(name + 1, &id, &what) && what != CGROUP_LEFT_TOP &&
+           !owner_lives(host, &id);
+}
+
+int cgroup_host_sweep(struct cgroup_host *host)
+{
+    int swept = 0;
+
+    while (in_leaf_of_dead(host)) {
+        struct cgroup_tree *tree = &host->trees[host->unified];
+        _cleanup_free_ char *was = mem_strdup(tree->own);
+        _cleanup_free_ char *above = strndup(was, (size_t)(strrchr(was, '/') - was));
+        int n;
+
+        if (!above || cgroup_tree_move(tree, above) < 0)
+            break;
+        n = tree->writable ? sweep_place(host) : 0;
+        swept += n;
+        if (!n || access(was, F_OK) == 0) { /* we are still in there */
+            cgroup_tree_move(tree, was);
+            break;
+        }
+    }
+    return swept + sweep_place(host);
 }

@@ -5,6 +5,7 @@
 
 #include "sandbox/base/err.h"
 #include "supervisor/cli/run_options.h"
+#include "supervisor/cli/scope.h"
 #include "supervisor/run/run.h"
 
 int cmd_run_help(void)
@@ -38,6 +39,7 @@ int cmd_run(int argc, char **argv)
     r = run_options_check_command(options.config.command, &err);
     if (r < 0)
         return cli_fail(&err);
+    scope_enter(argv);
     r = run_main(&options.config, &err);
     return r < 0 ? cli_fail(&err) : r;
 }

@@ -12,6 +12,10 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHUNT = pathlib.Path(os.environ.get("SHUNT", ROOT / "build" / "shunt"))
+# Options of every run, e.g. --adopt-cgroup where the cgroup is shared with the shell (tests/vm/run).
+OPTIONS = os.environ.get("SHUNT_TEST_OPTIONS", "").split()
+# How much slower than a usual machine this one is: real limits of time are multiplied with it.
+SLOWER = float(os.environ.get("SHUNT_TEST_SLOWER", "1"))
 
 
 def clean_environment(**extra):
@@ -80,7 +84,7 @@ class Suite:
     def command(self, *options, pytest_args=(), python=None):
         self.count += 1
         events = self.path / f"events-{self.count}.jsonl"
-        argv = [str(SHUNT), "run", "--events", str(events), *map(str, options), "--"]
+        argv = [str(SHUNT), "run", *OPTIONS, "--events", str(events), *map(str, options), "--"]
         argv += [python or sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *pytest_args]
         return argv, events
 
@@ -160,7 +164,7 @@ def no_leftovers():
 def has_cgroups():
     """Can this user make a pids cgroup here? (Then limits must be in force.)"""
     done = subprocess.run(
-        [str(SHUNT), "run", "-n1", "--", sys.executable, "-c", "pass"],
+        [str(SHUNT), "run", *OPTIONS, "-n1", "--", sys.executable, "-c", "pass"],
         env=clean_environment(),
         capture_output=True,
         check=False,
