@@ -104,13 +104,14 @@ char *text_xml(const char *data, size_t size)
 void units_print_time(char *buf, size_t size, uint64_t ns)
 {
     double s = (double)ns / 1e9;
+    uint64_t whole = (uint64_t)(s + 0.5);
 
     if (s < 0.0995)
         snprintf(buf, size, "%.0f ms", s * 1000 < 1 ? 1.0 : s * 1000);
-    else if (s < 60)
+    else if (s < 59.95)
         snprintf(buf, size, "%.1f s", s);
     else
-        snprintf(buf, size, "%" PRIu64 " m %02" PRIu64 " s", (uint64_t)(s / 60), (uint64_t)s % 60);
+        snprintf(buf, size, "%" PRIu64 " m %02" PRIu64 " s", whole / 60, whole % 60);
 }
 
 void units_print_size(char *buf, size_t size, uint64_t bytes)
