@@ -232,7 +232,7 @@ int cgroup_room_make(const struct cgroup_host *host, const struct cgroup_run_opt
         if (r < 0) {
             cgroup_room_undo(host, &room);
             err_set(err, ERR_SANDBOX, -r, "cannot clear cgroup %s of processes: %m", tree->own);
-            return err_hint(err, "start shunt in a cgroup of its own, or with --cgroup=off");
+            return err_hint(err, "start shunt alone in a cgroup of its own");
         }
     }
     room.enabled = cgroup_room_enable(tree->fd, wanted);

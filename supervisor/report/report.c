@@ -107,6 +107,17 @@ static void print_limits(char *buf, size_t size, uint64_t tasks, uint64_t memory
         snprintf(buf, size, "%s", memory_bytes ? memory : "no limits");
 }
 
+/* Lines; what begins with a blank belongs to the one before it. */
+static void say_missing(struct report *report, const char *text)
+{
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+
+        sayf(report, *text == ' ' ? "  %.*s\n" : "  not to be had here: %.*s\n", (int)length, text);
+        text += length + (text[length] == '\n');
+    }
+}
+
 static void say_header(struct report *report, const struct report_header *h)
 {
     char slot[64], serial[64];
@@ -121,8 +132,8 @@ static void say_header(struct report *report, const struct report_header *h)
          *h->isolation ? "; " : "", h->isolation);
     if (h->cold && h->cold_why && *h->cold_why)
         sayf(report, "  cold workers: %s\n", h->cold_why);
-    if (h->missing && *h->missing)
-        sayf(report, "  not to be had here: %s\n", h->missing);
+    if (h->missing)
+        say_missing(report, h->missing);
 }
 
 void report_run_start(struct report *report, const struct report_header *h)

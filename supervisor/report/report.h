@@ -42,7 +42,7 @@ struct report_header {
     uint64_t serial_tasks, serial_memory_bytes;
     const char *cgroup;    /* "hybrid cgroup (tasks, memory, cpu)" */
     const char *isolation; /* "pid, mount, ipc namespaces; seccomp; 14 capabilities" */
-    const char *missing;   /* what is wanted and not to be had, with the remedy; "" */
+    const char *missing;   /* what is wanted and not to be had, a line each, remedies indented below; "" */
     const char *budget;    /* "200 tasks in pids cgroup /ci, 183 free" */
 };
 /* Header: at most 4 lines, e.g.

@@ -12,12 +12,13 @@
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
 
+/* One line each, and the remedy on its own below it. */
 static void note_missing(struct run *run, const char *text, const char *hint)
 {
     size_t at = strlen(run->missing);
 
-    snprintf(run->missing + at, sizeof(run->missing) - at, "%s%s%s%s%s", at ? "; " : "", text,
-             *hint ? " (" : "", hint, *hint ? ")" : "");
+    snprintf(run->missing + at, sizeof(run->missing) - at, "%s%s%s%s", at ? "\n" : "", text,
+             *hint ? "\n  remedy: " : "", hint);
 }
 
 static int open_cgroup(struct run *run, struct err *err)

@@ -134,22 +134,23 @@ void limits_say_unenforced(struct run *run)
         {"--memory", config->memory_bytes, CGROUP_HAS_MEMORY},
         {"--serial-memory", config->serial_memory_bytes, CGROUP_HAS_MEMORY},
     };
-    const char *why = run->cgroup ? "our cgroup lacks the controller" : "that needs a cgroup";
+    /* Where there is no cgroup, that is the first thing missing; --quiet has not shown it. */
+    const char *why = run->cgroup ? "our cgroup lacks the controller" : run->missing;
+    int length = (int)strcspn(why, "\n");
     char list[80] = "";
-    size_t own = count_own(&run->suite, has), n = 0;
+    size_t own = count_own(&run->suite, has);
 
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         size_t at = strlen(list);
 
-        if (!was_given(options[i].value) || has & options[i].needs)
-            continue;
-        snprintf(list + at, sizeof(list) - at, "%s%s", at ? ", " : "", options[i].option);
-        n++;
+        if (was_given(options[i].value) && !(has & options[i].needs))
+            snprintf(list + at, sizeof(list) - at, "%s%s", at ? ", " : "", options[i].option);
     }
-    if (n)
-        report_notice(run->report, "%s: not in force (%s; see the line \"not to be had here\")", list, why);
+    if (*list)
+        report_notice(run->report, "not in force: %s: %.*s", list, length, why);
     if (own)
-        report_notice(run->report, "the own limits of %zu test%s: not in force (%s)", own, own == 1 ? "" : "s", why);
+        report_notice(run->report, "not in force: the own limits of %zu test%s: %.*s", own,
+                      own == 1 ? "" : "s", length, why);
 }
 
 /* A test that asks for more than a parallel slot has belongs into the serial lane. */
