@@ -45,10 +45,12 @@ static void element(FILE *out, const char *tag, const char *type, const char *me
 
 static void properties(FILE *out, const struct test *test)
 {
-    if (!test->rerouted && test->verdict == VERDICT_NONE && !test->peak_tasks)
+    bool serial = test->rerouted || test->lane == LANE_SERIAL;
+
+    if (!serial && test->verdict == VERDICT_NONE && !test->peak_tasks && !test->peak_memory_bytes)
         return;
     fprintf(out, "<properties>");
-    if (test->rerouted || test->lane == LANE_SERIAL)
+    if (serial)
         fprintf(out, "<property name=\"shunt.lane\" value=\"serial\"/>");
     if (test->verdict != VERDICT_NONE)
         fprintf(out, "<property name=\"shunt.verdict\" value=\"%s\"/>", verdict_name(test->verdict));
@@ -112,6 +114,8 @@ int junit_write(struct report *report, const struct suite *suite, const struct r
 {
     char host[256] = "";
     struct ledger ledger;
+    bool lost;
+    int errnum;
     FILE *out = fdopen(report->junit_fd, "w");
 
     if (!out)
@@ -131,7 +135,12 @@ int junit_write(struct report *report, const struct suite *suite, const struct r
     for (size_t i = 0; i < suite->count; i++)
         write_case(out, suite, i, summary);
     fprintf(out, "</testsuite></testsuites>\n");
-    if (fclose(out) != 0 || rename(report->junit_aside, report->junit_path) < 0)
-        return err_set(err, ERR_SYSTEM, errno, "cannot write %s: %m", report->junit_path);
-    return 0;
+    lost = ferror(out) != 0; /* fclose() tells of the last write only */
+    errnum = fclose(out) != 0 ? errno : lost ? EIO : 0;
+    if (errnum == 0 && rename(report->junit_aside, report->junit_path) < 0)
+        errnum = errno;
+    if (errnum == 0)
+        return 0;
+    unlink(report->junit_aside);
+    return err_set(err, ERR_SYSTEM, errnum, "cannot write %s: %s", report->junit_path, strerror(errnum));
 }

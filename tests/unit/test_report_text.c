@@ -85,6 +85,7 @@ static void no_byte_beyond_the_end_is_read(void **state)
     check_xml(data, 2, "a#xE2");
     check_clean(data, 1, 0, "a");
     free(data);
+    check_clean("\xe2\x89\xa5", 2, 0, REPLACED REPLACED);
 }
 
 static void entities_of_xml(void **state)
