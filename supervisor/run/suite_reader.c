@@ -80,10 +80,22 @@ static int read_number(const json_t *object, const char *key, uint64_t min, uint
     return 0;
 }
 
+static int read_lane(const json_t *object, enum lane *ret)
+{
+    const json_t *value = json_object_get(object, "lane");
+    const char *word = json_string_value(value);
+
+    if (!value || json_is_null(value))
+        return 0;
+    if (!word || (strcmp(word, "serial") != 0 && strcmp(word, "parallel") != 0))
+        return -EPROTO;
+    *ret = strcmp(word, "serial") == 0 ? LANE_SERIAL : LANE_PARALLEL;
+    return 0;
+}
+
 static int read_test(const json_t *object, struct suite *suite)
 {
     struct test *test = suite_add(suite);
-    const char *lane = json_string_value(json_object_get(object, "lane"));
     uint64_t timeout_ms = 0, weight = 1;
 
     if (read_text(object, "id", true, &test->id) < 0 ||
@@ -92,14 +104,11 @@ static int read_test(const json_t *object, struct suite *suite)
         read_text(object, "name", false, &test->name) < 0 ||
         read_text(object, "why", false, &test->why) < 0 ||
         read_text(object, "group", false, &test->group) < 0 ||
+        read_lane(object, &test->lane) < 0 ||
         read_number(object, "tasks", 1, 1 << 22, &test->tasks) < 0 ||
         read_number(object, "memory", 1 << 20, 1ULL << 50, &test->memory_bytes) < 0 ||
         read_number(object, "timeout_ms", 1, 1ULL << 40, &timeout_ms) < 0 ||
         read_number(object, "weight", 1, 4096, &weight) < 0)
-        return -EPROTO;
-    if (lane && strcmp(lane, "serial") == 0)
-        test->lane = LANE_SERIAL;
-    else if (lane && strcmp(lane, "parallel") != 0)
         return -EPROTO;
     if (!test->file)
         test->file = mem_strdup("");
