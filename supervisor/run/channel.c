@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -132,11 +133,13 @@ static bool channel_read_one(struct channel *channel)
     while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return false;
+    if (n >= 0)
+        packet_read_control(&msg, &packet);
     if (n <= 0) {
+        packet_close_fds(&packet); /* an empty message reads like the end of the file, but can carry some */
         channel_end(channel, NULL);
         return false;
     }
-    packet_read_control(&msg, &packet);
     channel->buffer[n] = '\0';
     why = msg.msg_flags & MSG_TRUNC ? "a message of more than 65536 bytes"
           : msg.msg_flags & MSG_CTRUNC
@@ -251,7 +254,7 @@ void channel_send(struct channel *channel, const char *header, const void *paylo
     }
     out->size = size;
     for (size_t i = 0; i < nfds; i++)
-        out->fds[out->nfds++] = dup(fds[i]);
+        out->fds[out->nfds++] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
     *channel->tail = out;
     channel->tail = &out->next;
     channel->pending_bytes += size;
