@@ -217,9 +217,19 @@ static void the_true_sender(void **state)
 
 static void headers_refused(void **state)
 {
-    static const char *const not_objects[] = {"\n",           "x",           "{\"t\":\"cut",  "{\"t\":\"x\"} {}",
-                                              "[\"t\"]",      "\"t\"",       "{'t':'x'}",     "{\"t\":\"x\",\"t\":\"y\"}",
-                                              "{\"t\":\"\xff\"}", "\npayload", "{\"t\":\"x\",\"i\":99999999999999999999}"};
+    static const char *const not_objects[] = {
+        "\n",
+        "\npayload",
+        "x",
+        "\"t\"",
+        "[\"t\"]",
+        "{'t':'x'}",
+        "{\"t\":\"cut",
+        "{\"t\":\"x\"} {}",
+        "{\"t\":\"x\",\"t\":\"y\"}",
+        "{\"t\":\"\xff\"}",
+        "{\"t\":\"x\",\"i\":99999999999999999999}",
+    };
     static const char *const no_types[] = {"{}", "{\"t\":1}", "{\"t\":null}", "{\"T\":\"x\"}"};
     struct fixture *f = *state;
 
