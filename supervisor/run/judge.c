@@ -3,6 +3,7 @@
  * What the detector is shown, and what follows from its word: the result is accepted, or the worker ends and its
  * test is rerouted, run again, or killed for good.
  */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@
 /* The run init reports a death within milliseconds; a channel that closed without one was closed by the test. */
 #define CLOSED_GRACE_NS (100 * NS_PER_MS)
 #define START_TIMEOUT_NS (60 * NS_PER_SEC)
+/* From the end of a worker's session to its exit. */
+#define LEAVE_GRACE_NS (10 * NS_PER_SEC)
 
 static void counters_for_detector(const struct cgroup_counters *in, struct detector_counters *out)
 {
@@ -367,12 +370,32 @@ static void tick_running(struct worker *worker, bool slow)
         judge_break(worker, &verdict);
 }
 
+/* Everything is said; what still runs is exit handlers and what they wait for. */
+static void tick_leaving(struct worker *worker)
+{
+    struct run *run = worker->run;
+
+    if (run_clock_ns(run) - worker->bye_ns < LEAVE_GRACE_NS)
+        return;
+    report_notice(run->report,
+                  "worker %u had nothing left to do and did not exit within %llu s (%" PRIu64
+                  " tasks: leaked threads or pools?): it was killed",
+                  worker->slot->index, LEAVE_GRACE_NS / NS_PER_SEC, worker->counters.tasks_now);
+    worker_kill(worker);
+}
+
 /* A session's end that never comes would keep the run from ending. */
 static void tick_ending(struct worker *worker)
 {
     struct detector_result verdict;
+    uint64_t now = run_clock_ns(worker->run);
+    bool late = worker->limits.timeout_ns && now - worker->go_ns > worker->limits.timeout_ns;
 
-    if (!stall_check(worker, run_clock_ns(worker->run)))
+    if (worker->said_bye) {
+        tick_leaving(worker);
+        return;
+    }
+    if (!stall_check(worker, now) && !late)
         return;
     judge(worker, DETECTOR_BUSY, NULL, &verdict);
     if (verdict.verdict != VERDICT_NONE)
@@ -398,7 +421,7 @@ static void tick_worker(struct worker *worker, bool slow)
         tick_running(worker, slow);
         break;
     case WORKER_ENDING:
-        if (slow && !worker->said_bye)
+        if (slow)
             tick_ending(worker);
         break;
     case WORKER_CELL:

@@ -93,6 +93,7 @@ struct worker {
     bool exited;           /* the run init reported its death */
     int wait_status;
     bool said_bye;
+    uint64_t bye_ns;       /* run clock */
     uint64_t closed_ns;    /* its channel closed then, and no death was reported yet; 0 */
     const char *closed_why;
 
@@ -265,6 +266,7 @@ void evidence_of_starts(const struct worker *worker, char *buf, size_t size);
 
 /* stall.c: looks for a worker without progress; true when all its tasks have been waiting for each other. */
 bool stall_check(struct worker *worker, uint64_t now_ns);
+const char *stall_why_not(const struct run *run); /* "": nothing is in its way */
 
 /* controller.c */
 int controller_new(struct run *run, struct controller **ret, struct err *err);

@@ -302,6 +302,7 @@ static int worker_report(struct worker *worker, struct packet *packet)
 static void worker_bye(struct worker *worker)
 {
     worker->said_bye = true;
+    worker->bye_ns = run_clock_ns(worker->run);
     worker_read_output(worker);
     if (worker->slot)
         controller_feed_reports(worker->run->controller, TEST_NONE, worker->slot->name,
@@ -329,7 +330,7 @@ static int worker_message(struct worker *worker, struct packet *packet)
             worker_start_failed(worker, stage, (int)errnum);
             return 0;
         }
-        /* fall through */
+        __attribute__((fallthrough));
     case WORKER_COLLECTING:
         if (worker->cold && strcmp(type, "collected") == 0)
             return cold_collected(worker, packet);

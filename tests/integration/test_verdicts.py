@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Each verdict, provoked for real: what it is called, whom it blames, and that nobody else notices."""
 import pytest
-from conftest import needs_cgroups
+from conftest import needs_cgroups, needs_stalls
 
-pytestmark = [needs_cgroups, pytest.mark.usefixtures("no_leftovers")]
+pytestmark = pytest.mark.usefixtures("no_leftovers")
 
 INNOCENTS = """
     import threading, time, subprocess, pytest
@@ -32,6 +32,7 @@ def only(result, name="test_it"):
     return {k.split("::")[-1]: v for k, v in result.outcomes.items()}[name]
 
 
+@needs_cgroups
 def test_tasks_reroutes_and_passes_alone(suite):
     result = run_offender(
         suite,
@@ -50,6 +51,7 @@ def test_tasks_reroutes_and_passes_alone(suite):
     assert result.status == 0, result
 
 
+@needs_cgroups
 def test_tasks_swallowed_by_the_test_still_count(suite):
     """A result that arrives from a test which hit its limit is void, whatever it says."""
     result = run_offender(
@@ -77,6 +79,7 @@ def test_tasks_swallowed_by_the_test_still_count(suite):
     assert result.status == 0
 
 
+@needs_cgroups
 def test_tasks_twice_is_killed(suite):
     result = run_offender(
         suite,
@@ -95,6 +98,7 @@ def test_tasks_twice_is_killed(suite):
     assert "40 of 40 tasks" in result.stdout, result
 
 
+@needs_cgroups
 def test_memory(suite):
     result = run_offender(
         suite,
@@ -168,6 +172,7 @@ def test_timeout(suite):
     assert result.seconds < 30
 
 
+@needs_stalls
 def test_stall(suite):
     result = run_offender(
         suite,
@@ -214,6 +219,7 @@ def test_waiting_is_no_stall(suite):
     assert result.verdicts() == []
 
 
+@needs_cgroups
 def test_leak_is_recorded_and_blamed(suite):
     result = run_offender(
         suite,
@@ -232,6 +238,7 @@ def test_leak_is_recorded_and_blamed(suite):
     assert result.status == 0
 
 
+@needs_cgroups
 @pytest.mark.parametrize("after", [0, 40])
 def test_leak_is_blamed_on_the_test_that_left_it(suite, after):
     """However quickly the next tests come and go, and also when none comes."""
@@ -257,6 +264,7 @@ def test_leak_is_blamed_on_the_test_that_left_it(suite, after):
     assert result.incidents[0]["evidence"] == "5 threads of left started at test_a.py:7"
 
 
+@needs_cgroups
 def test_leaks_of_two_tests_in_a_row_are_told_apart(suite):
     suite.write(
         test_a="""
@@ -275,6 +283,46 @@ def test_leaks_of_two_tests_in_a_row_are_told_apart(suite):
         ("test_a.py::test_two", "left 2 tasks behind"),
         ("test_a.py::test_three", "left 3 tasks behind"),
     ]
+
+
+@needs_cgroups
+def test_pools_that_tests_share_are_no_leak(suite):
+    suite.write(
+        shared="""
+        from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+        threads = processes = None
+        def pools():
+            global threads, processes
+            threads = threads or ThreadPoolExecutor(4)
+            processes = processes or ProcessPoolExecutor(2)
+            return threads, processes
+        """,
+        test_a="""
+        import time, pytest, shared
+        @pytest.mark.parametrize("i", range(3))
+        def test_it(i):
+            threads, processes = shared.pools()
+            assert list(threads.map(pow, range(8), range(8))) == list(processes.map(pow, range(8), range(8)))
+            time.sleep(0.1)
+        """,
+    )
+    result = suite.run("-n", 1)
+    assert result.verdicts() == [] and result.status == 0, result
+    assert "was killed" not in result.stderr, result
+
+
+def test_a_worker_that_does_not_exit_keeps_nobody_waiting(suite):
+    suite.write(
+        test_a="""
+        import atexit, threading, time
+        def test_it():
+            atexit.register(time.sleep, 600)
+        """
+    )
+    result = suite.run("-n", 1)
+    assert result.outcomes == {"test_a.py::test_it": "passed"}
+    assert "worker 0 had nothing left to do and did not exit within 10 s" in result.stderr
+    assert result.status == 0, result
 
 
 def test_evidence_names_the_line_that_started_it(suite):

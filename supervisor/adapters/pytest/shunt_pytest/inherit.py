@@ -4,6 +4,8 @@ import atexit
 import os
 import stat
 import sys
+import threading
+import traceback
 import weakref
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -96,6 +98,12 @@ def drop_exit_handlers() -> None:
 
 
 def run_exit_handlers() -> None:
+    """As the interpreter does: first what ends pools (joblib's loky would keep its processes for minutes), then the rest."""
+    for handler in reversed(getattr(threading, "_threading_atexits", [])):
+        try:
+            handler()
+        except BaseException:
+            traceback.print_exc()
     run = getattr(atexit, "_run_exitfuncs", None)
     if run is not None:
         try:

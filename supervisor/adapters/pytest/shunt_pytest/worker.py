@@ -3,11 +3,12 @@
 import gc
 import os
 import sys
+import threading
 from typing import Any, Dict, List, Optional, Set
 
 import pytest
 
-from . import blackbox, inherit, reports, suite
+from . import blackbox, inherit, reports, shared_pools, suite
 from .channel import Channel, Closed, Message, printable
 from .coverage_support import WorkerCoverage
 from .state import State
@@ -43,6 +44,7 @@ class Worker:
         self.reports: List[Any] = []
         self.warnings: List[Dict[str, Any]] = []
         self.kept: Set[int] = set()
+        self.known: Set[int] = {os.getpid()}  # tasks that earlier tests left
         self.last_item: Optional[Any] = None
         self.coverage: Optional[WorkerCoverage] = None
         self.box: Optional[blackbox.BlackBox] = None
@@ -134,10 +136,22 @@ class Worker:
             long_text = reports.text_of(self.reports)
             if long_text:
                 text = printable(long_text, TEXT_LIMIT).encode("utf-8")
+        self._keep_shared_pools()
         if self.kept:
             header["kept"] = sorted(self.kept)[:MAX_KEPT]
             self.kept = set()
         self.channel.send(header, text)
+
+    def _keep_shared_pools(self) -> None:
+        """Looks for them when this test left a thread or a process that was not there before."""
+        left = _tasks() - self.known if threading.active_count() > 1 or shared_pools.has_children() else set()
+        if not left:
+            return
+        self.known |= left
+        try:
+            self.kept |= shared_pools.tasks()
+        except Exception:  # a module's globals may be anything
+            pass
 
     def _run_test(self, index: int, next_index: Optional[int]) -> None:
         items = self.session.items
@@ -177,13 +191,13 @@ class Worker:
         if self.coverage is not None:
             self.coverage.finish()
         self._send_reports(-1)
+        self.channel.send({"t": "bye"})
         inherit.run_exit_handlers()
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except (OSError, ValueError):
                 pass
-        self.channel.send({"t": "bye"})
         os._exit(0)
 
     def loop(self) -> None:

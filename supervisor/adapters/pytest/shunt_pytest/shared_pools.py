@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""Pools that tests share: whoever starts one first does not leak it. A pool is shared when a module holds it (joblib's
+loky, dask's default pool); the helpers of multiprocessing serve every pool."""
+import os
+import sys
+from concurrent.futures import Executor
+from typing import Any, Iterator, Set
+
+# Module, its global, the attribute with the process id.
+_HELPERS = (
+    ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
+    ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
+    ("loky.backend.resource_tracker", "_resource_tracker", "_pid"),
+    ("joblib.externals.loky.backend.resource_tracker", "_resource_tracker", "_pid"),
+)
+# Where executors and pools keep their threads and processes.
+_THREADS = (
+    "_threads",
+    "_executor_manager_thread",
+    "_queue_management_thread",
+    "_worker_handler",
+    "_task_handler",
+    "_result_handler",
+)
+_QUEUES = ("_call_queue", "_result_queue")
+_PROCESSES = ("_processes", "_pool")
+
+
+def _members(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from list(value.values())
+    elif isinstance(value, (set, frozenset, list, tuple)):
+        yield from list(value)
+    elif value is not None:
+        yield value
+
+
+def _tasks_of(pool: Any) -> Iterator[Any]:
+    for name in _THREADS:
+        for thread in _members(getattr(pool, name, None)):
+            yield getattr(thread, "native_id", None)
+    for name in _QUEUES:
+        yield getattr(getattr(getattr(pool, name, None), "_thread", None), "native_id", None)
+    for name in _PROCESSES:
+        for process in _members(getattr(pool, name, None)):
+            yield getattr(process, "pid", None)
+
+
+def _pools_of_modules() -> Iterator[Any]:
+    pool_module = sys.modules.get("multiprocessing.pool")
+    kinds = (Executor, pool_module.Pool) if pool_module is not None else (Executor,)
+    for module in list(sys.modules.values()):
+        for value in list(getattr(module, "__dict__", {}).values()):
+            if isinstance(value, kinds):
+                yield value
+
+
+def has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except OSError:
+        return False
+    return True
+
+
+def tasks() -> Set[int]:
+    """Ids of their threads and processes. Takes milliseconds: asked only when a test left something behind."""
+    found = {i for pool in _pools_of_modules() for i in _tasks_of(pool)}
+    for module, name, attribute in _HELPERS:
+        helper = getattr(sys.modules.get(module), name, None)
+        found.add(getattr(helper, attribute, None))
+    return {i for i in found if isinstance(i, int)}
