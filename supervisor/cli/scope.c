@@ -78,7 +78,6 @@ static void start_anew(const char *const prefix[], char **argv)
     setenv("SHUNT_SCOPE", "1", 1);
     fflush(NULL);
     execvp(all[0], all);
-    unsetenv("SHUNT_SCOPE");
 }
 
 void scope_enter(char **argv)
@@ -89,7 +88,10 @@ void scope_enter(char **argv)
 
     if (cgroup_host_open(&host, &err) < 0)
         return;
-    if (cgroup_host_scope_command(host, prefix, PREFIX_MAX) && probe(prefix))
-        start_anew(prefix, argv);
+    if (cgroup_host_scope_command(host, prefix, PREFIX_MAX)) {
+        if (probe(prefix))
+            start_anew(prefix, argv);
+        setenv("SHUNT_SCOPE", "refused", 1); /* so that nobody is told to try just that */
+    }
     cgroup_host_free(host);
 }

@@ -54,6 +54,9 @@ int isolation_open(struct run *run, struct err *err)
         return r;
     if (!run->config->no_sandbox && *run_init_missing(run->init))
         note_missing(run, run_init_missing(run->init), "");
+    if (*stall_why_not(run))
+        note_missing(run, stall_why_not(run),
+                     run->config->timeout_ns ? "" : "give --timeout, which ends what hangs, too");
     return 0;
 }
 

@@ -217,6 +217,18 @@ static bool probe_worker(struct worker *worker)
     return true;
 }
 
+const char *stall_why_not(const struct run *run)
+{
+    if (!run->config->stall_ns)
+        return "";
+    if (!run->cgroup)
+        return "stalls and leaks are not noticed without a cgroup";
+    /* Absent without CONFIG_HAVE_ARCH_TRACEHOOK (user-mode Linux), and in some containers' own kernels. */
+    if (access("/proc/self/syscall", R_OK) < 0)
+        return "stalls cannot be told from waiting: there is no /proc/PID/syscall";
+    return "";
+}
+
 bool stall_check(struct worker *worker, uint64_t now_ns)
 {
     if (!worker->leaf || !worker->limits.stall_ns)

@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 
@@ -14,8 +15,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHUNT = pathlib.Path(os.environ.get("SHUNT", ROOT / "build" / "shunt"))
 # Options of every run, e.g. --adopt-cgroup where the cgroup is shared with the shell (tests/vm/run).
 OPTIONS = os.environ.get("SHUNT_TEST_OPTIONS", "").split()
-# How much slower than a usual machine this one is: real limits of time are multiplied with it.
-SLOWER = float(os.environ.get("SHUNT_TEST_SLOWER", "1"))
 
 
 def clean_environment(**extra):
@@ -145,9 +144,10 @@ def suite(tmp_path):
 
 
 def cgroup_leftovers():
-    """Directories of shunt runs that still exist anywhere in the mounted hierarchies."""
+    """Directories of shunt runs that still exist anywhere in the mounted hierarchies, and whose shunt does not."""
     base = pathlib.Path("/sys/fs/cgroup")
-    return sorted(str(p) for p in base.rglob("shunt-[0-9]*") if p.is_dir())
+    found = [p for p in base.rglob("shunt-[0-9]*") if p.is_dir()]
+    return sorted(str(p) for p in found if not os.path.exists(f"/proc/{p.name.split('-')[1]}"))
 
 
 @pytest.fixture
@@ -161,15 +161,30 @@ def no_leftovers():
     assert not set(cgroup_leftovers()) - set(before)
 
 
-def has_cgroups():
-    """Can this user make a pids cgroup here? (Then limits must be in force.)"""
-    done = subprocess.run(
-        [str(SHUNT), "run", *OPTIONS, "-n1", "--", sys.executable, "-c", "pass"],
-        env=clean_environment(),
-        capture_output=True,
-        check=False,
-    )
-    return done.returncode != 6 and os.geteuid() == 0
+def run_start():
+    """What shunt says of this place: its "run-start" event, from a run of one test."""
+    with tempfile.TemporaryDirectory() as path:
+        suite = Suite(pathlib.Path(path)).write(test_a="def test_it(): pass")
+        result = suite.run("-n", 1)
+        assert result.status == 0 and result.of("run-start"), result
+        return result.of("run-start")[0]
 
 
-needs_cgroups = pytest.mark.skipif(not has_cgroups(), reason="no writable cgroup for this user")
+PLACE = run_start()
+HAS_CGROUPS = "(tasks, memory" in PLACE["cgroup"]
+if os.environ.get("SHUNT_TEST_CGROUP") == "required" and not HAS_CGROUPS:
+    raise pytest.UsageError(f"this place must have cgroups with limits, and has not: {PLACE}")
+
+needs_cgroups = pytest.mark.skipif(
+    not HAS_CGROUPS, reason="shunt: " + (PLACE["cgroup"] or PLACE["missing"].partition("\n")[0])
+)
+needs_stalls = pytest.mark.skipif(
+    "stalls" in PLACE["missing"], reason="shunt: stalls cannot be told from waiting here (see its header)"
+)
+
+
+def pytest_sessionfinish(session):
+    """SHUNT_TEST_SKIPS=forbidden: here everything must run, so that green means it did."""
+    reporter = session.config.pluginmanager.getplugin("terminalreporter")
+    if os.environ.get("SHUNT_TEST_SKIPS") == "forbidden" and reporter.stats.get("skipped"):
+        session.exitstatus = 1
