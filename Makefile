@@ -160,7 +160,7 @@ SUITES ?= $(if $(filter check-suites,$(MAKECMDGOALS)),,joblib)
 check-suites: all ## real suites, outcome by outcome against plain pytest (SUITES=...)
 	$(call run_if,tests/suites/run,SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/suites/run $(SUITES))
 
-check-vm: all ## integration tests on pure cgroup v2, in user-mode Linux
+check-vm: all $(BUILD)/tests/test_cgroup_real ## integration tests on pure cgroup v2, in user-mode Linux
 	$(call run_if,tests/vm/run,SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/vm/run)
 
 bench: all ## side by side with plain pytest and xdist

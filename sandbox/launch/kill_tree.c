@@ -50,11 +50,11 @@ static struct process *list_processes(size_t *ret_n)
     return list;
 }
 
-/* Marks the children of what is marked until nothing new is found; returns the number killed. */
-static int kill_marked(struct process *list, size_t n, pid_t spare)
+/* Marks the children of what is marked until nothing new is found; returns the number that got the signal. */
+static int signal_marked(struct process *list, size_t n, pid_t spare, int signum)
 {
     bool more = true;
-    int killed = 0;
+    int reached = 0;
 
     while (more) {
         more = false;
@@ -64,9 +64,9 @@ static int kill_marked(struct process *list, size_t n, pid_t spare)
                     more = list[i].marked = true;
     }
     for (size_t i = 0; i < n; i++)
-        if (list[i].marked && list[i].pid != spare && kill(list[i].pid, SIGKILL) == 0)
-            killed++;
-    return killed;
+        if (list[i].marked && list[i].pid != spare && kill(list[i].pid, signum) == 0)
+            reached++;
+    return reached;
 }
 
 void kill_tree(pid_t pid)
@@ -76,19 +76,24 @@ void kill_tree(pid_t pid)
 
     for (size_t i = 0; i < n; i++)
         list[i].marked = list[i].pid == pid || list[i].session == pid;
-    kill_marked(list, n, getpid());
+    signal_marked(list, n, getpid(), SIGKILL);
     free(list);
+}
+
+int signal_descendants(pid_t pid, int signum)
+{
+    size_t n;
+    struct process *list = list_processes(&n);
+    int reached;
+
+    for (size_t i = 0; i < n; i++)
+        list[i].marked = list[i].pid == pid;
+    reached = signal_marked(list, n, pid, signum);
+    free(list);
+    return reached;
 }
 
 int kill_descendants(void)
 {
-    size_t n;
-    struct process *list = list_processes(&n);
-    int killed;
-
-    for (size_t i = 0; i < n; i++)
-        list[i].marked = list[i].pid == getpid();
-    killed = kill_marked(list, n, getpid());
-    free(list);
-    return killed;
+    return signal_descendants(getpid(), SIGKILL);
 }

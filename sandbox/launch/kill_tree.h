@@ -6,5 +6,7 @@
 
 /* SIGKILL for `pid`, all that descends from it, and all of its session. */
 void kill_tree(pid_t pid);
+/* A signal for everything that descends from `pid`, but not for itself. Returns how many got it. */
+int signal_descendants(pid_t pid, int signum);
 /* SIGKILL for everything that descends from the caller. Returns how many were found. */
 int kill_descendants(void);

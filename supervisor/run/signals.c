@@ -8,6 +8,7 @@
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/mem.h"
+#include "sandbox/launch/kill_tree.h"
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/state.h"
 
@@ -37,6 +38,18 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int revents)
                                                       : "terminated (SIGTERM)");
 }
 
+/* Workers are in sessions of their own, where the terminal's ^Z does not come. */
+static void hold_everything(struct run *run, bool held)
+{
+    if (run->cgroup) {
+        cgroup_run_freeze(run->cgroup, held);
+        return;
+    }
+    /* Twice, as what is not stopped yet may fork meanwhile. */
+    for (int i = 0; i < (held ? 2 : 1); i++)
+        signal_descendants(run_init_pid(run->init), held ? SIGSTOP : SIGCONT);
+}
+
 /* ^Z: everything of the run is frozen first, and the run's clock with it; then shunt stops like any other job. */
 static void on_suspend(struct ev_loop *loop, ev_signal *watcher, int revents)
 {
@@ -45,11 +58,9 @@ static void on_suspend(struct ev_loop *loop, ev_signal *watcher, int revents)
     (void)loop;
     (void)revents;
     run->frozen_since_ns = clock_now_ns();
-    if (run->cgroup)
-        cgroup_run_freeze(run->cgroup, true);
+    hold_everything(run, true);
     raise(SIGSTOP);
-    if (run->cgroup)
-        cgroup_run_freeze(run->cgroup, false);
+    hold_everything(run, false);
     run->frozen_ns += clock_now_ns() - run->frozen_since_ns;
     run->frozen_since_ns = 0;
 }

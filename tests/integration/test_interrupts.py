@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import cgroup_leftovers, needs_cgroups
+from conftest import cgroup_leftovers
 
 SLOW = """
     import time, pytest
@@ -81,7 +81,6 @@ def test_interrupt_while_collecting(suite):
     assert not descendants_with(str(suite.path))
 
 
-@needs_cgroups
 @pytest.mark.parametrize("moment", [0.0, 0.05, 0.2, 0.5, 1.0])
 def test_sigkill_leaves_no_process_and_the_next_run_sweeps(suite, moment):
     suite.write(test_a=SLOW)
@@ -97,30 +96,33 @@ def test_sigkill_leaves_no_process_and_the_next_run_sweeps(suite, moment):
     assert not set(cgroup_leftovers()) - before
 
 
-@needs_cgroups
 @pytest.mark.usefixtures("no_leftovers")
-def test_suspend_stops_the_clocks(suite):
+def test_suspend_stops_the_tests_and_the_clocks(suite):
     suite.write(
         test_a="""
         import time
         def test_it():
-            open("ran-0", "w")
-            for _ in range(100):
-                time.sleep(0.01)
+            with open("ran-0", "w") as f:
+                for _ in range(100):
+                    time.sleep(0.01)
+                    print(".", file=f, flush=True)
         """
     )
-    process = suite.start("-n", 1, "--timeout", "2s")
-    assert wait_for(lambda: started(suite))
+    log = suite.path / "ran-0"
+    process = suite.start("-n", 1, "--timeout", "3s")
+    assert wait_for(lambda: log.exists() and log.stat().st_size > 5)
     process.send_signal(signal.SIGTSTP)
+    time.sleep(0.5)
+    size = log.stat().st_size
     time.sleep(3)
     assert process.poll() is None
+    assert log.stat().st_size == size
     process.send_signal(signal.SIGCONT)
     stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == 0, (stdout, stderr)
     assert [e["outcome"] for e in events_of(process) if e["event"] == "test-end"] == ["passed"]
 
 
-@needs_cgroups
 def test_sigkill_while_suspended(suite):
     suite.write(test_a=SLOW)
     process = suite.start("-n", 2)

@@ -325,6 +325,7 @@ def test_a_worker_that_does_not_exit_keeps_nobody_waiting(suite):
     assert result.status == 0, result
 
 
+@needs_cgroups
 def test_evidence_names_the_line_that_started_it(suite):
     suite.write(
         lib__pools="""
