@@ -117,7 +117,14 @@ int cgroup_leaf_create(struct cgroup_run *run, unsigned number, const struct cgr
 
 int cgroup_leaf_set_limits(struct cgroup_leaf *leaf, const struct cgroup_limits *limits)
 {
-    return cgroup_set_limits(leaf->run, &leaf->node, limits);
+    struct cgroup_limits all = *limits;
+
+    /* None now, though there may have been one before. */
+    if (!all.tasks && leaf->run->has & CGROUP_HAS_TASKS)
+        all.tasks = UINT64_MAX;
+    if (!all.memory_bytes && leaf->run->has & CGROUP_HAS_MEMORY)
+        all.memory_bytes = UINT64_MAX;
+    return cgroup_set_limits(leaf->run, &leaf->node, &all);
 }
 
 int cgroup_leaf_attach(struct cgroup_leaf *leaf, pid_t pid)

@@ -62,14 +62,14 @@ int isolation_open(struct run *run, struct err *err)
 
 void isolation_describe(unsigned has, char *text, size_t size)
 {
-    static const struct {
+    const struct {
         unsigned bit;
         const char *text;
     } words[] = {
         {RUN_INIT_PID_NS, "pid namespace"},   {RUN_INIT_MOUNT_NS, "mount namespace"},
         {RUN_INIT_IPC_NS, "ipc namespace"},   {RUN_INIT_CELLS, "a cell for each worker"},
         {RUN_INIT_CGROUP_RO, "cgroup files read-only"}, {RUN_INIT_SECCOMP, "seccomp"},
-        {RUN_INIT_CAPS, "14 capabilities"},
+        {RUN_INIT_CAPS, geteuid() == 0 ? "14 capabilities" : "no capabilities"},
     };
     size_t at = 0;
 

@@ -56,8 +56,9 @@ static void resolve_tasks(struct run *run, const struct cgroup_budget *budget)
     share = per_slot(budget->tasks_free, limits->workers);
     if (limits->workers < wanted)
         snprintf(limits->notice, sizeof(limits->notice),
-                 "%u workers instead of %u: %s leaves %" PRIu64 " tasks free, and a worker needs %d",
-                 limits->workers, wanted, budget->tasks_bound, budget->tasks_free, TASKS_MIN);
+                 "%u worker%s instead of %u: %s leaves %" PRIu64 " tasks free, and a worker needs %d",
+                 limits->workers, limits->workers == 1 ? "" : "s", wanted, budget->tasks_bound,
+                 budget->tasks_free, TASKS_MIN);
     if (run->config->tasks != RUN_CONFIG_AUTO)
         limits->tasks = run->config->tasks;
     else

@@ -222,10 +222,10 @@ const char *stall_why_not(const struct run *run)
     if (!run->config->stall_ns)
         return "";
     if (!run->cgroup)
-        return "stalls and leaks are not noticed without a cgroup";
+        return "stall and leak detection: that needs a cgroup";
     /* Absent without CONFIG_HAVE_ARCH_TRACEHOOK (user-mode Linux), and in some containers' own kernels. */
     if (access("/proc/self/syscall", R_OK) < 0)
-        return "stalls cannot be told from waiting: there is no /proc/PID/syscall";
+        return "stall detection: this kernel has no /proc/PID/syscall";
     return "";
 }
 

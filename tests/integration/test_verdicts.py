@@ -113,6 +113,21 @@ def test_memory(suite):
     assert result.verdicts() == [("test_it", "memory")]
 
 
+@needs_cgroups
+def test_no_memory_limit_in_the_serial_lane_is_none(suite):
+    """The worker had one while it stood by: it kept it."""
+    result = run_offender(
+        suite,
+        """
+        def test_it():
+            hoard = [bytearray(8 << 20) for _ in range(40)]
+            assert len(hoard) == 40
+        """,
+        "--memory", "200M", "--serial-memory", "none",
+    )
+    assert only(result) == "passed-serial", result
+
+
 @pytest.mark.parametrize(
     "death, verdict, words",
     [
