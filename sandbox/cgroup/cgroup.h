@@ -130,21 +130,21 @@ struct cgroup_counters {
     uint64_t tasks_refused;   /* forks and clones refused in this leaf, ever ("max" of pids.events) */
     uint64_t memory_now_bytes, memory_peak_bytes;
     bool memory_peak_exact;
-    uint64_t memory_refused;  /* limit reached: v1 failcnt, v2 memory.events "max" */
     uint64_t oom_kills;       /* ever */
     uint64_t cpu_ns;          /* ever */
 };
 
 enum cgroup_read { /* what to read; unread fields keep their value */
     CGROUP_READ_TASKS = 1 << 0,  /* tasks_now, tasks_peak, tasks_refused: about 2 us */
-    CGROUP_READ_MEMORY = 1 << 1, /* now, peak, refused, oom_kills */
+    CGROUP_READ_MEMORY = 1 << 1, /* now, peak, oom_kills */
     CGROUP_READ_OOM = 1 << 2,    /* oom_kills only */
     CGROUP_READ_CPU = 1 << 3,
     CGROUP_READ_ALL = 0xf
 };
 /* Reads by pread on kept descriptors. `counters` is the caller's, zeroed before the first call. */
 int cgroup_leaf_read(struct cgroup_leaf *leaf, unsigned what, struct cgroup_counters *counters);
-/* Starts a new peak for tasks and memory (where the kernel can; else by reading). */
+/* Starts a new peak for tasks and memory (where the kernel can; else by reading) from the values in `counters`, which the
+ * caller has just read. */
 int cgroup_leaf_reset_peaks(struct cgroup_leaf *leaf, struct cgroup_counters *counters);
 
 /* Is some cgroup around us (visible, from our own upward, control leaf included) at its task limit now?

@@ -116,8 +116,6 @@ static int read_memory(struct cgroup_leaf *leaf, struct cgroup_counters *counter
         r = peak_read(leaf, CGROUP_COUNT_MEMORY_PEAK, leaf->memory_peak_base,
                       counters->memory_now_bytes, &counters->memory_peak_bytes,
                       &counters->memory_peak_exact);
-    if (r == 0)
-        r = counter_read(leaf, CGROUP_COUNT_MEMORY_REFUSED, &counters->memory_refused);
     return r;
 }
 
@@ -146,7 +144,7 @@ int cgroup_leaf_reset_peaks(struct cgroup_leaf *leaf, struct cgroup_counters *co
     if (memory >= 0 && (fd = counter_fd(leaf, CGROUP_COUNT_MEMORY_PEAK)) >= 0 &&
         cgroup_version_of(&run->host->trees[memory])->reset_memory_peak(fd) < 0)
         counter_read(leaf, CGROUP_COUNT_MEMORY_PEAK, &leaf->memory_peak_base);
-    counters->tasks_peak = 0;
-    counters->memory_peak_bytes = 0;
-    return cgroup_leaf_read(leaf, CGROUP_READ_TASKS | CGROUP_READ_MEMORY, counters);
+    counters->tasks_peak = counters->tasks_now;
+    counters->memory_peak_bytes = counters->memory_now_bytes;
+    return 0;
 }

@@ -57,11 +57,6 @@ const struct cgroup_version cgroup_v1 = {
             [CGROUP_COUNT_MEMORY] = {"memory.usage_in_bytes", NULL, NULL, 1, CGROUP_MEMORY},
             [CGROUP_COUNT_MEMORY_PEAK] = {"memory.max_usage_in_bytes", NULL, NULL, 1,
                                           CGROUP_MEMORY},
-            /* With both limits equal the one of memory+swap is tried first, and memory.failcnt
-             * stays 0. On 6.18 both were seen to stay 0 through an OOM kill: nobody may rely on it.
-             */
-            [CGROUP_COUNT_MEMORY_REFUSED] = {"memory.memsw.failcnt", "memory.failcnt", NULL, 1,
-                                             CGROUP_MEMORY},
             [CGROUP_COUNT_OOM_KILLS] = {"memory.oom_control", NULL, "oom_kill", 1, CGROUP_MEMORY},
             [CGROUP_COUNT_CPU] = {"cpuacct.usage", NULL, NULL, 1, CGROUP_CPUACCT},
         },

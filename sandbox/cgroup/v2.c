@@ -47,7 +47,6 @@ const struct cgroup_version cgroup_v2 = {
                                             CGROUP_PIDS},
             [CGROUP_COUNT_MEMORY] = {"memory.current", NULL, NULL, 1, CGROUP_MEMORY},
             [CGROUP_COUNT_MEMORY_PEAK] = {"memory.peak", NULL, NULL, 1, CGROUP_MEMORY},
-            [CGROUP_COUNT_MEMORY_REFUSED] = {"memory.events", NULL, "max", 1, CGROUP_MEMORY},
             [CGROUP_COUNT_OOM_KILLS] = {"memory.events", NULL, "oom_kill", 1, CGROUP_MEMORY},
             [CGROUP_COUNT_CPU] = {"cpu.stat", NULL, "usage_usec", 1000, CGROUP_CPUACCT},
         },

@@ -334,7 +334,7 @@ const struct option_row run_option_table[] = {
      set_workers, "Workers"},
     {"max-worker-restart", 0, "N",
      "replace workers at most N times, then give up\n"
-     "(default: the suite's own, else 4 for each worker)",
+     "(default: the suite's own, else without end)",
      set_max_worker_restart, NULL},
     {"fork-server", 0, "MODE", "auto: collect once and fork workers; off: each starts cold",
      set_fork_server, NULL},

@@ -141,9 +141,10 @@ void report_run_start(struct report *report, const struct report_header *h)
     if (!report->options.quiet)
         say_header(report, h);
     emit(report, "run-start",
-         json_pack("{s:s,s:o,s:s,s:s,s:i,s:b,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "version", h->version,
+         json_pack("{s:s,s:o,s:s,s:s,s:i,s:b,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "version", h->version,
                    "command", events_text(h->command), "run", h->run_id, "time", report->wall_clock,
-                   "workers", (int)h->workers, "cold", h->cold, "tasks", (json_int_t)h->tasks,
+                   "workers", (int)h->workers, "cold", h->cold, "cold_why",
+                   events_text(h->cold ? h->cold_why : NULL), "tasks", (json_int_t)h->tasks,
                    "memory_bytes", (json_int_t)h->memory_bytes, "serial_tasks",
                    (json_int_t)h->serial_tasks, "serial_memory_bytes",
                    (json_int_t)h->serial_memory_bytes, "cgroup", events_text(h->cgroup), "isolation",

@@ -21,6 +21,8 @@
 #define VOID_MAX 3
 /* The run init reports a death within milliseconds; a channel that closed without one was closed by the test. */
 #define CLOSED_GRACE_NS (100 * NS_PER_MS)
+/* The next test usually starts at once where the last one was judged: its counters are read once for both. */
+#define COUNTERS_FRESH_NS NS_PER_MS
 #define START_TIMEOUT_NS (60 * NS_PER_SEC)
 /* From the end of a worker's session to its exit. */
 #define LEAVE_GRACE_NS (10 * NS_PER_SEC)
@@ -86,7 +88,8 @@ static void judge(struct worker *worker, enum detector_moment moment, const char
 void judge_start(struct worker *worker)
 {
     if (worker->leaf) {
-        cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
+        if (clock_now_ns() - worker->counters_read_ns > COUNTERS_FRESH_NS)
+            cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
         cgroup_leaf_reset_peaks(worker->leaf, &worker->counters);
         worker->at_start = worker->counters;
         leak_watch_test_starts(worker);
@@ -298,6 +301,7 @@ void judge_boundary(struct worker *worker, const struct test_result *result)
     worker_read_output(worker);
     if (worker->leaf)
         cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
+    worker->counters_read_ns = clock_now_ns();
     judge(worker, DETECTOR_BOUNDARY, NULL, &verdict);
     if (verdict.verdict == VERDICT_NONE && !verdict.is_void)
         accept_result(worker, result);

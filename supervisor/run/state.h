@@ -103,6 +103,7 @@ struct worker {
     bool limits_changed;       /* the test brought its own */
     struct detector_limits limits;
     struct cgroup_counters counters, at_start;
+    uint64_t counters_read_ns; /* all of them */
     struct chunk_list held;
     uint64_t idle_cpu_ns, idle_since_ns; /* CPU time stood still since then */
     uint64_t stall_probed_ns;

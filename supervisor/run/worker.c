@@ -261,13 +261,14 @@ static int worker_done(struct worker *worker, struct packet *packet)
 {
     struct test_result result = {0};
     const char *outcome;
-    int64_t test, setup, call, teardown;
+    int64_t test, setup, call, teardown, report;
 
     if (packet_int(packet, "i", 0, INT32_MAX, &test) < 0 || (size_t)test != worker->test ||
         packet_text(packet, "outcome", 16, false, &outcome) < 0 ||
         packet_int_or(packet, "setup_us", 0, 1LL << 53, 0, &setup) < 0 ||
         packet_int_or(packet, "call_us", 0, 1LL << 53, 0, &call) < 0 ||
         packet_int_or(packet, "teardown_us", 0, 1LL << 53, 0, &teardown) < 0 ||
+        packet_int_or(packet, "report", 0, (int64_t)packet->payload_size, 0, &report) < 0 ||
         packet_text(packet, "message", 1024, true, &result.message) < 0)
         return -EPROTO;
     result.outcome = outcome_parse(outcome);
@@ -276,8 +277,10 @@ static int worker_done(struct worker *worker, struct packet *packet)
     result.setup_us = (uint64_t)setup;
     result.call_us = (uint64_t)call;
     result.teardown_us = (uint64_t)teardown;
-    result.text = packet->payload;
-    result.text_size = packet->payload_size;
+    if (report)
+        chunk_list_add(&worker->held, packet->payload, (size_t)report);
+    result.text_size = packet->payload_size - (size_t)report;
+    result.text = result.text_size ? packet->payload + report : NULL;
     if (leak_watch_kept(worker, json_object_get(packet->header, "kept")) < 0)
         return -EPROTO;
     worker->state = WORKER_WAITING;

@@ -205,7 +205,8 @@ class Controller:
 
     def _show(self, index: int, name: str, content: Dict[str, Any]) -> None:
         item = self.items[index] if index >= 0 else None
-        shown = [self._report(data, name) for data in content.get("reports", [])]
+        keywords = {keyword: 1 for keyword in item.keywords} if item is not None else {}
+        shown = [self._report(data, name, item, keywords) for data in content.get("reports", [])]
         if "lost" in content and item is not None:
             shown.append(self._synthetic(item, name, f"its reports ({content['lost']} bytes) are too large to show", b""))
         for data in content.get("warnings", []):
@@ -221,8 +222,11 @@ class Controller:
         if stop and not self.session.shouldstop:
             self.session.shouldstop = str(stop)
 
-    def _report(self, data: Any, name: str) -> Any:
-        report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
+    def _report(self, data: Any, name: str, item: Any, keywords: Dict[str, int]) -> Any:
+        if isinstance(data, list) and item is not None:
+            report = reports.expand(data, item, keywords)
+        else:
+            report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
         if report is not None and self.xdist:
             report.node = self.nodes.setdefault(name, _Node(name))
         return report

@@ -9,6 +9,8 @@ import sys
 import warnings
 from typing import Any, Dict, List, Optional
 
+from pytest import TestReport
+
 TUPLE = "\x00tuple"
 OTHER = "\x00repr"
 DEPTH = 100
@@ -62,6 +64,49 @@ def _cut(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _cut(v) for k, v in value.items()}
     return value
+
+
+_STANDARD = frozenset(
+    "nodeid location keywords outcome longrepr when user_properties sections duration start stop".split()
+)
+_TIMES = ("start", "stop")  # since pytest 8
+
+
+def compact(report: Any, keywords: Dict[str, Any]) -> Optional[List[Any]]:
+    """What most reports come to: a phase that passed, of the test that was asked for. None for any other."""
+    d = report.__dict__
+    if (
+        type(report) is not TestReport
+        or d["outcome"] != "passed"
+        or d["longrepr"] is not None
+        or d["user_properties"]
+        or not _STANDARD.issuperset(d)
+        or d["keywords"] != keywords
+    ):
+        return None
+    return [d["when"], d["duration"], [list(s) for s in d["sections"]], [d.get(name) for name in _TIMES]]
+
+
+def expand(data: List[Any], item: Any, keywords: Dict[str, Any]) -> TestReport:
+    """The report that compact() saw. Raises ValueError or TypeError for what is none."""
+    when, duration, sections, times = data
+    if when not in ("setup", "call", "teardown") or type(duration) not in (float, int):
+        raise ValueError("not a compact report")
+    if not all(type(text) is str for section in sections for text in section):
+        raise ValueError("sections hold text")
+    extra = {name: float(time) for name, time in zip(_TIMES, times) if time is not None}
+    return TestReport(
+        nodeid=item.nodeid,
+        location=item.location,
+        keywords=dict(keywords),
+        outcome="passed",
+        longrepr=None,
+        when=when,
+        sections=[(title, text) for title, text in sections],
+        duration=duration,
+        user_properties=[],
+        **extra,
+    )
 
 
 def dumps(content: Dict[str, Any]) -> bytes:

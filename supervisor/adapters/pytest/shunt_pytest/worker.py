@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Set
 import pytest
 
 from . import blackbox, inherit, reports, shared_pools, suite
-from .channel import Channel, Closed, Message, printable
+from .channel import MAX_PAYLOAD, Channel, Closed, Message, printable
 from .coverage_support import WorkerCoverage
 from .state import State
 
@@ -43,6 +43,9 @@ class Worker:
         self.pid = os.getpid()
         self.reports: List[Any] = []
         self.warnings: List[Dict[str, Any]] = []
+        self.keywords: Dict[str, int] = {}  # of the running test, as its reports will have them
+        # A plugin that has its own way with reports sees each of them.
+        self.compact = len(self.config.hook.pytest_report_to_serializable.get_hookimpls()) == 1
         self.kept: Set[int] = set()
         self.known: Set[int] = {os.getpid()}  # tasks that earlier tests left
         self.last_item: Optional[Any] = None
@@ -114,33 +117,40 @@ class Worker:
     # -- running --
 
     def _serialise(self, report: Any) -> Any:
+        if self.compact:
+            short = reports.compact(report, self.keywords)
+            if short is not None:
+                return short
         return self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
 
-    def _send_reports(self, index: int) -> None:
+    def _content(self) -> bytes:
         content: Dict[str, Any] = {"reports": [self._serialise(r) for r in self.reports], "warnings": self.warnings}
         if self.session.shouldstop:
             content["stop"] = str(self.session.shouldstop)
-        self.channel.send_chunks({"t": "report", "i": index}, reports.dumps(content))
+        return reports.dumps(content)
 
     def _done(self, index: int) -> None:
-        self._send_reports(index)
         header: Dict[str, Any] = {"t": "done", "i": index, "outcome": reports.outcome_of(self.reports)}
         for report in self.reports:
             if report.when in ("setup", "call", "teardown"):
                 header[f"{report.when}_us"] = max(0, int(getattr(report, "duration", 0) * 1e6))
-        text: Optional[bytes] = None
+        text = b""
         if header["outcome"] != "passed":
             cause = reports.cause_of(self.reports)
             if cause:
                 header["message"] = printable(cause, 1000)
-            long_text = reports.text_of(self.reports)
-            if long_text:
-                text = printable(long_text, TEXT_LIMIT).encode("utf-8")
+            text = printable(reports.text_of(self.reports), TEXT_LIMIT).encode("utf-8")
         self._keep_shared_pools()
         if self.kept:
             header["kept"] = sorted(self.kept)[:MAX_KEPT]
             self.kept = set()
-        self.channel.send(header, text)
+        content = self._content()
+        if len(content) + len(text) <= MAX_PAYLOAD:
+            header["report"] = len(content)
+            self.channel.send(header, content + text)
+        else:
+            self.channel.send_chunks({"t": "report", "i": index}, content)
+            self.channel.send(header, text or None)
 
     def _keep_shared_pools(self) -> None:
         """Looks for them when this test left a thread or a process that was not there before."""
@@ -159,6 +169,7 @@ class Worker:
         # Without a known next test everything below the session is torn down, and the session's fixtures stay.
         next_item = items[next_index] if next_index is not None else self.session
         self.reports, self.warnings = [], []
+        self.keywords = {name: 1 for name in item.keywords} if self.compact else {}
         self.last_item = item
         self.session.shouldfail = False
         if self.box is not None:
@@ -177,7 +188,7 @@ class Worker:
         """Session fixtures, then what plugins do at the end of a worker's session."""
         from _pytest.runner import CallInfo
 
-        self.reports, self.warnings = [], []
+        self.reports, self.warnings, self.compact = [], [], False
         call = CallInfo.from_call(lambda: self.session._setupstate.teardown_exact(None), when="teardown")
         if call.excinfo is not None and self.last_item is not None:
             self.reports.append(pytest.TestReport.from_item_and_call(self.last_item, call))
@@ -190,7 +201,7 @@ class Worker:
             traceback.print_exc()
         if self.coverage is not None:
             self.coverage.finish()
-        self._send_reports(-1)
+        self.channel.send_chunks({"t": "report", "i": -1}, self._content())
         self.channel.send({"t": "bye"})
         inherit.run_exit_handlers()
         for stream in (sys.stdout, sys.stderr):
