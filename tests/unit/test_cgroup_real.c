@@ -214,6 +214,7 @@ static void test_peak_reset(void **state)
     other = start_in(leaf, body_wait);
     for (int i = 0; i < 2000 && counters.tasks_now != 1; i++) {
         usleep(1000); /* orphans wait for init to reap them */
+        assert_int_equal(cgroup_leaf_read(leaf, CGROUP_READ_TASKS, &counters), 0);
         assert_int_equal(cgroup_leaf_reset_peaks(leaf, &counters), 0);
     }
     assert_int_equal(counters.tasks_peak, 1);
