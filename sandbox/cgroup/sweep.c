@@ -162,7 +162,8 @@ static int sweep_place(const struct cgroup_host *host)
 }
 
 /* A shunt that adopted the processes around it and was killed left them (by now our own shell) in
- * its leaf, and us with them: its leftovers are beside us, and the place that we came from above. */
+ * its leaf, and us with them: its leftovers are beside us, and the place that we came from above.
+ */
 static bool in_leaf_of_dead(const struct cgroup_host *host)
 {
     const struct cgroup_tree *tree = host->unified < 0 ? NULL : &host->trees[host->unified];

@@ -36,8 +36,8 @@ static _Noreturn void probe_child(const char *const prefix[])
     _exit(127);
 }
 
-/* systemd-run may be there and refuse (no bus, no right, a container): then its process would be all that is left
- * of shunt. So it is tried on a command that does nothing. */
+/* systemd-run may be there and refuse (no bus, no right, a container): then its process would be
+ * all that is left of shunt. So it is tried on a command that does nothing. */
 static bool probe(const char *const prefix[])
 {
     pid_t pid = fork();
