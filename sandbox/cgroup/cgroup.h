@@ -70,7 +70,6 @@ int cgroup_host_sweep(struct cgroup_host *host);
 
 struct cgroup_run_options {
     bool adopt; /* --adopt-cgroup: foreign processes in our v2 cgroup may be moved into a leaf beside us */
-    bool scope; /* a systemd scope of our own may be asked for */
 };
 
 /* Creates the subtree with its control leaf, and on v2 makes room for it. Where cgroups cannot be had, fails

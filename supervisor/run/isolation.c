@@ -23,7 +23,7 @@ static void note_missing(struct run *run, const char *text, const char *hint)
 
 static int open_cgroup(struct run *run, struct err *err)
 {
-    struct cgroup_run_options options = {.adopt = run->config->adopt_cgroup, .scope = true};
+    struct cgroup_run_options options = {.adopt = run->config->adopt_cgroup};
     struct err why = ERR_INIT;
     int r = cgroup_host_open(&run->host, err);
 
