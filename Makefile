@@ -41,7 +41,7 @@ main_src := supervisor/cli/main.c
 supervisor_src := $(filter-out $(main_src) $(SKIP),$(sort $(shell find supervisor -name '*.c')))
 unit_src := $(sort $(wildcard tests/unit/test_*.c))
 # Directories are listed too: their time changes when a file goes away.
-python_files := $(shell find supervisor/adapters/pytest/shunt_pytest -name __pycache__ -prune -o -print)
+python_files := $(shell find supervisor/adapters/pytest -name __pycache__ -prune -o -print)
 policy_files := $(shell find policies)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -112,10 +112,15 @@ $(BUILD)/libshunt-enter.so: $(enter_src) sandbox/caps/caps.c $(BUILD)/flags | re
 		-Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -o $@ $(filter %.c,$^)
 	$(Q)ln -sfn ../../libshunt-enter.so $(BUILD)/lib/shunt/libshunt-enter.so
 
+# Each run would compile the plugin anew where its directory cannot be written to. Other interpreters than these do so.
+byte_compile = $(Q)for python in '$(PYTHON)' python3 /usr/bin/python3; do \
+	"$$python" -m compileall -q $(1) >/dev/null 2>&1 || true; done
+
 $(share)/python.done: $(python_files)
 	$(Q)rm -rf $(share)/python && mkdir -p $(share)/python
-	$(Q)cp -R supervisor/adapters/pytest/shunt_pytest $(share)/python/
+	$(Q)cp -R supervisor/adapters/pytest/shunt_plugin.py supervisor/adapters/pytest/shunt_pytest $(share)/python/
 	$(Q)find $(share)/python -name __pycache__ -prune -exec rm -rf {} +
+	$(call byte_compile,$(share)/python)
 	@touch $@
 
 $(share)/policies.done: $(policy_files)
@@ -186,6 +191,7 @@ install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	mkdir -p $(dest)/share/shunt
 	cp -R $(share)/python $(share)/policies $(dest)/share/shunt/
 	find $(dest)/share/shunt -name __pycache__ -prune -exec rm -rf {} +
+	$(call byte_compile,$(dest)/share/shunt/python)
 	chmod -R u=rwX,go=rX $(dest)/share/shunt
 
 uninstall: ## remove what install put there

@@ -79,6 +79,9 @@ int cgroup_run_create(const struct cgroup_host *host, const struct cgroup_run_op
 /* Kills what lives in it, removes all directories (waiting up to `timeout_ms` for the dying), moves shunt
  * back to where it was, frees. Accepts NULL. Returns -EBUSY when something was left. */
 int cgroup_run_destroy(struct cgroup_run *run, unsigned timeout_ms);
+/* Moving a process waits up to tens of milliseconds for a grace period of the kernel, unless another move has just
+ * waited for it. This lets a child wait, beside other work, shortly before processes are going to be moved. */
+void cgroup_run_warm(struct cgroup_run *run);
 /* Moves a process into the control leaf (attach before it execs or forks). */
 int cgroup_run_attach_control(struct cgroup_run *run, pid_t pid);
 /* Limits for the control leaf; 0 or UINT64_MAX means none. */

@@ -226,6 +226,7 @@ struct cgroup_run {
     struct cgroup_room room;
     unsigned has;
     int notify_fd;
+    pid_t warm_pid; /* warm.c; 0: none */
     char describe[160];
 };
 
@@ -245,6 +246,11 @@ struct cgroup_leaf {
 int cgroup_node_listing(const struct cgroup_run *run, const struct cgroup_node *node);
 int cgroup_set_limits(const struct cgroup_run *run, const struct cgroup_node *node,
                       const struct cgroup_limits *limits);
+
+/* ---- warm.c ---- */
+
+/* Waits for the child of cgroup_run_warm(). */
+void cgroup_run_warm_end(struct cgroup_run *run);
 
 /* ---- kill.c, freeze.c ---- */
 

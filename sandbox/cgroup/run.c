@@ -227,6 +227,7 @@ int cgroup_run_destroy(struct cgroup_run *run, unsigned timeout_ms)
     if (!run)
         return 0;
     run_kill(run, false);
+    cgroup_run_warm_end(run);
     for (unsigned turn = 0; (r = run_remove(run)) < 0 && clock_now_ns() < deadline; turn++) {
         usleep(turn < 20 ? 500 : 5000);
         if (turn % 20 == 19)

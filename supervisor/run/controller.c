@@ -18,6 +18,7 @@
 #include "sandbox/base/err.h"
 #include "sandbox/base/mem.h"
 #include "supervisor/config/paths.h"
+#include "supervisor/report/text.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
@@ -409,6 +410,25 @@ void controller_feed_reports(struct controller *controller, size_t test, const c
         channel_send(controller->channel, header, chunk->data, chunk->size, NULL, 0);
     }
     chunk_list_clear(held);
+}
+
+void controller_feed_bare(struct controller *controller, size_t test, const char *name)
+{
+    const struct test *t = &controller->run->suite.tests[test];
+    _cleanup_free_ char *message = text_clean(t->message ? t->message : "", t->message ? strlen(t->message) : 0, 0);
+    _cleanup_free_ char *text = NULL;
+    char header[128];
+    json_t *bare;
+
+    if (!controller->channel)
+        return;
+    bare = json_pack("{s:{s:s,s:I,s:I,s:I,s:s}}", "bare", "outcome", outcome_name(t->outcome), "setup_us",
+                     (json_int_t)t->setup_us, "call_us", (json_int_t)t->call_us, "teardown_us",
+                     (json_int_t)t->teardown_us, "message", message);
+    text = json_dumps(bare, JSON_COMPACT);
+    json_decref(bare);
+    snprintf(header, sizeof(header), "{\"t\":\"feed\",\"i\":%zu,\"worker\":\"%s\"}", test, name);
+    channel_send(controller->channel, header, text, strlen(text), NULL, 0);
 }
 
 void controller_feed_killed(struct controller *controller, size_t test, const char *name,

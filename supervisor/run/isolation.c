@@ -49,6 +49,8 @@ int isolation_open(struct run *run, struct err *err)
     if (r < 0)
         return r;
     spec.cgroup = run->cgroup;
+    if (run->cgroup)
+        cgroup_run_warm(run->cgroup);
     r = run_init_start(&spec, &run->init, err);
     if (r < 0)
         return r;

@@ -292,7 +292,7 @@ static void accept_result(struct worker *worker, const struct test_result *resul
         lanes_finish(run->lanes, slot->index);
     worker->last_test = index;
     worker->test = TEST_NONE;
-    controller_feed_reports(run->controller, index, slot->name, &worker->held);
+    worker->owed = index;
     run_test_outcome(run, index, passed_serial ? OUTCOME_PASSED_SERIAL : result->outcome);
     leak_watch_boundary(worker, index);
 }
@@ -312,12 +312,32 @@ void judge_boundary(struct worker *worker, const struct test_result *result)
         judge_break(worker, &verdict);
 }
 
+/* The worker ends between two tests, before its last reports came: the test that it was told to run next has not begun. */
+static void settle_owed(struct worker *worker)
+{
+    struct run *run = worker->run;
+
+    if (worker->owed == TEST_NONE)
+        return;
+    controller_feed_bare(run->controller, worker->owed, worker->slot->name);
+    chunk_list_clear(&worker->held);
+    worker->owed = TEST_NONE;
+    if (worker->test == TEST_NONE)
+        return;
+    worker->test = TEST_NONE;
+    if (worker->slot->serial)
+        lanes_serial_retry(run->lanes);
+    else
+        lanes_retry(run->lanes, worker->slot->index);
+}
+
 void judge_violation(struct worker *worker, const char *why)
 {
     struct detector_result verdict;
 
     if (worker->state == WORKER_DYING)
         return;
+    settle_owed(worker);
     if (!worker->slot) {
         report_notice(worker->run->report, "a worker that had not started broke the protocol: %s", why);
         worker_start_failed(worker, why, 71 /* EPROTO */);
@@ -345,6 +365,7 @@ void judge_death(struct worker *worker)
         worker_start_failed(worker, "it died before it could run a test", 10 /* ECHILD */);
         return;
     }
+    settle_owed(worker);
     if (worker->leaf)
         cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
     judge(worker, DETECTOR_DEATH, NULL, &verdict);
@@ -373,8 +394,10 @@ static void tick_running(struct worker *worker, bool slow)
     if (worker->leaf)
         cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
     judge(worker, DETECTOR_BUSY, NULL, &verdict);
-    if (verdict.verdict != VERDICT_NONE || verdict.is_void)
-        judge_break(worker, &verdict);
+    if (verdict.verdict == VERDICT_NONE && !verdict.is_void)
+        return;
+    settle_owed(worker);
+    judge_break(worker, &verdict);
 }
 
 /* Everything is said; what still runs is exit handlers and what they wait for. */

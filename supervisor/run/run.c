@@ -170,6 +170,8 @@ void run_suite_ready(struct run *run)
     run->serial_slot = (struct slot){.run = run, .serial = true, .name = "gw0", .pending = TEST_NONE};
     run->lanes = lanes_new(&run->suite, run->limits.workers);
     controller_plan(run->controller);
+    if (run->cgroup)
+        cgroup_run_warm(run->cgroup); /* the first workers will be moved in some ten milliseconds */
     run->phase = PHASE_PARALLEL;
     report_header(run);
 }

@@ -62,7 +62,7 @@ enum worker_state {
 #undef X
 };
 
-struct chunk { /* one packet's payload, held until its boundary is judged */
+struct chunk { /* one packet's payload of reports */
     struct chunk *next;
     size_t size;
     char data[];
@@ -99,6 +99,7 @@ struct worker {
 
     size_t test, next_test; /* running, or taken and about to; TEST_NONE at a boundary */
     size_t last_test;       /* the one before; TEST_NONE for a fresh worker */
+    size_t owed;            /* judged, its reports still to come: what runs next has not begun; TEST_NONE */
     uint64_t go_ns;            /* run clock */
     bool limits_changed;       /* the test brought its own */
     struct detector_limits limits;
@@ -279,6 +280,8 @@ void controller_plan(struct controller *controller);
 void controller_error(struct controller *controller, const char *message);
 void controller_feed_reports(struct controller *controller, size_t test, const char *name,
                              struct chunk_list *held);
+/* The reports of a judged test never came: what the ledger knows of it. */
+void controller_feed_bare(struct controller *controller, size_t test, const char *name);
 void controller_feed_killed(struct controller *controller, size_t test, const char *name,
                             const struct incident *incident);
 void controller_output(struct controller *controller, const char *name, const void *data,

@@ -260,16 +260,16 @@ void worker_start_failed(struct worker *worker, const char *stage, int errnum)
 static int worker_done(struct worker *worker, struct packet *packet)
 {
     struct test_result result = {0};
-    const char *outcome;
-    int64_t test, setup, call, teardown, report;
+    const char *outcome, *stop;
+    int64_t test, setup, call, teardown;
 
-    if (packet_int(packet, "i", 0, INT32_MAX, &test) < 0 || (size_t)test != worker->test ||
-        packet_text(packet, "outcome", 16, false, &outcome) < 0 ||
+    if (worker->owed != TEST_NONE || packet_int(packet, "i", 0, INT32_MAX, &test) < 0 ||
+        (size_t)test != worker->test || packet_text(packet, "outcome", 16, false, &outcome) < 0 ||
         packet_int_or(packet, "setup_us", 0, 1LL << 53, 0, &setup) < 0 ||
         packet_int_or(packet, "call_us", 0, 1LL << 53, 0, &call) < 0 ||
         packet_int_or(packet, "teardown_us", 0, 1LL << 53, 0, &teardown) < 0 ||
-        packet_int_or(packet, "report", 0, (int64_t)packet->payload_size, 0, &report) < 0 ||
-        packet_text(packet, "message", 1024, true, &result.message) < 0)
+        packet_text(packet, "message", 1024, true, &result.message) < 0 ||
+        packet_text(packet, "stop", 256, true, &stop) < 0)
         return -EPROTO;
     result.outcome = outcome_parse(outcome);
     if (result.outcome < OUTCOME_PASSED || result.outcome > OUTCOME_XPASSED)
@@ -277,28 +277,36 @@ static int worker_done(struct worker *worker, struct packet *packet)
     result.setup_us = (uint64_t)setup;
     result.call_us = (uint64_t)call;
     result.teardown_us = (uint64_t)teardown;
-    if (report)
-        chunk_list_add(&worker->held, packet->payload, (size_t)report);
-    result.text_size = packet->payload_size - (size_t)report;
-    result.text = result.text_size ? packet->payload + report : NULL;
+    result.text = packet->payload;
+    result.text_size = packet->payload_size;
     if (leak_watch_kept(worker, json_object_get(packet->header, "kept")) < 0)
         return -EPROTO;
+    if (stop)
+        run_stop(worker->run, stop);
     worker->state = WORKER_WAITING;
     judge_boundary(worker, &result);
     return 0;
 }
 
+/* Of the test that was judged last; at the session's end of no test. */
 static int worker_report(struct worker *worker, struct packet *packet)
 {
+    size_t of = worker->owed;
     int64_t test;
+    bool more;
 
-    if (packet_int(packet, "i", -1, INT32_MAX, &test) < 0 || !packet->payload)
+    if (packet_int(packet, "i", -1, INT32_MAX, &test) < 0 ||
+        packet_bool(packet, "more", false, &more) < 0 || !packet->payload)
         return -EPROTO;
-    if (worker->state == WORKER_RUNNING ? (size_t)test != worker->test : test != -1)
+    if (of == TEST_NONE ? test != -1 || worker->state != WORKER_ENDING : (size_t)test != of)
         return -EPROTO;
     if (worker->held.bytes + packet->payload_size > PAYLOAD_LIMIT)
         return -EFBIG;
     chunk_list_add(&worker->held, packet->payload, packet->payload_size);
+    if (of == TEST_NONE || more)
+        return 0;
+    controller_feed_reports(worker->run->controller, of, worker->slot->name, &worker->held);
+    worker->owed = TEST_NONE;
     return 0;
 }
 
@@ -341,6 +349,8 @@ static int worker_message(struct worker *worker, struct packet *packet)
             return -EPROTO;
         worker_ready(worker, packet);
         return 0;
+    case WORKER_WAITING:
+        return strcmp(type, "report") == 0 ? worker_report(worker, packet) : -EPROTO;
     case WORKER_RUNNING:
         if (strcmp(type, "report") == 0)
             return worker_report(worker, packet);
@@ -348,13 +358,12 @@ static int worker_message(struct worker *worker, struct packet *packet)
     case WORKER_ENDING:
         if (strcmp(type, "report") == 0)
             return worker_report(worker, packet);
-        if (strcmp(type, "bye") != 0 || worker->said_bye)
+        if (strcmp(type, "bye") != 0 || worker->said_bye || worker->owed != TEST_NONE)
             return -EPROTO;
         worker_bye(worker);
         return 0;
     case WORKER_CELL:
     case WORKER_STANDBY:
-    case WORKER_WAITING:
         return -EPROTO;
     case WORKER_DYING:
         return 0;
@@ -454,7 +463,7 @@ struct worker *worker_new(struct run *run, struct slot *reserved)
     worker->number = ++run->next_cell;
     worker->cold = run->cold;
     worker->reserved = run->cold ? reserved : NULL;
-    worker->test = worker->next_test = worker->last_test = TEST_NONE;
+    worker->test = worker->next_test = worker->last_test = worker->owed = TEST_NONE;
     worker->born_ns = clock_now_ns();
     for (int i = 0; i < RUN_INIT_CELL_NS; i++)
         worker->ns_fd[i] = -1;

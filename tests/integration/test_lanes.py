@@ -226,3 +226,47 @@ def test_fixtures_of_modules_are_set_up_once_per_run_of_tests(suite):
     result = suite.run("-n", 2)
     assert result.status == 0, result
     assert 1 <= len(pathlib.Path(suite.path / "log").read_text().splitlines()) <= 6
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_death_between_a_result_and_its_reports(suite, n):
+    """The outcome is judged and the next test told to run, but the reports never come: nothing is lost, nobody is blamed."""
+    suite.write(
+        conftest="""
+        import os, pytest
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_report_to_serializable(report):
+            if report.nodeid.endswith("test_it") and report.when == "call":
+                os._exit(7)
+        """,
+        test_a="""
+        import pytest
+        @pytest.mark.parametrize("i", range(5))
+        def test_before(i): pass
+        def test_it(): pass
+        @pytest.mark.parametrize("i", range(20))
+        def test_after(i): pass
+        """,
+    )
+    result = suite.run("-n", n)
+    assert len(result.outcomes) == 26 and set(result.outcomes.values()) == {"passed"}, result
+    assert [(i["id"], i["verdict"]) for i in result.incidents] == [(None, "exit")]
+    assert "26 passed" in result.stdout
+    assert result.status == 1, result  # a worker died unexplained
+
+
+def test_a_suite_that_asks_to_stop_is_stopped(suite):
+    suite.write(
+        test_a="""
+        def test_one(): pass
+        def test_stop(request): request.session.shouldstop = "enough"
+        def test_three(): pass
+        """
+    )
+    result = suite.run("-n", 1)
+    assert result.outcomes == {
+        "test_a.py::test_one": "passed", "test_a.py::test_stop": "passed", "test_a.py::test_three": "not-run",
+    }
+    status, stdout, _ = suite.plain()
+    assert "Interrupted: enough" in stdout and "Interrupted: enough" in result.stdout
+    assert result.status == status

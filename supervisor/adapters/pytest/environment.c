@@ -7,7 +7,7 @@
 
 #include "sandbox/base/mem.h"
 
-#define PLUGIN "shunt_pytest"
+#define PLUGIN "shunt_plugin"
 
 static const char *value_of(const char *entry, const char *name)
 {

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 MAX_PACKET = 65536
 MAX_PAYLOAD = MAX_PACKET - 8192 - 1
 MAX_FDS = 8
+_dump = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class Closed(Exception):
@@ -48,7 +49,7 @@ class Channel:
         self.sock.close()
 
     def send(self, header: Dict[str, Any], payload: Optional[bytes] = None, fds: Sequence[int] = ()) -> None:
-        data = json.dumps(header, separators=(",", ":")).encode("ascii")
+        data = _dump(header).encode("ascii")
         if payload is not None:
             data += b"\n" + payload
         ancillary = []

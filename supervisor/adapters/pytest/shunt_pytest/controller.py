@@ -126,7 +126,6 @@ class Controller:
             self.state.random_state = self.state.seed_watch.stop()
         sys.stdout.flush()
         sys.stderr.flush()
-        gc.collect()
         gc.freeze()
         if os.fork() == 0:
             try:
@@ -207,6 +206,8 @@ class Controller:
         item = self.items[index] if index >= 0 else None
         keywords = {keyword: 1 for keyword in item.keywords} if item is not None else {}
         shown = [self._report(data, name, item, keywords) for data in content.get("reports", [])]
+        if "bare" in content and item is not None:
+            shown = self._bare(item, name, content["bare"])
         if "lost" in content and item is not None:
             shown.append(self._synthetic(item, name, f"its reports ({content['lost']} bytes) are too large to show", b""))
         for data in content.get("warnings", []):
@@ -257,6 +258,24 @@ class Controller:
         if self.xdist:
             report.node = self.nodes.setdefault(name, _Node(name))  # type: ignore[attr-defined]
         return report
+
+    def _bare(self, item: Any, name: str, known: Dict[str, Any]) -> List[Any]:
+        """Reports in place of those that a worker took to its grave after its test had been judged."""
+        outcome, why = known["outcome"], f"{known['message']}\n(the worker ended before it could send its reports)"
+        found = []
+        for when in ("setup", "call", "teardown"):
+            report = self._synthetic(item, name, why, b"")
+            report.when, report.duration = when, known[f"{when}_us"] / 1e6
+            if when != ("setup" if outcome == "error" else "call") or outcome.startswith(("passed", "xpassed")):
+                report.outcome, report.longrepr = "passed", None
+            elif outcome in ("skipped", "xfailed"):
+                report.outcome, report.longrepr = "skipped", (str(item.path), 0, known["message"])
+            if when == "call" and outcome in ("xfailed", "xpassed"):
+                report.wasxfail = known["message"]
+            found.append(report)
+            if report.outcome == "failed" and when == "setup":
+                break
+        return found
 
     def _killed(self, message: Message) -> None:
         item = self.items[int(message.header["i"])]

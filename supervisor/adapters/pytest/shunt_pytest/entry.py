@@ -102,7 +102,7 @@ def _leave_environment() -> None:
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if os.environ.get("PYTHONPATH", "").split(os.pathsep)[0] == here:
         _drop_first("PYTHONPATH", os.pathsep)
-    if os.environ.get("PYTEST_PLUGINS", "").split(",")[0] == "shunt_pytest":
+    if os.environ.get("PYTEST_PLUGINS", "").split(",")[0] == "shunt_plugin":
         _drop_first("PYTEST_PLUGINS", ",")
     for name in ("SHUNT_SOCKET", "SHUNT_CELL"):
         os.environ.pop(name, None)

@@ -14,6 +14,7 @@ from pytest import TestReport
 TUPLE = "\x00tuple"
 OTHER = "\x00repr"
 DEPTH = 100
+_dump = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 PAYLOAD_LIMIT = 64 << 20
 TEXT_LIMIT = 128 << 10
 
@@ -85,6 +86,12 @@ def compact(report: Any, keywords: Dict[str, Any]) -> Optional[List[Any]]:
     ):
         return None
     return [d["when"], d["duration"], [list(s) for s in d["sections"]], [d.get(name) for name in _TIMES]]
+
+
+def dumps_compact(found: List[Any]) -> bytes:
+    """A payload of compact reports alone: there is nothing in it that JSON cannot hold."""
+    data = _dump({"reports": found}).encode("ascii")
+    return data if len(data) <= PAYLOAD_LIMIT else dumps({"reports": found, "warnings": []})
 
 
 def expand(data: List[Any], item: Any, keywords: Dict[str, Any]) -> TestReport:

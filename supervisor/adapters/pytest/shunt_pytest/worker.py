@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Set
 import pytest
 
 from . import blackbox, inherit, reports, shared_pools, suite
-from .channel import MAX_PAYLOAD, Channel, Closed, Message, printable
+from .channel import Channel, Closed, Message, printable
 from .coverage_support import WorkerCoverage
 from .state import State
 
@@ -124,33 +124,36 @@ class Worker:
         return self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
 
     def _content(self) -> bytes:
-        content: Dict[str, Any] = {"reports": [self._serialise(r) for r in self.reports], "warnings": self.warnings}
+        serialised = [self._serialise(r) for r in self.reports]
+        if not self.warnings and not self.session.shouldstop and all(type(r) is list for r in serialised):
+            return reports.dumps_compact(serialised)
+        content: Dict[str, Any] = {"reports": serialised, "warnings": self.warnings}
         if self.session.shouldstop:
             content["stop"] = str(self.session.shouldstop)
         return reports.dumps(content)
 
     def _done(self, index: int) -> None:
+        """The outcome first: it is judged, and the next test chosen, while the reports are still being written."""
         header: Dict[str, Any] = {"t": "done", "i": index, "outcome": reports.outcome_of(self.reports)}
         for report in self.reports:
             if report.when in ("setup", "call", "teardown"):
                 header[f"{report.when}_us"] = max(0, int(getattr(report, "duration", 0) * 1e6))
-        text = b""
+        text: Optional[bytes] = None
         if header["outcome"] != "passed":
             cause = reports.cause_of(self.reports)
             if cause:
                 header["message"] = printable(cause, 1000)
-            text = printable(reports.text_of(self.reports), TEXT_LIMIT).encode("utf-8")
+            long_text = reports.text_of(self.reports)
+            if long_text:
+                text = printable(long_text, TEXT_LIMIT).encode("utf-8")
+        if self.session.shouldstop:
+            header["stop"] = printable(str(self.session.shouldstop), 200)
         self._keep_shared_pools()
         if self.kept:
             header["kept"] = sorted(self.kept)[:MAX_KEPT]
             self.kept = set()
-        content = self._content()
-        if len(content) + len(text) <= MAX_PAYLOAD:
-            header["report"] = len(content)
-            self.channel.send(header, content + text)
-        else:
-            self.channel.send_chunks({"t": "report", "i": index}, content)
-            self.channel.send(header, text or None)
+        self.channel.send(header, text)
+        self.channel.send_chunks({"t": "report", "i": index}, self._content())
 
     def _keep_shared_pools(self) -> None:
         """Looks for them when this test left a thread or a process that was not there before."""
