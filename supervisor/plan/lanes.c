@@ -44,7 +44,7 @@ struct lanes {
     size_t *serial; /* queue: static ones, then rerouted */
     bool *serial_fresh;
     size_t serial_head, serial_tail, serial_room, fresh_room;
-    size_t serial_running, serial_pinned;
+    size_t serial_running;
     bool serial_running_fresh;
 };
 
@@ -205,7 +205,7 @@ struct lanes *lanes_new(const struct suite *suite, unsigned slots)
     lanes->module = mem_calloc(suite->count, sizeof(*lanes->module));
     lanes->state = mem_zalloc(suite->count + 1);
     lanes->slots = mem_calloc(slots, sizeof(*lanes->slots));
-    lanes->serial_running = lanes->serial_pinned = LANES_NONE;
+    lanes->serial_running = LANES_NONE;
     for (unsigned s = 0; s < slots; s++)
         lanes->slots[s].pinned = lanes->slots[s].running = LANES_NONE;
     for (size_t i = 1; i < suite->count; i++)
@@ -391,10 +391,9 @@ size_t lanes_serial_take(struct lanes *lanes, size_t *ret_next, bool *ret_fresh)
     lanes->serial_running_fresh = *ret_fresh = lanes->serial_fresh[lanes->serial_head++];
     lanes->serial_running = test;
     lanes->state[test] = RUNNING;
-    lanes->serial_pinned = LANES_NONE;
     if (lanes->serial_head < lanes->serial_tail && !*ret_fresh &&
         !lanes->serial_fresh[lanes->serial_head])
-        *ret_next = lanes->serial_pinned = lanes->serial[lanes->serial_head];
+        *ret_next = lanes->serial[lanes->serial_head];
     return test;
 }
 
@@ -414,11 +413,6 @@ void lanes_serial_retry(struct lanes *lanes)
     lanes->serial_fresh[lanes->serial_head] = lanes->serial_running_fresh;
     lanes->state[lanes->serial_running] = QUEUED;
     lanes->serial_running = LANES_NONE;
-}
-
-void lanes_serial_release(struct lanes *lanes)
-{
-    lanes->serial_pinned = LANES_NONE; /* it never left the queue */
 }
 
 bool lanes_serial_done(const struct lanes *lanes)
@@ -455,7 +449,6 @@ void lanes_drop(struct lanes *lanes, void (*fn)(void *arg, size_t test), void *a
         slot->pinned = LANES_NONE;
     }
     lanes->serial_head = lanes->serial_tail;
-    lanes->serial_pinned = LANES_NONE;
     lanes->queued = 0;
     for (size_t i = 0; i < lanes->ntests; i++)
         if (lanes->state[i] == QUEUED || lanes->state[i] == PINNED) {

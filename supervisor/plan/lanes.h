@@ -40,18 +40,16 @@ void lanes_release(struct lanes *lanes, unsigned slot);
 /* Nothing queued, pinned or running in the parallel lane. */
 bool lanes_parallel_done(const struct lanes *lanes);
 /* Takes the next test of the serial lane as running (only after lanes_parallel_done()). `*ret_fresh`: it wants a
- * fresh worker (rerouted). `*ret_next`: pinned as for the parallel lane, for static ones. One runs at a time. */
+ * fresh worker (rerouted). `*ret_next`: what will follow it, for static ones; it stays in the queue. One runs at a time. */
 size_t lanes_serial_take(struct lanes *lanes, size_t *ret_next, bool *ret_fresh);
 void lanes_serial_finish(struct lanes *lanes);
 /* The running serial test goes back to the front (fresh again), e.g. after pressure from outside. */
 void lanes_serial_retry(struct lanes *lanes);
-/* The serial worker is gone: its pinned test is queued again. */
-void lanes_serial_release(struct lanes *lanes);
 bool lanes_serial_done(const struct lanes *lanes);
 
 /* Numbers for progress and for deciding whether a standby still makes sense. */
 size_t lanes_queued(const struct lanes *lanes);        /* parallel: queued or pinned */
-size_t lanes_serial_queued(const struct lanes *lanes); /* serial: queued or pinned */
+size_t lanes_serial_queued(const struct lanes *lanes); /* serial: queued */
 /* Queued (or pinned) behind the running test on this slot's own run. */
 size_t lanes_slot_queued(const struct lanes *lanes, unsigned slot);
 /* Empties all queues (not the running tests); calls `fn` for each test dropped, in suite order. */

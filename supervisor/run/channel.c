@@ -35,6 +35,7 @@ struct channel {
     struct channel_handler handler;
     struct outgoing *head, **tail;
     size_t pending_bytes;
+    pid_t sender; /* nobody else is listened to; 0: whoever holds the other end */
     bool closed;  /* `closed` has been called */
     bool *freed;  /* set when the channel is freed inside of a handler */
     char *buffer; /* CHANNEL_MAX_PACKET + 1 */
@@ -135,13 +136,18 @@ static bool channel_read_one(struct channel *channel)
         return false;
     if (n >= 0)
         packet_read_control(&msg, &packet);
-    if (n <= 0) {
-        packet_close_fds(&packet); /* an empty message reads like the end of the file, but can carry some */
+    if (n < 0 || (n == 0 && !packet.pid)) { /* the end of the file has no sender */
+        packet_close_fds(&packet);
         channel_end(channel, NULL);
         return false;
     }
+    if (channel->sender && packet.pid != channel->sender) {
+        packet_close_fds(&packet);
+        return true;
+    }
     channel->buffer[n] = '\0';
-    why = msg.msg_flags & MSG_TRUNC ? "a message of more than 65536 bytes"
+    why = n == 0 ? "an empty message"
+          : msg.msg_flags & MSG_TRUNC ? "a message of more than 65536 bytes"
           : msg.msg_flags & MSG_CTRUNC
               ? "more than 8 descriptors in a message"
               : packet_parse(channel->buffer, (size_t)n, &packet, &header);
@@ -168,6 +174,11 @@ static void channel_readable(struct ev_loop *loop, ev_io *watcher, int revents)
     (void)revents;
     for (int i = 0; i < PACKETS_PER_TURN && channel_read_one(channel); i++)
         ;
+}
+
+void channel_listen_to(struct channel *channel, pid_t sender)
+{
+    channel->sender = sender;
 }
 
 void channel_drain(struct channel *channel)

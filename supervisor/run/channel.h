@@ -52,6 +52,8 @@ void channel_send(struct channel *channel, const char *header, const void *paylo
 void channel_sendf(struct channel *channel, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Bytes that wait here for the other side to read. */
 size_t channel_pending_bytes(const struct channel *channel);
+/* From now on messages of other processes are dropped unread (a child that a test forked may hold the other end). */
+void channel_listen_to(struct channel *channel, pid_t sender);
 /* Reads what has arrived now, without waiting for the loop (a dead peer's last words). */
 void channel_drain(struct channel *channel);
 

@@ -172,7 +172,6 @@ static void move_test(struct run *run, struct slot *slot, enum incident_next nex
             lanes_serial_retry(run->lanes);
         else if (next != INCIDENT_NO_TEST)
             lanes_serial_finish(run->lanes);
-        lanes_serial_release(run->lanes);
         return;
     }
     if (next == INCIDENT_RETRIED)

@@ -219,6 +219,7 @@ static void worker_ready(struct worker *worker, struct packet *packet)
     pid_t inside = run_init_pid_inside(worker->run->init, packet->pid);
 
     worker->pid = packet->pid;
+    channel_listen_to(worker->channel, packet->pid);
     worker->pid_inside = inside > 0 ? inside : worker->pid_inside;
     worker->capture_fd[0] = packet_take_file(packet, "out");
     worker->capture_fd[1] = packet_take_file(packet, "err");
@@ -377,9 +378,6 @@ static void worker_packet(void *arg, struct packet *packet)
     char why[160];
     int r;
 
-    /* A child that a test forked may hold this socket: it does not speak for the worker. */
-    if (worker->pid && packet->pid != worker->pid)
-        return;
     r = worker_message(worker, packet);
     if (r == -EFBIG)
         judge_violation(worker, "its reports of one test exceed 64 MiB");

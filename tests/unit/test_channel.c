@@ -392,14 +392,35 @@ static void descriptors_with_a_broken_message(void **state)
     assert_int_equal(count_fds(false), f->fds_before + 2);
 }
 
-/* It reads like the end of the file, but it can carry something. */
+/* It reads like the end of the file, but it has a sender, and can carry something. */
 static void descriptors_with_an_empty_message(void **state)
 {
     struct fixture *f = *state;
 
     peer_sends(f, "", 0, stderr_nine_times, 8);
-    check_end(f, "end of file");
+    check_end(f, "an empty message");
     assert_int_equal(count_fds(false), f->fds_before + 2);
+}
+
+/* A child that inherited the peer's end neither speaks for it nor ends it. */
+static void a_child_of_the_peer_is_not_heard(void **state)
+{
+    struct fixture *f = *state;
+    pid_t child;
+
+    channel_listen_to(f->channel, getpid());
+    child = fork();
+    if (child == 0) {
+        send(f->peer, "garbage", 7, 0);
+        send(f->peer, "", 0, 0);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    peer_says(f, "{\"t\":\"mine\"}");
+    turn(f);
+    assert_int_equal(f->packets, 1);
+    assert_int_equal(f->ends, 0);
+    assert_string_equal(f->type, "mine");
 }
 
 /* --- what goes out --- */
@@ -560,6 +581,7 @@ int main(void)
         TEST(too_many_descriptors),
         TEST(descriptors_with_a_broken_message),
         TEST(descriptors_with_an_empty_message),
+        TEST(a_child_of_the_peer_is_not_heard),
         TEST(what_is_sent_arrives),
         TEST(a_slow_peer_gets_everything_in_order),
         TEST(descriptors_wait_with_their_message),

@@ -365,10 +365,8 @@ static void a_serial_test_is_retried_first(void **state)
     lanes_reroute(lanes, 0);
     serial_take(lanes, 0, 1, false);
     lanes_serial_retry(lanes);
-    lanes_serial_release(lanes);
     assert_int_equal(lanes_serial_queued(lanes), 3);
     serial_run(lanes, 0, 1, false);
-    lanes_serial_release(lanes);
     assert_int_equal(lanes_serial_queued(lanes), 2);
     serial_run(lanes, 1, -1, false);
     serial_take(lanes, 2, -1, true);

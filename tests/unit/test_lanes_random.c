@@ -241,7 +241,6 @@ static void step_serial(struct model *m)
         serial_take(m);
     } else if (below(m, 4) == 0) {
         lanes_serial_retry(m->lanes);
-        lanes_serial_release(m->lanes);
         m->serial_running = NONE;
     } else {
         lanes_serial_finish(m->lanes);
