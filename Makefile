@@ -141,8 +141,6 @@ unit-tests: $(unit_tests)
 
 # Debian's interpreter first: the one on PATH may be another, without pytest.
 find_python = $$(PYTHON='$(PYTHON)' tests/tools/find-python)
-# Run $(2) when the file $(1) is there; say so when it is not.
-run_if = @if [ -x $(1) ]; then $(2); else echo '$@: $(1) does not exist, nothing was run'; fi
 
 demo: all ## install what is missing, build, and run the demo suite under shunt
 	@PYTHON="$(find_python)" PYTEST='$(PYTEST)' SHUNT='$(shunt)' tests/tools/demo
@@ -160,16 +158,16 @@ check-unit: all $(unit_tests) ## unit tests (cmocka)
 check-integration: all ## pytest drives the real binary
 	$(Q)SHUNT='$(abspath $(shunt))' $(find_python) -m pytest -p no:cacheprovider -q tests/integration
 
-# `make check` runs one real suite; `make check-suites` runs them all, or those named: SUITES="joblib".
-SUITES ?= $(if $(filter check-suites,$(MAKECMDGOALS)),,joblib)
+# `make check` runs a quick part of one; `make check-suites` runs networkx and joblib, or those named: SUITES="dask trio".
+SUITES ?= $(if $(filter check-suites,$(MAKECMDGOALS)),,networkx-quick)
 check-suites: all ## real suites, outcome by outcome against plain pytest (SUITES=...)
-	$(call run_if,tests/suites/run,SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/suites/run $(SUITES))
+	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/suites/run $(SUITES)
 
 check-vm: all $(BUILD)/tests/test_cgroup_real ## integration tests on pure cgroup v2, in user-mode Linux
-	$(call run_if,tests/vm/run,SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/vm/run)
+	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/vm/run
 
 bench: all ## side by side with plain pytest and xdist
-	$(call run_if,tests/bench/run,SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/bench/run)
+	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/bench/run
 
 # One thing at a time: timings and budgets of these would disturb each other under -j.
 check-integration: | check-style check-unit
