@@ -118,3 +118,19 @@ int io_set_nonblock(int fd, bool on)
     flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
     return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
 }
+
+void io_attach_fds(struct msghdr *msg, union io_fds *room, const int *fds, size_t nfds)
+{
+    struct cmsghdr *c;
+
+    if (!nfds)
+        return;
+    memset(room, 0, sizeof(*room));
+    msg->msg_control = room->bytes;
+    msg->msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+    c = CMSG_FIRSTHDR(msg);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
+    memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
+}

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 /* Reads a whole small file into `buf`, NUL-terminated. Returns its length, or -E2BIG when it does not fit. */
@@ -19,3 +20,13 @@ int io_write_file_at(int dirfd, const char *path, const char *text);
 int io_write_u64_at(int dirfd, const char *path, uint64_t value);
 int io_write_all(int fd, const void *data, size_t size);
 int io_set_nonblock(int fd, bool on);
+
+#define IO_FDS_MAX 8
+
+/* Room for the descriptors of one message. */
+union io_fds {
+    char bytes[CMSG_SPACE(sizeof(int) * IO_FDS_MAX)];
+    struct cmsghdr align;
+};
+/* Makes `msg` carry `nfds` descriptors (at most IO_FDS_MAX; 0: none), written into `room`. */
+void io_attach_fds(struct msghdr *msg, union io_fds *room, const int *fds, size_t nfds);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "sandbox/base/cleanup.h"
+#include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/launch/kill_tree.h"
 #include "sandbox/launch/run_init.h"
@@ -73,24 +74,11 @@ static void child_remove(struct init *init, struct child *child)
 
 static void send_event(struct init *init, const struct wire_event *event, const int *fds, size_t nfds)
 {
-    union {
-        char bytes[CMSG_SPACE(sizeof(int) * WIRE_FDS_MAX)];
-        struct cmsghdr align;
-    } control = {0};
+    union io_fds control;
     struct iovec iov = {(void *)event, sizeof(*event)};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-    if (nfds) {
-        struct cmsghdr *c;
-
-        msg.msg_control = control.bytes;
-        msg.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-        memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
-    }
+    io_attach_fds(&msg, &control, fds, nfds);
     /* Blocks when shunt does not read: it always does, or is dead, and then this fails. */
     while (sendmsg(init->channel, &msg, MSG_NOSIGNAL) < 0 && errno == EINTR)
         ;

@@ -281,26 +281,13 @@ static int send_request(struct run_init *init, uint32_t op, uint64_t tag, int32_
                         size_t nfds)
 {
     struct wire_request request = {.op = op, .arg = arg, .tag = tag};
-    union {
-        char bytes[CMSG_SPACE(sizeof(int) * WIRE_FDS_MAX)];
-        struct cmsghdr align;
-    } control = {0};
+    union io_fds control;
     struct iovec iov = {&request, sizeof(request)};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     struct pollfd pfd = {init->channel, POLLOUT, 0};
     ssize_t n;
 
-    if (nfds) {
-        struct cmsghdr *c;
-
-        msg.msg_control = control.bytes;
-        msg.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-        memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
-    }
+    io_attach_fds(&msg, &control, fds, nfds);
     /* The run init reads whenever it is not starting something: its queue is full for milliseconds at most. */
     while ((n = sendmsg(init->channel, &msg, MSG_NOSIGNAL)) < 0) {
         if (errno == EAGAIN && poll(&pfd, 1, 1000) > 0)

@@ -202,24 +202,11 @@ static void outgoing_free(struct outgoing *out)
 static int channel_transmit(struct channel *channel, const struct iovec *iov, size_t niov,
                             const int *fds, size_t nfds)
 {
-    union {
-        char bytes[CMSG_SPACE(sizeof(int) * CHANNEL_MAX_FDS)];
-        struct cmsghdr align;
-    } control = {0};
+    union io_fds control;
     struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = niov};
     ssize_t n;
 
-    if (nfds) {
-        struct cmsghdr *c;
-
-        msg.msg_control = control.bytes;
-        msg.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-        memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
-    }
+    io_attach_fds(&msg, &control, fds, nfds);
     do
         n = sendmsg(channel->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
