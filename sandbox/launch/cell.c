@@ -20,10 +20,25 @@
 #include "sandbox/launch/wire.h"
 #include "sandbox/mounts/mounts.h"
 
+#define PIDS_FIRST 1000
+#define PIDS_APART 997
+#define PIDS_RANGE 30000 /* below the smallest pid_max */
 #define CELL_FLAGS (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | SIGCHLD)
 
+/*
+ * Workers share /tmp, and names with a process id in them are common: no two cells of a run should begin with the same ids.
+ * Where the kernel does not let us choose, each worker has id 2, and that is all.
+ */
+static void spread_pids(unsigned number)
+{
+    char text[16];
+
+    snprintf(text, sizeof(text), "%u", PIDS_FIRST + number * PIDS_APART % PIDS_RANGE);
+    io_write_file_at(AT_FDCWD, "/proc/sys/kernel/ns_last_pid", text);
+}
+
 /* pid 1 of the cell: reaps what its worker's children leave behind. It ends when it is killed. */
-static _Noreturn void keeper_main(int go, int ready)
+static _Noreturn void keeper_main(unsigned number, int go, int ready)
 {
     char byte;
     int32_t result;
@@ -35,6 +50,8 @@ static _Noreturn void keeper_main(int go, int ready)
     result = mounts_make_slave();
     if (result == 0)
         result = mounts_proc();
+    if (result == 0)
+        spread_pids(number);
     if (write(ready, &result, sizeof(result)) != sizeof(result) || result < 0)
         _exit(1);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -106,7 +123,7 @@ static int keeper_stands(pid_t pid, int go, int ready, int ns_fd[4], const char 
     return result;
 }
 
-pid_t cell_create(int ns_fd[4], const char **stage)
+pid_t cell_create(unsigned number, int ns_fd[4], const char **stage)
 {
     int go[2] = {-1, -1}, ready[2] = {-1, -1};
     pid_t pid;
@@ -122,7 +139,7 @@ pid_t cell_create(int ns_fd[4], const char **stage)
     if (pid == 0) {
         close(go[1]);
         close(ready[0]);
-        keeper_main(go[0], ready[1]);
+        keeper_main(number, go[0], ready[1]);
     }
     r = pid < 0 ? -errno : 0;
     close_fd(&go[0]);

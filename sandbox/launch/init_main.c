@@ -269,7 +269,7 @@ static void prepare_cell(struct init *init, uint64_t tag)
     struct wire_event event = {.type = RUN_INIT_CELL, .tag = tag};
     int ns_fd[4] = {-1, -1, -1, -1};
     const char *stage;
-    pid_t pid = cell_create(ns_fd, &stage);
+    pid_t pid = cell_create((unsigned)tag, ns_fd, &stage);
 
     if (pid < 0) {
         for (int i = 0; i < 4; i++)

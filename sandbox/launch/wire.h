@@ -76,4 +76,4 @@ struct spawn_report { /* errnum 0: not a failure, but the pid of the process tha
 };
 
 /* cell.c: makes the keeper. Returns its pid or -errno with `stage` set; fills the namespace descriptors. */
-pid_t cell_create(int ns_fd[4], const char **stage);
+pid_t cell_create(unsigned number, int ns_fd[4], const char **stage);

@@ -14,6 +14,7 @@
 
 enum {
     WORKERS_MAX = 256,
+    TASKS_MIN = 4, /* a worker needs two of them to come into being */
     TASKS_MAX = 4194304, /* PID_MAX_LIMIT of 64-bit kernels */
     COUNT_MAX = 1000000,
     DAYS_MAX = 30
@@ -55,11 +56,11 @@ static int parse_tasks(const char *text, uint64_t *ret, struct err *err)
         *ret = RUN_CONFIG_AUTO;
         return 0;
     }
-    if (units_parse_count(text, &value) == 0 && value >= 1 && value <= TASKS_MAX) {
+    if (units_parse_count(text, &value) == 0 && value >= TASKS_MIN && value <= TASKS_MAX) {
         *ret = value;
         return 0;
     }
-    return expected(err, "a number of tasks from 1 to 4194304, or auto",
+    return expected(err, "a number of tasks from 4 to 4194304, or auto",
                     "threads and processes both count, e.g. 64");
 }
 
@@ -415,6 +416,9 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
         return err_hint(err, "put shunt in front of the command that runs your tests: "
                              "shunt run -- pytest tests/");
     }
+    if (options->config.events_path && options->config.junit_path &&
+        strcmp(options->config.events_path, options->config.junit_path) == 0)
+        return err_set(err, ERR_USAGE, EINVAL, "--events and --junit name the same file, %s", options->config.junit_path);
     options->config.command = argv + first;
     return 0;
 }

@@ -19,7 +19,7 @@
 #define BUFFER 65536
 
 struct events {
-    int fd;
+    int fd, error; /* of the first write that failed; 0 */
     char *buffer;
     size_t used, room;
 };
@@ -41,9 +41,16 @@ int events_open(const char *path, struct events **ret, struct err *err)
 
 void events_flush(struct events *events)
 {
-    if (events->used)
-        io_write_all(events->fd, events->buffer, events->used);
+    int r = events->used && !events->error ? io_write_all(events->fd, events->buffer, events->used) : 0;
+
+    if (r < 0)
+        events->error = r;
     events->used = 0;
+}
+
+int events_error(const struct events *events)
+{
+    return events->error;
 }
 
 json_t *events_text(const char *text)

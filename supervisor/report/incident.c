@@ -38,25 +38,36 @@ static const char *what_happened(const struct incident *incident)
     }
 }
 
-/* What a person can do about a test that broke out even alone. */
+/* What a person can do about a test that was killed for good. */
 const char *incident_advice(const struct incident *incident)
 {
+    bool alone = incident->serial;
+
     switch (incident->verdict) {
     case VERDICT_TASKS:
-        return "it needs more tasks than it may have even alone: raise --serial-tasks, or let it start fewer";
+        return alone ? "it needs more tasks than it may have even alone: raise --serial-tasks, or let it start fewer"
+                     : "it needs more tasks than it may have: raise --tasks, or let it start fewer";
     case VERDICT_MEMORY:
-        return "it needs more memory than it may have even alone: raise --serial-memory, or let it use less";
+        return alone ? "it needs more memory than it may have even alone: raise --serial-memory, or let it use less"
+                     : "it needs more memory than it may have: raise --memory, or let it use less";
     case VERDICT_STALL:
-        return "it deadlocks even alone: see docs/parallel-safety.md, \"Deadlocks\"";
+        return alone ? "it deadlocks even alone: see docs/parallel-safety.md, \"Deadlocks\""
+                     : "it deadlocks: see docs/parallel-safety.md, \"Deadlocks\"";
     case VERDICT_TIMEOUT:
-        return "it takes too long even alone: raise --timeout, or mark it @pytest.mark.shunt(timeout=…)";
+        if (strstr(incident->text, "pytest-timeout"))
+            return "it takes longer than pytest-timeout lets it: raise that limit";
+        return alone ? "it takes too long even alone: raise --timeout, or mark it @pytest.mark.shunt(timeout=…)"
+                     : "it takes too long: raise --timeout, or mark it @pytest.mark.shunt(timeout=…)";
     case VERDICT_SIGNAL:
     case VERDICT_EXIT:
-        return "it dies even alone: run this test by itself under a debugger";
+        return alone ? "it dies even alone: run this test by itself under a debugger"
+                     : "run this test by itself under a debugger";
     case VERDICT_EXTERNAL:
         return "look for what kills it: the test itself, the machine's OOM killer (dmesg), or an operator";
     case VERDICT_PROTOCOL:
-        return "the test closes or writes to descriptors that are not its own";
+        return strstr(incident->text, "outside of any test")
+                   ? "a plugin or conftest hook raised it; its traceback is in the output of the test"
+                   : "the test closes or writes to descriptors that are not its own";
     default:
         return "see docs/parallel-safety.md";
     }

@@ -21,6 +21,8 @@ struct report {
 int events_open(const char *path, struct events **ret, struct err *err);
 void events_write(struct events *events, double t, const char *name, struct json_t *fields /* taken */);
 void events_flush(struct events *events);
+/* What the first failed write said, negative; 0 when all went well. */
+int events_error(const struct events *events);
 void events_close(struct events *events);
 /* Text of any kind as a JSON string (valid UTF-8, no control characters but newlines). */
 struct json_t *events_text(const char *text);

@@ -113,7 +113,7 @@ static void say_missing(struct report *report, const char *text)
     while (*text) {
         size_t length = strcspn(text, "\n");
 
-        sayf(report, *text == ' ' ? "  %.*s\n" : "  not to be had here: %.*s\n", (int)length, text);
+        sayf(report, *text == ' ' ? "  %.*s\n" : "  missing here: %.*s\n", (int)length, text);
         text += length + (text[length] == '\n');
     }
 }
@@ -340,5 +340,8 @@ int report_run_end(struct report *report, const struct suite *suite, const struc
         events_flush(report->events);
     if (report->junit_path)
         r = junit_write(report, suite, summary, err);
+    if (r == 0 && report->events && events_error(report->events) < 0)
+        r = err_set(err, ERR_SYSTEM, -events_error(report->events), "--events: writing %s failed: %m",
+                    report->options.events_path);
     return r;
 }

@@ -125,6 +125,7 @@ struct report_summary {
     unsigned restarts;
     uint64_t wall_ns;
     int exit_status;
+    const char *status_reason; /* where the framework's own status would be another one; NULL */
     const struct incident *incidents; /* all of them, in order */
     size_t nincidents;
 };

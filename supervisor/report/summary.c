@@ -36,14 +36,24 @@ static void print_ledger(FILE *out, const struct suite *suite, const struct repo
     fputc('\n', out);
 }
 
-static const struct incident *first_incident(const struct report_summary *summary, size_t test,
-                                             bool parallel)
+static const struct incident *last_incident(const struct report_summary *summary, size_t test)
+{
+    for (size_t i = summary->nincidents; i > 0; i--) {
+        const struct incident *incident = &summary->incidents[i - 1];
+
+        if (incident->test == test && !incident->is_void && incident->verdict != VERDICT_LEAK)
+            return incident;
+    }
+    return NULL;
+}
+
+static const struct incident *first_parallel_incident(const struct report_summary *summary, size_t test)
 {
     for (size_t i = 0; i < summary->nincidents; i++) {
         const struct incident *incident = &summary->incidents[i];
 
         if (incident->test == test && !incident->is_void && incident->verdict != VERDICT_LEAK &&
-            (!parallel || !incident->serial))
+            !incident->serial)
             return incident;
     }
     return NULL;
@@ -63,7 +73,7 @@ static void print_killed(FILE *out, const struct suite *suite, const struct repo
 {
     for (size_t i = 0; i < suite->count; i++) {
         const struct test *test = &suite->tests[i];
-        const struct incident *incident = first_incident(summary, i, false);
+        const struct incident *incident = last_incident(summary, i);
         char twice[300];
 
         if (test->outcome != OUTCOME_KILLED)
@@ -77,7 +87,7 @@ static void print_killed(FILE *out, const struct suite *suite, const struct repo
 static void print_passed_serial(FILE *out, const struct suite *suite, const struct report_summary *summary)
 {
     for (size_t i = 0; i < suite->count; i++) {
-        const struct incident *incident = first_incident(summary, i, true);
+        const struct incident *incident = first_parallel_incident(summary, i);
         char why[300];
 
         if (suite->tests[i].outcome != OUTCOME_PASSED_SERIAL)
@@ -155,6 +165,8 @@ char *summary_text(const struct suite *suite, const struct report_summary *summa
     print_leaks(out, suite, summary);
     print_deaths(out, summary);
     print_not_run(out, suite);
+    if (summary->status_reason)
+        fprintf(out, "shunt: exit status %d: %s\n", summary->exit_status, summary->status_reason);
     fclose(out);
     return text;
 }

@@ -370,7 +370,7 @@ void controller_plan(struct controller *controller)
     }
     plan = json_pack("{s:s,s:i,s:b,s:b,s:s,s:s}", "t", "plan", "workers", (int)run->limits.workers,
                      "cold", run->cold, "xdist", run->limits.workers > 1, "enter_lib",
-                     lib ? lib : "", "run", run->run_id);
+                     lib && !run->config->no_sandbox ? lib : "", "run", run->run_id);
     if (fd >= 0)
         json_object_set_new(plan, "fds", json_pack("[s]", "template"));
     text = json_dumps(plan, JSON_COMPACT | JSON_ENSURE_ASCII);
@@ -492,16 +492,31 @@ void controller_say(void *arg, const char *text)
 
 void controller_finish(struct controller *controller)
 {
+    const struct run_quit *quit = &controller->run->quit;
+    _cleanup_free_ char *text = NULL;
+    json_t *header;
+
     if (!controller->channel)
         return;
-    channel_sendf(controller->channel, "{\"t\":\"finish\"}");
+    header = json_pack("{s:s}", "t", "finish");
+    if (quit->why) {
+        json_object_set_new(header, "quit", json_string(quit->why));
+        json_object_set_new(header, "interrupt", json_boolean(quit->interrupt));
+        json_object_set_new(header, "status", quit->status < 0 ? json_null() : json_integer(quit->status));
+    }
+    text = json_dumps(header, JSON_COMPACT | JSON_ENSURE_ASCII);
+    json_decref(header);
+    channel_send(controller->channel, text, NULL, 0, NULL, 0);
     controller->state = CONTROLLER_FINISHED;
 }
 
-void controller_interrupt(struct controller *controller)
+void controller_interrupt(struct controller *controller, const char *text)
 {
+    size_t size = strlen(text);
+
     if (!controller->channel)
         return;
-    channel_sendf(controller->channel, "{\"t\":\"interrupt\"}");
+    channel_send(controller->channel, "{\"t\":\"interrupt\"}", text,
+                 size < CHANNEL_MAX_PAYLOAD ? size : CHANNEL_MAX_PAYLOAD, NULL, 0);
     controller->state = CONTROLLER_FINISHED;
 }

@@ -58,6 +58,22 @@ static bool ended_by_timeout_plugin(struct worker *worker)
     return found;
 }
 
+/* The plugin's own exits (docs/protocol.md): the test did not call them. */
+static const char *plugin_exit(const struct worker *worker)
+{
+    if (!worker->exited || !WIFEXITED(worker->wait_status))
+        return NULL;
+    switch (WEXITSTATUS(worker->wait_status)) {
+    case 71:
+    case 73:
+        return "lost its channel to shunt: a descriptor was closed or replaced";
+    case 72:
+        return "ended by an error outside of any test: its last output has it";
+    default:
+        return NULL;
+    }
+}
+
 static void judge(struct worker *worker, enum detector_moment moment, const char *protocol_text,
                   struct detector_result *result)
 {
@@ -85,6 +101,8 @@ static void judge(struct worker *worker, enum detector_moment moment, const char
     }
     if (moment == DETECTOR_DEATH)
         view.timeout_plugin = ended_by_timeout_plugin(worker);
+    if (moment == DETECTOR_DEATH && !protocol_text)
+        view.protocol_text = plugin_exit(worker);
     detector_judge(&view, result);
 }
 
@@ -309,6 +327,18 @@ void judge_boundary(struct worker *worker, const struct test_result *result)
         accept_result(worker, result);
     else
         judge_break(worker, &verdict);
+}
+
+void judge_quit(struct worker *worker)
+{
+    struct run *run = worker->run;
+
+    if (worker->slot->serial)
+        lanes_serial_finish(run->lanes);
+    else
+        lanes_finish(run->lanes, worker->slot->index);
+    worker->last_test = worker->test;
+    worker->test = TEST_NONE;
 }
 
 /* The worker ends between two tests, before its last reports came: the test that it was told to run next has not begun. */

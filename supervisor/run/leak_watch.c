@@ -117,10 +117,30 @@ void leak_watch_boundary(struct worker *worker, size_t test)
     }
 }
 
+/* Before the first test: what the suite's imports started is nobody's leak. */
+static void know_what_there_is(struct worker *worker)
+{
+    pid_t tids[INCIDENT_MAX_TASKS];
+    ssize_t n = worker->counters.tasks_now > 1 ? cgroup_leaf_threads(worker->leaf, tids, INCIDENT_MAX_TASKS) : 0;
+
+    for (ssize_t i = 0; i < n && i < INCIDENT_MAX_TASKS; i++) {
+        struct leak_watch *watch = watch_of(worker);
+        struct incident_task task;
+
+        if (tids[i] == worker->pid || proc_task_read(tids[i], &task) < 0)
+            continue;
+        mem_grow(&watch->known, &watch->known_room, watch->nknown + 1, sizeof(*watch->known));
+        watch->known[watch->nknown++] = (struct known){task.tid, task.start_ticks};
+    }
+}
+
 void leak_watch_test_starts(struct worker *worker)
 {
-    struct leak_watch *watch = worker->leak;
+    struct leak_watch *watch;
 
+    if (worker->last_test == TEST_NONE)
+        know_what_there_is(worker);
+    watch = worker->leak;
     /* Alone again: whatever was known is gone, and its ids may come back for something else. */
     if (watch && worker->counters.tasks_now <= 1)
         watch->nknown = watch->nkept = 0;
@@ -160,7 +180,7 @@ static bool is_kept(const struct worker *worker, const struct incident_task *tas
                         worker->leak->nkept);
 }
 
-static void report_leak(struct worker *worker, size_t test, size_t leaked)
+static void report_leak(struct worker *worker, size_t test, size_t leaked, const char *names)
 {
     struct run *run = worker->run;
     struct incident *incident;
@@ -180,6 +200,8 @@ static void report_leak(struct worker *worker, size_t test, size_t leaked)
              leaked == 1 ? "" : "s");
     if (worker->leak->origin_test == test)
         snprintf(incident->evidence, sizeof(incident->evidence), "%s", worker->leak->origin);
+    if (!incident->evidence[0])
+        snprintf(incident->evidence, sizeof(incident->evidence), "called %s", names);
     report_incident(run->report, &run->suite, incident);
 }
 
@@ -211,6 +233,7 @@ static size_t settle_test(struct worker *worker, size_t at)
 {
     struct leak_watch *watch = worker->leak;
     size_t test = watch->candidates[at].test, leaked = 0;
+    char names[128] = "";
 
     for (; at < watch->ncandidates && watch->candidates[at].test == test; at++) {
         const struct candidate *then = &watch->candidates[at];
@@ -218,7 +241,11 @@ static size_t settle_test(struct worker *worker, size_t at)
 
         if (!still_lives(then->tid, then->start_ticks, &now))
             continue;
-        leaked += !is_kept(worker, &now);
+        if (!is_kept(worker, &now)) {
+            leaked++;
+            if (!strstr(names, now.comm) && strlen(names) + sizeof(now.comm) + 3 < sizeof(names))
+                snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", *names ? ", " : "", now.comm);
+        }
         if (watch->nknown >= KNOWN_MAX)
             continue;
         mem_grow(&watch->known, &watch->known_room, watch->nknown + 1, sizeof(*watch->known));
@@ -226,7 +253,7 @@ static size_t settle_test(struct worker *worker, size_t at)
     }
     if (leaked) {
         worker->leaked += leaked;
-        report_leak(worker, test, leaked);
+        report_leak(worker, test, leaked, names);
     }
     return at;
 }

@@ -27,6 +27,7 @@
 /* Task refusals on cgroup v1 wake nobody (6.12 and later), so counters are read this often while a test runs. */
 #define FAST_TICK_S 0.003
 #define SLOW_TICK_S 0.1
+#define RUNNING_SHOWN 16 /* tests named at an interrupt */
 #define STOP_GRACE_NS (5 * NS_PER_SEC)
 
 /* --- clocks --- */
@@ -78,6 +79,47 @@ void run_stop(struct run *run, const char *reason)
         lanes_drop(run->lanes, test_not_run, run);
 }
 
+void run_quit(struct run *run, size_t test, const struct run_quit *quit, const char *why)
+{
+    const struct test *t = &run->suite.tests[test];
+    char reason[200];
+
+    if (!run->quit.why) {
+        run->quit = *quit;
+        run->quit.why = mem_strdup(why);
+    }
+    snprintf(reason, sizeof(reason), "%.120s %s", t->id, quit->interrupt ? "raised KeyboardInterrupt" : "called pytest.exit()");
+    run_stop(run, reason);
+    free(run->suite.tests[test].message);
+    run->suite.tests[test].message = mem_printf("%s: %s", quit->interrupt ? "KeyboardInterrupt" : "pytest.exit()", why);
+    run_test_outcome(run, test, OUTCOME_NOT_RUN);
+}
+
+/* For the terminal; and each of them gets its own reason in the ledger. */
+static char *interrupt_running(struct run *run)
+{
+    char *text = mem_strdup("");
+    size_t n = 0;
+
+    for (struct worker *w = run->workers; w; w = w->next) {
+        struct test *test;
+
+        if (w->state != WORKER_RUNNING || w->owed != TEST_NONE)
+            continue;
+        test = &run->suite.tests[w->test];
+        if (n++ < RUNNING_SHOWN) {
+            char *longer = mem_printf("%s%s%s", text, n > 1 ? "\n" : "", test->id);
+
+            free(text);
+            text = longer;
+        }
+        free(test->message);
+        test->message = mem_strdup("interrupted while it ran");
+        run_test_outcome(run, w->test, OUTCOME_NOT_RUN);
+    }
+    return text;
+}
+
 /* Every test without an outcome gets one: the ledger has no holes. */
 static void close_ledger(struct run *run)
 {
@@ -88,11 +130,14 @@ static void close_ledger(struct run *run)
 
 void run_abort(struct run *run, const char *reason)
 {
+    _cleanup_free_ char *running = NULL;
+
     if (run->phase == PHASE_STOPPING)
         return;
     if (!run->no_new_tests)
         snprintf(run->stop_reason, sizeof(run->stop_reason), "%s", reason);
     run->no_new_tests = true;
+    running = run->interrupted ? interrupt_running(run) : NULL;
     run->phase = PHASE_STOPPING;
     run->stop_deadline_ns = clock_now_ns() + STOP_GRACE_NS;
     for (struct worker *w = run->workers; w; w = w->next)
@@ -100,7 +145,7 @@ void run_abort(struct run *run, const char *reason)
     if (!controller_in_loop(run->controller))
         run_init_signal(run->init, COMMAND_TAG, SIGINT);
     else if (run->interrupted)
-        controller_interrupt(run->controller);
+        controller_interrupt(run->controller, *running ? running : "no test was running");
     else
         controller_finish(run->controller);
     close_ledger(run);
@@ -213,6 +258,19 @@ static void init_failed(struct run *run, const struct run_init_event *event)
         worker_start_failed(worker, event->stage, event->errnum);
 }
 
+/* With a pid namespace the kernel has ended everything; without one what we know of is ended here. */
+static void init_gone(struct run *run)
+{
+    bool contained = run_init_has(run->init) & RUN_INIT_PID_NS;
+
+    for (struct worker *w = run->workers; w && !contained; w = w->next)
+        if (w->pid > 0 && !w->exited)
+            kill(-w->pid, SIGKILL); /* each worker leads a session of its own */
+    report_notice(run->report, "the run's first process was killed from outside%s",
+                  contained ? "; everything in it is gone" : ", by a test perhaps; workers were ended");
+    run->fatal = true;
+}
+
 static void init_event(struct run *run, struct run_init_event *event)
 {
     struct worker *worker = worker_find(run, (unsigned)event->tag);
@@ -242,8 +300,7 @@ static void init_event(struct run *run, struct run_init_event *event)
             worker_exited(run, event);
         break;
     case RUN_INIT_GONE:
-        report_notice(run->report, "the run's first process was killed from outside; everything in it is gone");
-        run->fatal = true;
+        init_gone(run);
         ev_break(run->loop, EVBREAK_ALL);
         break;
     case RUN_INIT_NONE:
@@ -443,7 +500,9 @@ static int framework_status(struct run *run)
         return 3;
     }
     if (!controller_seen(run->controller)) {
-        report_notice(run->report, "%s ended with status %d and never started pytest: nothing was supervised",
+        report_notice(run->report,
+                      "%s ended with status %d, and no pytest came to shunt: nothing was supervised. It starts none, or hides "
+                      "PYTHONPATH and PYTEST_PLUGINS from it (python3 -I or -E, env -i)",
                       run->config->command[0], WEXITSTATUS(status));
         return WEXITSTATUS(status) ? WEXITSTATUS(status) : 4;
     }
@@ -451,7 +510,7 @@ static int framework_status(struct run *run)
 }
 
 /* The framework's own status, unless the ledger knows something worse. */
-static int exit_status(struct run *run)
+static int exit_status(struct run *run, const char **ret_reason)
 {
     int status = framework_status(run);
     struct ledger ledger;
@@ -465,10 +524,15 @@ static int exit_status(struct run *run)
     for (int o = 0; o < OUTCOME_COUNT; o++)
         if (outcome_is_bad((enum outcome)o))
             bad += ledger.by_outcome[o];
-    if (status == 0 && (bad || run->worker_died ||
-                        (run->config->on_reroute == ON_REROUTE_FAIL && ledger.rerouted)))
-        return 1;
-    return status;
+    if (status != 0)
+        return status;
+    if (bad)
+        *ret_reason = "tests were killed, or did not run";
+    else if (run->worker_died)
+        *ret_reason = "a worker died while no test was running";
+    else if (run->config->on_reroute == ON_REROUTE_FAIL && ledger.rerouted)
+        *ret_reason = "tests passed only once they ran alone (--on-reroute=fail)";
+    return *ret_reason ? 1 : 0;
 }
 
 static int run_finish(struct run *run, struct err *err)
@@ -487,7 +551,7 @@ static int run_finish(struct run *run, struct err *err)
         judge_incident_flush(&run->slots[i]);
     if (run->slots)
         judge_incident_flush(&run->serial_slot);
-    summary.exit_status = exit_status(run);
+    summary.exit_status = exit_status(run, &summary.status_reason);
     r = report_run_end(run->report, &run->suite, &summary, err);
     return r < 0 ? r : summary.exit_status;
 }
@@ -504,6 +568,7 @@ static void run_free(struct run *run)
         free(run->incidents[i].output);
     }
     free(run->incidents);
+    free(run->quit.why);
     suite_done(&run->suite);
     report_free(run->report);
     ev_loop_destroy(run->loop);

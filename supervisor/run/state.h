@@ -40,6 +40,7 @@ struct packet;
 #define PRIORITY_SCHEDULE (-2)
 
 #define TEST_NONE ((size_t)-1)
+#define CAPTURE_FILES 3
 #define OUTPUT_TAIL 16384             /* last output that is kept of a worker's stdout and stderr */
 #define PAYLOAD_LIMIT (80ULL << 20)   /* reports of one test: 64 MiB by contract, and room for a statement */
 #define CONGESTED_BYTES (48ULL << 20) /* waiting for the controller: no new test is started */
@@ -113,7 +114,7 @@ struct worker {
 
     int output_fd[2]; /* read ends of stdout and stderr; -1 */
     ev_io output_io[2];
-    int capture_fd[2]; /* the capture's own files; -1 */
+    int capture_fd[CAPTURE_FILES]; /* the capture's own files, and faulthandler's; -1 */
     int box_fd;        /* the black box; -1 */
     char *tail;        /* ring of OUTPUT_TAIL */
     size_t tail_size;  /* bytes ever put in */
@@ -162,6 +163,12 @@ struct suite_options { /* what the framework's own options ask for */
     char digest[65];
 };
 
+struct run_quit { /* what a test asked for: pytest.exit(), KeyboardInterrupt */
+    char *why;    /* NULL: nothing */
+    int status;   /* -1: pytest's own */
+    bool interrupt;
+};
+
 struct run {
     const struct run_config *config;
     struct ev_loop *loop;
@@ -193,6 +200,7 @@ struct run {
     char stop_reason[200];
     bool worker_died;         /* in no test: the run cannot be green */
     bool interrupted;
+    struct run_quit quit;
     bool fatal;               /* shunt broke, or could not go on */
 
     struct incident *incidents; /* all, in order */
@@ -216,6 +224,8 @@ uint64_t run_elapsed_ns(const struct run *run); /* since the start, for reports 
 void run_drop_queued(struct run *run, const char *reason); /* all queued tests become not-run */
 void run_stop(struct run *run, const char *reason); /* nothing new starts */
 void run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Nothing new starts, since `test` asked for it; the first such wish counts. */
+void run_quit(struct run *run, size_t test, const struct run_quit *quit, const char *why);
 void run_abort(struct run *run, const char *reason); /* ends everything now */
 void run_suite_ready(struct run *run);
 void run_test_outcome(struct run *run, size_t test, enum outcome outcome);
@@ -255,6 +265,7 @@ struct test_result { /* a `done` message, checked */
 };
 void judge_start(struct worker *worker); /* counters at the start of a test */
 void judge_boundary(struct worker *worker, const struct test_result *result);
+void judge_quit(struct worker *worker); /* its test ended without a result */
 void judge_death(struct worker *worker);
 void judge_violation(struct worker *worker, const char *why);
 void judge_tick(struct run *run, bool slow);
@@ -288,7 +299,7 @@ void controller_output(struct controller *controller, const char *name, const vo
                        size_t size);
 void controller_say(void *controller, const char *text);
 void controller_finish(struct controller *controller);
-void controller_interrupt(struct controller *controller);
+void controller_interrupt(struct controller *controller, const char *text);
 bool controller_congested(const struct controller *controller);
 
 /* limits.c */

@@ -139,11 +139,11 @@ static size_t worker_read_capture(int fd, char *buf, size_t room)
 /* What the dead one said last: what its capture held, then what went past it. NULL when there is nothing. */
 char *worker_last_output(struct worker *worker, size_t *ret_size)
 {
-    char *text = mem_zalloc(3 * OUTPUT_TAIL + 1);
+    char *text = mem_zalloc((CAPTURE_FILES + 1) * OUTPUT_TAIL + 1);
     size_t n = 0, kept;
 
     worker_read_output(worker);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < CAPTURE_FILES; i++)
         if (worker->capture_fd[i] >= 0)
             n += worker_read_capture(worker->capture_fd[i], text + n, OUTPUT_TAIL);
     kept = worker->tail_size < OUTPUT_TAIL ? worker->tail_size : OUTPUT_TAIL;
@@ -223,6 +223,7 @@ static void worker_ready(struct worker *worker, struct packet *packet)
     worker->pid_inside = inside > 0 ? inside : worker->pid_inside;
     worker->capture_fd[0] = packet_take_file(packet, "out");
     worker->capture_fd[1] = packet_take_file(packet, "err");
+    worker->capture_fd[2] = packet_take_file(packet, "faults");
     worker->box_fd = packet_take_file(packet, "box");
     worker->state = WORKER_STANDBY;
     worker->run->start_failures = 0;
@@ -286,6 +287,25 @@ static int worker_done(struct worker *worker, struct packet *packet)
         run_stop(worker->run, stop);
     worker->state = WORKER_WAITING;
     judge_boundary(worker, &result);
+    return 0;
+}
+
+/* The test asked for the end of the run: pytest.exit(), KeyboardInterrupt. It has no result; the controller does as it says. */
+static int worker_quit(struct worker *worker, struct packet *packet)
+{
+    struct run *run = worker->run;
+    int64_t test, status;
+    const char *why;
+    bool interrupt;
+
+    if (worker->owed != TEST_NONE || packet_int(packet, "i", 0, INT32_MAX, &test) < 0 ||
+        (size_t)test != worker->test || packet_text(packet, "why", 1024, false, &why) < 0 ||
+        packet_int_or(packet, "status", 0, 255, -1, &status) < 0 ||
+        packet_bool(packet, "interrupt", false, &interrupt) < 0)
+        return -EPROTO;
+    worker->state = WORKER_WAITING;
+    judge_quit(worker);
+    run_quit(run, (size_t)test, &(struct run_quit){.status = (int)status, .interrupt = interrupt}, why);
     return 0;
 }
 
@@ -355,6 +375,8 @@ static int worker_message(struct worker *worker, struct packet *packet)
     case WORKER_RUNNING:
         if (strcmp(type, "report") == 0)
             return worker_report(worker, packet);
+        if (strcmp(type, "quit") == 0)
+            return worker_quit(worker, packet);
         return strcmp(type, "done") == 0 ? worker_done(worker, packet) : -EPROTO;
     case WORKER_ENDING:
         if (strcmp(type, "report") == 0)
@@ -466,7 +488,9 @@ struct worker *worker_new(struct run *run, struct slot *reserved)
     for (int i = 0; i < RUN_INIT_CELL_NS; i++)
         worker->ns_fd[i] = -1;
     for (int i = 0; i < 2; i++)
-        worker->output_fd[i] = worker->capture_fd[i] = -1;
+        worker->output_fd[i] = -1;
+    for (int i = 0; i < CAPTURE_FILES; i++)
+        worker->capture_fd[i] = -1;
     worker->box_fd = -1;
     worker->next = run->workers;
     run->workers = worker;
@@ -626,8 +650,9 @@ bool worker_clear(struct worker *worker)
         if (worker->output_fd[i] >= 0)
             ev_io_stop(run->loop, &worker->output_io[i]);
         close_fd(&worker->output_fd[i]);
-        close_fd(&worker->capture_fd[i]);
     }
+    for (int i = 0; i < CAPTURE_FILES; i++)
+        close_fd(&worker->capture_fd[i]);
     close_fd(&worker->box_fd);
     for (int i = 0; i < RUN_INIT_CELL_NS; i++)
         close_fd(&worker->ns_fd[i]);

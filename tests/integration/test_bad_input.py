@@ -21,6 +21,8 @@ def shunt(*argv, cwd=None):
         (["run", "--task", "5", "--", "pytest"], ["--task", "--tasks"]),
         (["run", "--tasks", "lots", "--", "pytest"], ["--tasks", "lots"]),
         (["run", "--tasks", "0", "--", "pytest"], ["--tasks", "0"]),
+        (["run", "--tasks", "1", "--", "pytest"], ["--tasks", "from 4"]),
+        (["run", "--events", "x", "--junit", "x", "--", "pytest"], ["--events", "--junit", "same file"]),
         (["run", "--memory", "5X", "--", "pytest"], ["--memory", "5X"]),
         (["run", "-n", "-3", "--", "pytest"], ["-3"]),
         (["run", "--timeout", "soon", "--", "pytest"], ["--timeout", "soon"]),
@@ -43,7 +45,7 @@ def test_usage(argv, words):
 def test_a_command_that_never_starts_pytest(tmp_path):
     done = shunt("run", "--", "true", cwd=tmp_path)
     assert done.returncode == 4
-    assert "never started pytest" in done.stderr
+    assert "no pytest came to shunt" in done.stderr
 
 
 def test_status_of_what_never_reaches_the_tests_is_the_frameworks_own(suite):

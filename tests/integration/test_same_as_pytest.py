@@ -288,3 +288,39 @@ def test_large_and_odd_reports(suite):
         "test_huge_failure": "failed", "test_huge_output": "failed", "test_surrogate": "failed", "test_property": "passed",
     }, result
     assert not result.incidents
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_terminal_of_a_worker_is_silent_but_there(suite, n):
+    suite.write(
+        test_a="""
+        def test_one(pytestconfig):
+            pytestconfig.pluginmanager.getplugin("terminalreporter").write_line("not seen")
+            pytestconfig.get_terminal_writer().line("not seen either")
+        def test_two(tmp_path): pass
+        """
+    )
+    result = suite.run("-n", n, pytest_args=("--setup-show",))
+    assert set(result.outcomes.values()) == {"passed"} and "not seen" not in result.stdout, result
+
+
+def test_pdb_is_refused(suite):
+    suite.write(test_a="def test_it(): assert 0")
+    result = suite.run("-n", 1, pytest_args=("--pdb",))
+    assert result.status == 4 and "--pdb" in result.stderr, result
+
+
+def test_workers_have_different_process_ids(suite):
+    """As under pytest alone and xdist: names in /tmp are made of them."""
+    suite.write(
+        test_a="""
+        import os, time, pytest
+        @pytest.mark.parametrize("i", range(4))
+        def test_it(i, worker_id):
+            time.sleep(0.2)
+            open(f"pid-{os.getpid()}-{worker_id}", "w").close()
+        """
+    )
+    suite.run("-n", 2)
+    pids = {p.name.split("-")[1] for p in suite.path.glob("pid-*")}
+    assert len(pids) == len({p.name.split("-")[2] for p in suite.path.glob("pid-*")}) == 2

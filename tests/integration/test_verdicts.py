@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Each verdict, provoked for real: what it is called, whom it blames, and that nobody else notices."""
+import os
+
 import pytest
 from conftest import needs_cgroups, needs_stalls
 
@@ -341,6 +343,42 @@ def test_a_worker_that_does_not_exit_keeps_nobody_waiting(suite):
 
 
 @needs_cgroups
+def test_what_imports_started_is_no_leak(suite):
+    suite.write(
+        test_a="""
+        import threading, time
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        def test_one(): time.sleep(0.2)
+        def test_two(): time.sleep(0.2)
+        """
+    )
+    result = suite.run("-n", 1)
+    assert "cold" in result.stderr and result.verdicts() == [], result
+
+
+def test_a_leaked_process_is_named(suite):
+    suite.write(
+        test_a="""
+        import os
+        def test_it(): os.system("sleep 60 >/dev/null 2>&1 &")
+        """
+    )
+    (incident,) = suite.run("-n", 1).incidents
+    assert incident["text"] == "left 1 task behind" and incident["evidence"] == "called sleep"
+
+
+def test_shared_memory_goes_with_its_worker(suite):
+    name = f"shunt-test-{os.getpid()}"
+    suite.write(
+        test_a=f"""
+        from multiprocessing.shared_memory import SharedMemory
+        def test_it(): SharedMemory(name="{name}", create=True, size=100)
+        """
+    )
+    assert suite.run("-n", 2).status == 0
+    assert not os.path.exists(f"/dev/shm/{name}")
+
+
 def test_evidence_names_the_line_that_started_it(suite):
     suite.write(
         lib__pools="""

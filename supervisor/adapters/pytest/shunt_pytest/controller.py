@@ -7,6 +7,7 @@ import threading
 from typing import Any, Dict, List, Optional
 
 import pytest
+from _pytest._code.code import ReprFileLocation
 
 from . import reports, suite, template
 from .channel import Channel, Closed, Message
@@ -56,6 +57,34 @@ def _same_file(a: int, b: int) -> bool:
         return False
 
 
+class _Interrupted:
+    """Shaped like the repr of an exception, as far as pytest's terminal looks at it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.message = "KeyboardInterrupt"
+        self.reprcrash = self
+
+    def toterminal(self, writer: Any) -> None:
+        for line in self.text.splitlines():
+            writer.line(line)
+
+
+class _Killed:
+    """How a killed test failed: its block, and one line for short summaries."""
+
+    def __init__(self, item: Any, block: str, cause: str) -> None:
+        self.block = block
+        path, line, _ = item.location
+        self.reprcrash = ReprFileLocation(path=str(path), lineno=(line or 0) + 1, message=cause)
+
+    def toterminal(self, writer: Any) -> None:
+        writer.line(self.block)
+
+    def __str__(self) -> str:
+        return self.block
+
+
 class Controller:
     def __init__(self, session: Any, state: State) -> None:
         assert state.channel is not None
@@ -68,6 +97,7 @@ class Controller:
         self.xdist = False
         self.partial: Dict[Any, List[bytes]] = {}
         self.stop_sent = False
+        self.interrupted: Optional[str] = None
         self.nodes: Dict[str, _Node] = {}
 
     # -- the suite --
@@ -170,10 +200,28 @@ class Controller:
             elif kind == "notice":
                 self._notice(message.payload)
             elif kind == "finish":
+                self._finish(message.header)
                 return
             elif kind == "interrupt":
-                raise KeyboardInterrupt("interrupted")
+                self.interrupted = message.payload.decode("utf-8", "replace")
+                raise KeyboardInterrupt
             self._maybe_stop()
+
+    def _finish(self, header: Dict[str, Any]) -> None:
+        """What a test asked for is carried out here, where pytest can say so."""
+        why = header.get("quit")
+        if why is None:
+            return
+        if header.get("interrupt"):
+            self.interrupted = f"{why}: KeyboardInterrupt"
+            raise KeyboardInterrupt
+        raise pytest.exit.Exception(str(why), header.get("status"))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        """pytest would show the line of this file that was waiting."""
+        if self.interrupted is not None and self.terminal is not None:
+            self.terminal._keyboardinterrupt_memo = _Interrupted(self.interrupted)
 
     def _maybe_stop(self) -> None:
         why = self.session.shouldfail or self.session.shouldstop
@@ -243,7 +291,7 @@ class Controller:
             }
         )
 
-    def _synthetic(self, item: Any, name: str, text: str, output: bytes) -> Any:
+    def _synthetic(self, item: Any, name: str, text: Any, output: bytes) -> Any:
         sections = [("Captured output", output.decode("utf-8", "replace"))] if output else []
         report = pytest.TestReport(
             nodeid=item.nodeid,
@@ -280,7 +328,9 @@ class Controller:
     def _killed(self, message: Message) -> None:
         item = self.items[int(message.header["i"])]
         block, _, output = message.payload.partition(b"\x1e\n")
-        report = self._synthetic(item, str(message.header["worker"]), block.decode("utf-8", "replace"), output)
+        cause = f"killed [{message.header['verdict']}]: {message.header['message']}"
+        shown = _Killed(item, block.decode("utf-8", "replace").rstrip("\n"), cause)
+        report = self._synthetic(item, str(message.header["worker"]), shown, output)
         hook = self.config.hook
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         hook.pytest_runtest_logreport(report=report)

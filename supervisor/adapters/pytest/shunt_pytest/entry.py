@@ -138,6 +138,8 @@ def pytest_runtestloop(session: Any) -> Optional[bool]:
         return None
     if session.testsfailed and not session.config.option.continue_on_collection_errors:
         return None
+    if session.config.option.usepdb or getattr(session.config.option, "trace", False):
+        raise pytest.UsageError("--pdb and --trace need the terminal that workers do not have: run that test without shunt")
     if _state.cold_worker:
         worker.run_cold(session, _state)
     items: List[Any] = session.items

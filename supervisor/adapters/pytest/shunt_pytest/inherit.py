@@ -5,9 +5,12 @@ import os
 import stat
 import sys
 import threading
+import time
 import traceback
 import weakref
 from typing import Any, Dict, List, Optional, Tuple
+
+TRACKER_S = 2.0
 
 
 def _identity(fd: int) -> Optional[Tuple[int, int, int]]:
@@ -74,6 +77,25 @@ def own_capture_files(config: Any) -> List[int]:
     return fds
 
 
+def own_fault_file(config: Any) -> Optional[int]:
+    """faulthandler's dump of a dying worker belongs to the evidence, not on the screen. None where pytest uses that
+    descriptor for stacks of tests that live on, or has none."""
+    try:
+        from _pytest import faulthandler as plugin
+
+        # A descriptor since pytest 7.3, a file before.
+        key = getattr(plugin, "fault_handler_stderr_fd_key", None) or plugin.fault_handler_stderr_key  # type: ignore
+        kept = config.stash[key]
+        fd = kept if isinstance(kept, int) else kept.fileno()
+        if float(config.getini("faulthandler_timeout") or 0) > 0:
+            return None
+    except (ImportError, KeyError, ValueError, AttributeError):
+        return None
+    new = os.memfd_create("shunt-faults") if hasattr(os, "memfd_create") else _anonymous()
+    os.dup2(new, fd, inheritable=False)
+    return new
+
+
 def _anonymous() -> int:
     import tempfile
 
@@ -97,6 +119,23 @@ def drop_exit_handlers() -> None:
         atexit.register(util._exit_function)  # type: ignore[attr-defined]
 
 
+def _end_resource_trackers() -> None:
+    """They unlink shared memory and semaphores that nobody closed, once their pipe is closed: they get the time for it."""
+    for name in ("multiprocessing.resource_tracker", "loky.backend.resource_tracker",
+                 "joblib.externals.loky.backend.resource_tracker"):  # fmt: skip
+        tracker = getattr(sys.modules.get(name), "_resource_tracker", None)
+        fd, pid = getattr(tracker, "_fd", None), getattr(tracker, "_pid", None)
+        if not isinstance(fd, int) or not isinstance(pid, int):
+            continue
+        try:
+            os.close(fd)
+            deadline = time.monotonic() + TRACKER_S
+            while os.waitpid(pid, os.WNOHANG)[0] == 0 and time.monotonic() < deadline:
+                time.sleep(0.002)
+        except OSError:
+            pass
+
+
 def run_exit_handlers() -> None:
     """As the interpreter does: first what ends pools (joblib's loky would keep its processes for minutes), then the rest."""
     for handler in reversed(getattr(threading, "_threading_atexits", [])):
@@ -110,6 +149,7 @@ def run_exit_handlers() -> None:
             run()
         except BaseException:  # printed by atexit itself; the worker ends anyway
             pass
+    _end_resource_trackers()
 
 
 def restore_random(state: Optional[Any]) -> None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A worker: runs one test at a time, and waits between two of them until what it did has been judged."""
+import errno
 import gc
 import os
 import sys
@@ -16,6 +17,7 @@ from .state import State
 # These write the user's files or the user's screen, which is the controller's work.
 REPORTERS = ("terminalreporter", "pastebin", "junitxml", "html", "json", "instafail", "sugar", "metadata-report")
 MAX_KEPT = 256
+LOST_CHANNEL = 73  # exit status: docs/protocol.md
 TEXT_LIMIT = 32 << 10
 
 
@@ -30,6 +32,28 @@ def _tasks() -> Set[int]:
     except (OSError, ValueError):
         pass
     return found
+
+
+def _where(error: BaseException) -> str:
+    """The line that raised it."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}" if traceback is not None else "?"
+
+
+class SilentReporter:
+    """Stands in for the terminal reporter: plugins and options that write through it are heard by nobody. It has no hooks:
+    what it does not have itself comes from the real one, where pytest does not look for them."""
+
+    def __init__(self, reporter: Any) -> None:
+        self._reporter = reporter
+        writer = getattr(reporter, "_tw", None)
+        if writer is not None:
+            writer._file = open(os.devnull, "w", encoding="utf-8")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reporter, name)
 
 
 class Worker:
@@ -61,6 +85,8 @@ class Worker:
             kind = type(plugin).__name__
             if plugin is not None and (name in REPORTERS or kind in ("LogXML", "TerminalReporter", "HTMLReport")):
                 manager.unregister(plugin)
+                if name == "terminalreporter":
+                    manager.register(SilentReporter(plugin), name)
         manager.register(self, "shunt-worker")
 
     def assigned(self, message: Message) -> None:
@@ -177,12 +203,18 @@ class Worker:
         self.session.shouldfail = False
         if self.box is not None:
             self.box.reset(str(item.path))
+        quits: Optional[Dict[str, Any]] = None
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=next_item)
         except pytest.exit.Exception as error:
-            self.session.shouldstop = str(error)
+            quits = {"why": printable(str(error.msg), 1000), "status": error.returncode, "interrupt": False}
+        except KeyboardInterrupt as error:
+            quits = {"why": printable(_where(error), 1000), "status": None, "interrupt": True}
         if os.getpid() != self.pid:
             os._exit(1)  # a child that the test forked came back here: it is no worker
+        if quits is not None:
+            self.channel.send({"t": "quit", "i": index, **quits})
+            return
         self._done(index)
         if self.coverage is not None:
             self.coverage.save_sometimes()
@@ -232,7 +264,9 @@ def _run(worker: Worker) -> None:
         worker.loop()
     except Closed:
         os._exit(0)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.ENOTSOCK):
+            os._exit(LOST_CHANNEL)  # a test closed or replaced the descriptor
         if os.getpid() == worker.pid:
             import traceback
 
@@ -245,6 +279,10 @@ def _ready(worker: Worker) -> None:
     """Passes the capture files and the black box, from which the supervisor tells what a dead worker did last."""
     capture = inherit.own_capture_files(worker.config)
     names = ["out", "err"][: len(capture)]
+    faults = inherit.own_fault_file(worker.config)
+    if faults is not None:
+        names.append("faults")
+        capture.append(faults)
     worker.box = blackbox.open_box(str(worker.config.rootpath))
     if worker.box is not None:
         names.append("box")
@@ -258,9 +296,9 @@ def run_forked(session: Any, state: State, channel: Channel, enter: Any, fds: Di
     """From the fork in the cell to the end of the worker. Never returns."""
     os.setsid()
     inherit.redirect_stdio(fds["stdout"], fds["stderr"])
-    errno = enter.seal(fds.get("filter", -1))
-    if errno:
-        channel.send({"t": "enter-failed", "stage": "sealing the worker", "errno": errno})
+    failure = enter.seal(fds.get("filter", -1))
+    if failure:
+        channel.send({"t": "enter-failed", "stage": "sealing the worker", "errno": failure})
         os._exit(1)
     for name in ("stdout", "stderr", "filter"):
         if name in fds:
