@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sandbox/base/cleanup.h"
@@ -16,9 +17,16 @@
 
 int junit_open(struct report *report, struct err *err)
 {
-    report->junit_path = mem_strdup(report->options.junit_path);
-    report->junit_aside = mem_printf("%s.%d.part", report->junit_path, (int)getpid());
-    report->junit_fd = open(report->junit_aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    char *real = realpath(report->options.junit_path, NULL); /* a link stays, what it names is replaced */
+    struct stat st;
+
+    report->junit_path = real ? real : mem_strdup(report->options.junit_path);
+    if (stat(report->junit_path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        report->junit_fd = open(report->junit_path, O_WRONLY | O_NOCTTY | O_CLOEXEC); /* a device, a pipe */
+    } else {
+        report->junit_aside = mem_printf("%s.%d.part", report->junit_path, (int)getpid());
+        report->junit_fd = open(report->junit_aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    }
     if (report->junit_fd >= 0)
         return 0;
     err_set(err, ERR_USAGE, errno, "--junit: cannot write %s: %m", report->junit_path);
@@ -137,10 +145,11 @@ int junit_write(struct report *report, const struct suite *suite, const struct r
     fprintf(out, "</testsuite></testsuites>\n");
     lost = ferror(out) != 0; /* fclose() tells of the last write only */
     errnum = fclose(out) != 0 ? errno : lost ? EIO : 0;
-    if (errnum == 0 && rename(report->junit_aside, report->junit_path) < 0)
+    if (errnum == 0 && report->junit_aside && rename(report->junit_aside, report->junit_path) < 0)
         errnum = errno;
     if (errnum == 0)
         return 0;
-    unlink(report->junit_aside);
+    if (report->junit_aside)
+        unlink(report->junit_aside);
     return err_set(err, ERR_SYSTEM, errnum, "cannot write %s: %s", report->junit_path, strerror(errnum));
 }

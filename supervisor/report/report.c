@@ -52,7 +52,8 @@ void report_free(struct report *report)
     events_close(report->events);
     if (report->junit_fd >= 0) {
         close(report->junit_fd);
-        unlink(report->junit_aside);
+        if (report->junit_aside)
+            unlink(report->junit_aside);
     }
     free(report->junit_path);
     free(report->junit_aside);

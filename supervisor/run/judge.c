@@ -3,8 +3,6 @@
  * What the detector is shown, and what follows from its word: the result is accepted, or the worker ends and its
  * test is rerouted, run again, or killed for good.
  */
-#include <inttypes.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +10,6 @@
 #include <sys/wait.h>
 
 #include "sandbox/base/clock.h"
-#include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/channel.h"
@@ -21,14 +18,8 @@
 
 /* So often a test may lose its result to pressure from around us before that is its verdict. */
 #define VOID_MAX 3
-/* The run init reports a death within milliseconds; a channel that closed without one was closed by the test. */
-#define CLOSED_GRACE_NS (100 * NS_PER_MS)
-#define DYING_GRACE_NS (10 * NS_PER_SEC)
 /* The next test usually starts at once where the last one was judged: its counters are read once for both. */
 #define COUNTERS_FRESH_NS NS_PER_MS
-#define START_TIMEOUT_NS (60 * NS_PER_SEC)
-/* From the end of a worker's session to its exit. */
-#define LEAVE_GRACE_NS (10 * NS_PER_SEC)
 
 static void counters_for_detector(const struct cgroup_counters *in, struct detector_counters *out)
 {
@@ -401,25 +392,10 @@ void judge_death(struct worker *worker)
     judge_break(worker, &verdict);
 }
 
-/* --- ticks --- */
-
-static void tick_running(struct worker *worker, bool slow)
+void judge_busy(struct worker *worker)
 {
     struct detector_result verdict;
-    uint64_t now = run_clock_ns(worker->run);
-    bool look = false;
 
-    if (worker->leaf) {
-        cgroup_leaf_read(worker->leaf, CGROUP_READ_TASKS | CGROUP_READ_OOM, &worker->counters);
-        look = worker->counters.tasks_refused > worker->at_start.tasks_refused ||
-               worker->counters.oom_kills > worker->at_start.oom_kills;
-    }
-    if (slow) {
-        look = look || (worker->limits.timeout_ns && now - worker->go_ns > worker->limits.timeout_ns);
-        look = stall_check(worker, now) || look;
-    }
-    if (!look)
-        return;
     if (worker->leaf)
         cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
     judge(worker, DETECTOR_BUSY, NULL, &verdict);
@@ -427,102 +403,4 @@ static void tick_running(struct worker *worker, bool slow)
         return;
     settle_owed(worker);
     judge_break(worker, &verdict);
-}
-
-/* Everything is said; what still runs is exit handlers and what they wait for. */
-static void tick_leaving(struct worker *worker)
-{
-    struct run *run = worker->run;
-
-    if (run_clock_ns(run) - worker->bye_ns < LEAVE_GRACE_NS)
-        return;
-    report_notice(run->report,
-                  "worker %u had nothing left to do and did not exit within %llu s (%" PRIu64
-                  " tasks: leaked threads or pools?): it was killed",
-                  worker->slot->index, LEAVE_GRACE_NS / NS_PER_SEC, worker->counters.tasks_now);
-    worker_kill(worker);
-}
-
-/* A session's end that never comes would keep the run from ending. */
-static void tick_ending(struct worker *worker)
-{
-    struct detector_result verdict;
-    uint64_t now = run_clock_ns(worker->run);
-    bool late = worker->limits.timeout_ns && now - worker->go_ns > worker->limits.timeout_ns;
-
-    if (worker->said_bye) {
-        tick_leaving(worker);
-        return;
-    }
-    if (!stall_check(worker, now) && !late)
-        return;
-    judge(worker, DETECTOR_BUSY, NULL, &verdict);
-    if (verdict.verdict != VERDICT_NONE)
-        judge_break(worker, &verdict);
-}
-
-/* A process that dies loses its memory before its descriptors (do_exit() in kernel/exit.c); one that closed them
- * itself has memory. */
-static bool is_dying(const struct worker *worker)
-{
-    char path[64], text[128];
-
-    snprintf(path, sizeof(path), "/proc/%d/statm", (int)worker->pid);
-    return worker->pid > 0 && (io_read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0 || *text == '0');
-}
-
-static void tick_closed(struct worker *worker)
-{
-    uint64_t since = clock_now_ns() - worker->closed_ns;
-
-    /* On a slow or crowded machine the run init's word may take longer. */
-    if (since < CLOSED_GRACE_NS || (!worker->exited && since < DYING_GRACE_NS && is_dying(worker)))
-        return;
-    if (worker->exited)
-        judge_death(worker);
-    else if (worker->state == WORKER_ENDING && worker->said_bye)
-        worker_kill(worker);
-    else
-        judge_violation(worker, "closed its channel to shunt");
-}
-
-static void tick_worker(struct worker *worker, bool slow)
-{
-    switch (worker->state) {
-    case WORKER_RUNNING:
-        tick_running(worker, slow);
-        break;
-    case WORKER_ENDING:
-        if (slow)
-            tick_ending(worker);
-        break;
-    case WORKER_CELL:
-    case WORKER_FORKING:
-    case WORKER_ENTERING:
-        if (slow && !worker->cold && clock_now_ns() - worker->born_ns > START_TIMEOUT_NS)
-            worker_start_failed(worker, worker_state_name(worker->state), 110 /* ETIMEDOUT */);
-        break;
-    case WORKER_COLLECTING:
-    case WORKER_STANDBY:
-    case WORKER_WAITING:
-    case WORKER_DYING:
-        break;
-    }
-    if (slow && worker->closed_ns && worker->state != WORKER_DYING)
-        tick_closed(worker);
-    if (worker->leak && worker->state != WORKER_DYING && (slow || worker->state == WORKER_WAITING))
-        leak_watch_tick(worker);
-}
-
-void judge_tick(struct run *run, bool slow)
-{
-    struct worker *next;
-
-    for (struct worker *worker = run->workers; worker; worker = next) {
-        next = worker->next;
-        if (worker->state == WORKER_DYING)
-            worker_clear(worker);
-        else if (!run->frozen_since_ns)
-            tick_worker(worker, slow);
-    }
 }

@@ -8,8 +8,11 @@
  *   signals.c     ^C, ^Z, SIGTERM, SIGUSR1
  *   controller.c  the framework's first process: hello, suite, feed
  *   scheduler.c   which worker gets which test; when a worker is made, replaced, ended
- *   worker.c      one worker generation: cell, fork, entry, messages
- *   judge.c       boundaries, ticks and deaths: what the detector is shown, and what follows from it
+ *   ledger.c      outcomes, and what becomes of tests when the run stops
+ *   worker.c      one worker generation, from its cell to the removal of its cgroup
+ *   worker_messages.c, worker_output.c   what it says
+ *   judge.c       boundaries and deaths: what the detector is shown, and what follows from it
+ *   tick.c        what time brings
  *   evidence.c    what is noted about a slot before it is killed
  *   limits.c      what "auto" means here
  *
@@ -32,6 +35,8 @@
 struct channel;
 struct lanes;
 struct packet;
+
+#define COMMAND_TAG (1ULL << 40) /* of the command at the run init; above every cell number */
 
 #define PRIORITY_SIGNAL 2
 #define PRIORITY_MESSAGE 1
@@ -227,6 +232,7 @@ void run_fail(struct run *run, const char *fmt, ...) __attribute__((format(print
 /* Nothing new starts, since `test` asked for it; the first such wish counts. */
 void run_quit(struct run *run, size_t test, const struct run_quit *quit, const char *why);
 void run_abort(struct run *run, const char *reason); /* ends everything now */
+void run_close_ledger(struct run *run); /* every test without an outcome becomes not-run */
 void run_suite_ready(struct run *run);
 void run_test_outcome(struct run *run, size_t test, enum outcome outcome);
 
@@ -248,6 +254,11 @@ void worker_go(struct worker *worker, size_t test, size_t next);
 void worker_end(struct worker *worker);
 void worker_kill(struct worker *worker); /* state becomes DYING; leaves its slot */
 bool worker_clear(struct worker *worker); /* DYING: true when nothing of it is left, and it is freed */
+/* worker_messages.c: the supervisor's end of a channel to it, and one that it has opened itself. */
+void worker_open_channel(struct worker *worker, int fd);
+void worker_take_channel(struct worker *worker, struct channel *channel);
+/* worker_output.c */
+int worker_make_pipes(struct worker *worker, int ret_write[2]);
 void worker_read_output(struct worker *worker);
 char *worker_last_output(struct worker *worker, size_t *ret_size);
 void worker_start_failed(struct worker *worker, const char *stage, int errnum);
@@ -268,9 +279,12 @@ void judge_boundary(struct worker *worker, const struct test_result *result);
 void judge_quit(struct worker *worker); /* its test ended without a result */
 void judge_death(struct worker *worker);
 void judge_violation(struct worker *worker, const char *why);
-void judge_tick(struct run *run, bool slow);
+void judge_busy(struct worker *worker); /* something was seen of it between two boundaries */
 void judge_incident_replaced(struct slot *slot, uint64_t now_ns); /* emits the pending incident */
 void judge_incident_flush(struct slot *slot);
+
+/* tick.c */
+void tick_all(struct run *run, bool slow);
 
 /* evidence.c */
 void evidence_take(struct worker *worker, struct incident *incident);

@@ -196,7 +196,7 @@ static void nonsense_is_named(void **state)
     bad("run -n 257 x", "from 1 to 256", "");
     bad("run -n -1 x", "\"-1\"", "");
     bad("run --tasks 0 x", "--tasks: \"0\"", "e.g. 64");
-    bad("run --tasks 4194305 x", "from 1 to 4194304", "");
+    bad("run --tasks 4194305 x", "from 4 to 4194304", "");
     bad("run --tasks many x", "\"many\"", "");
     bad("run --memory 12Q x", "--memory: \"12Q\": expected a size", "e.g. 512M");
     bad("run --memory 1k x", "at least 1M", "");

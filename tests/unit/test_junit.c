@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -310,6 +311,50 @@ static void a_full_disk_is_told(void **state)
     assert_int_equal(files_in(f->directory), 0);
 }
 
+/* Renaming a file onto /dev/null would put a file in its place. */
+static void what_is_no_file_is_written_to_not_replaced(void **state)
+{
+    struct fixture *f = *state;
+    struct report *report;
+    struct err err = ERR_INIT;
+    struct stat st;
+
+    assert_int_equal(mkfifo(f->path, 0600), 0);
+    int fd = open(f->path, O_RDONLY | O_NONBLOCK);
+    assert_true(fd >= 0);
+    report = report_begin(f);
+    assert_int_equal(report_run_end(report, &f->suite, &f->summary, &err), 0);
+    report_free(report);
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    close(fd);
+    assert_int_equal(files_in(f->directory), 1);
+    unlink(f->path);
+}
+
+static void a_link_stays_a_link(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *real = mem_printf("%s.real", f->path);
+    struct report *report;
+    struct err err = ERR_INIT;
+    struct stat st;
+    int fd = open(real, O_WRONLY | O_CREAT, 0600);
+
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(symlink(real, f->path), 0);
+    report = report_begin(f);
+    assert_int_equal(report_run_end(report, &f->suite, &f->summary, &err), 0);
+    report_free(report);
+    assert_int_equal(lstat(f->path, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(stat(real, &st), 0);
+    assert_true(st.st_size > 0);
+    unlink(real);
+    unlink(f->path);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -326,6 +371,8 @@ int main(void)
         TEST(a_file_that_cannot_be_made_is_told_at_once),
         TEST(a_file_that_cannot_be_finished_leaves_nothing),
         TEST(a_full_disk_is_told),
+        TEST(what_is_no_file_is_written_to_not_replaced),
+        TEST(a_link_stays_a_link),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

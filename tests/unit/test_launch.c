@@ -260,7 +260,7 @@ static void test_enter_cell(void **state)
 
 static void test_spawn_in_cell(void **state)
 {
-    char *const argv[] = {(char *)"sh", (char *)"-c", (char *)"test $$ -lt 10 && exit 5", NULL};
+    char *const argv[] = {(char *)"sh", (char *)"-c", (char *)"test $$ -gt 999 && exit 5", NULL};
     const int stdio[3] = {0, 1, 2};
     struct run_init *init = start(ALL);
     struct run_init_event event;

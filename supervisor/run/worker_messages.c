@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* The messages of one worker. What it may say depends on its state; the first violation ends it. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/clock.h"
+#include "supervisor/run/channel.h"
+#include "supervisor/run/cold.h"
+#include "supervisor/run/leak_watch.h"
+#include "supervisor/run/state.h"
+
+/* --- entering --- */
+
+static void worker_joining(struct worker *worker, struct packet *packet)
+{
+    char header[256];
+    int fds[CHANNEL_MAX_FDS], out[2] = {-1, -1}, filter;
+    size_t n = 0;
+    int at;
+
+    if (worker->leaf && cgroup_leaf_attach(worker->leaf, packet->pid) < 0) {
+        worker_start_failed(worker, "moving the worker into its cgroup", errno);
+        return;
+    }
+    if (worker_make_pipes(worker, out) < 0) {
+        worker_start_failed(worker, "pipe", errno);
+        return;
+    }
+    at = snprintf(header, sizeof(header), "{\"t\":\"enter\",\"fds\":[");
+    for (int i = 0; i < RUN_INIT_CELL_NS; i++)
+        if (worker->ns_fd[i] >= 0) {
+            at += snprintf(header + at, sizeof(header) - (size_t)at, "\"%s\",", worker->ns_name[i]);
+            fds[n++] = worker->ns_fd[i];
+        }
+    at += snprintf(header + at, sizeof(header) - (size_t)at, "\"stdout\",\"stderr\"");
+    fds[n++] = out[0];
+    fds[n++] = out[1];
+    filter = run_init_worker_filter_fd(worker->run->init);
+    if (filter >= 0) {
+        at += snprintf(header + at, sizeof(header) - (size_t)at, ",\"filter\"");
+        fds[n++] = filter;
+    }
+    snprintf(header + at, sizeof(header) - (size_t)at, "]}");
+    channel_send(worker->channel, header, NULL, 0, fds, n);
+    close_fd(&out[0]);
+    close_fd(&out[1]);
+    for (int i = 0; i < RUN_INIT_CELL_NS; i++)
+        close_fd(&worker->ns_fd[i]);
+    worker->state = WORKER_ENTERING;
+}
+
+static void worker_ready(struct worker *worker, struct packet *packet)
+{
+    pid_t inside = run_init_pid_inside(worker->run->init, packet->pid);
+
+    worker->pid = packet->pid;
+    channel_listen_to(worker->channel, packet->pid);
+    worker->pid_inside = inside > 0 ? inside : worker->pid_inside;
+    worker->capture_fd[0] = packet_take_file(packet, "out");
+    worker->capture_fd[1] = packet_take_file(packet, "err");
+    worker->capture_fd[2] = packet_take_file(packet, "faults");
+    worker->box_fd = packet_take_file(packet, "box");
+    worker->state = WORKER_STANDBY;
+    worker->run->start_failures = 0;
+    report_worker(worker->run->report, "ready", worker->slot ? worker->slot->index : 0,
+                  worker->generation, worker->pid, clock_now_ns() - worker->born_ns);
+}
+
+/* --- messages --- */
+
+static int worker_done(struct worker *worker, struct packet *packet)
+{
+    struct test_result result = {0};
+    const char *outcome, *stop;
+    int64_t test, setup, call, teardown;
+
+    if (worker->owed != TEST_NONE || packet_int(packet, "i", 0, INT32_MAX, &test) < 0 ||
+        (size_t)test != worker->test || packet_text(packet, "outcome", 16, false, &outcome) < 0 ||
+        packet_int_or(packet, "setup_us", 0, 1LL << 53, 0, &setup) < 0 ||
+        packet_int_or(packet, "call_us", 0, 1LL << 53, 0, &call) < 0 ||
+        packet_int_or(packet, "teardown_us", 0, 1LL << 53, 0, &teardown) < 0 ||
+        packet_text(packet, "message", 1024, true, &result.message) < 0 ||
+        packet_text(packet, "stop", 256, true, &stop) < 0)
+        return -EPROTO;
+    result.outcome = outcome_parse(outcome);
+    if (result.outcome < OUTCOME_PASSED || result.outcome > OUTCOME_XPASSED)
+        return -EPROTO;
+    result.setup_us = (uint64_t)setup;
+    result.call_us = (uint64_t)call;
+    result.teardown_us = (uint64_t)teardown;
+    result.text = packet->payload;
+    result.text_size = packet->payload_size;
+    if (leak_watch_kept(worker, json_object_get(packet->header, "kept")) < 0)
+        return -EPROTO;
+    if (stop)
+        run_stop(worker->run, stop);
+    worker->state = WORKER_WAITING;
+    judge_boundary(worker, &result);
+    return 0;
+}
+
+/* The test asked for the end of the run: pytest.exit(), KeyboardInterrupt. It has no result; the controller does as it says. */
+static int worker_quit(struct worker *worker, struct packet *packet)
+{
+    struct run *run = worker->run;
+    int64_t test, status;
+    const char *why;
+    bool interrupt;
+
+    if (worker->owed != TEST_NONE || packet_int(packet, "i", 0, INT32_MAX, &test) < 0 ||
+        (size_t)test != worker->test || packet_text(packet, "why", 1024, false, &why) < 0 ||
+        packet_int_or(packet, "status", 0, 255, -1, &status) < 0 ||
+        packet_bool(packet, "interrupt", false, &interrupt) < 0)
+        return -EPROTO;
+    worker->state = WORKER_WAITING;
+    judge_quit(worker);
+    run_quit(run, (size_t)test, &(struct run_quit){.status = (int)status, .interrupt = interrupt}, why);
+    return 0;
+}
+
+/* Of the test that was judged last; at the session's end of no test. */
+static int worker_report(struct worker *worker, struct packet *packet)
+{
+    size_t of = worker->owed;
+    int64_t test;
+    bool more;
+
+    if (packet_int(packet, "i", -1, INT32_MAX, &test) < 0 ||
+        packet_bool(packet, "more", false, &more) < 0 || !packet->payload)
+        return -EPROTO;
+    if (of == TEST_NONE ? test != -1 || worker->state != WORKER_ENDING : (size_t)test != of)
+        return -EPROTO;
+    if (worker->held.bytes + packet->payload_size > PAYLOAD_LIMIT)
+        return -EFBIG;
+    chunk_list_add(&worker->held, packet->payload, packet->payload_size);
+    if (of == TEST_NONE || more)
+        return 0;
+    controller_feed_reports(worker->run->controller, of, worker->slot->name, &worker->held);
+    worker->owed = TEST_NONE;
+    return 0;
+}
+
+static void worker_bye(struct worker *worker)
+{
+    worker->said_bye = true;
+    worker->bye_ns = run_clock_ns(worker->run);
+    worker_read_output(worker);
+    if (worker->slot)
+        controller_feed_reports(worker->run->controller, TEST_NONE, worker->slot->name,
+                                &worker->held);
+}
+
+/* Which message is permitted in which state; anything else is a violation. */
+static int worker_message(struct worker *worker, struct packet *packet)
+{
+    const char *type = packet->type;
+
+    switch (worker->state) {
+    case WORKER_FORKING:
+        if (strcmp(type, "joining") != 0 || worker->cold)
+            return -EPROTO;
+        worker_joining(worker, packet);
+        return 0;
+    case WORKER_ENTERING:
+        if (strcmp(type, "enter-failed") == 0) {
+            const char *stage = "?";
+            int64_t errnum = EPROTO;
+
+            packet_text(packet, "stage", 64, false, &stage);
+            packet_int(packet, "errno", 0, 4096, &errnum);
+            worker_start_failed(worker, stage, (int)errnum);
+            return 0;
+        }
+        __attribute__((fallthrough));
+    case WORKER_COLLECTING:
+        if (worker->cold && strcmp(type, "collected") == 0)
+            return cold_collected(worker, packet);
+        if (strcmp(type, "ready") != 0)
+            return -EPROTO;
+        worker_ready(worker, packet);
+        return 0;
+    case WORKER_WAITING:
+        return strcmp(type, "report") == 0 ? worker_report(worker, packet) : -EPROTO;
+    case WORKER_RUNNING:
+        if (strcmp(type, "report") == 0)
+            return worker_report(worker, packet);
+        if (strcmp(type, "quit") == 0)
+            return worker_quit(worker, packet);
+        return strcmp(type, "done") == 0 ? worker_done(worker, packet) : -EPROTO;
+    case WORKER_ENDING:
+        if (strcmp(type, "report") == 0)
+            return worker_report(worker, packet);
+        if (strcmp(type, "bye") != 0 || worker->said_bye || worker->owed != TEST_NONE)
+            return -EPROTO;
+        worker_bye(worker);
+        return 0;
+    case WORKER_CELL:
+    case WORKER_STANDBY:
+        return -EPROTO;
+    case WORKER_DYING:
+        return 0;
+    }
+    return -EPROTO;
+}
+
+static void worker_packet(void *arg, struct packet *packet)
+{
+    struct worker *worker = arg;
+    char why[160];
+    int r;
+
+    r = worker_message(worker, packet);
+    if (r == -EFBIG)
+        judge_violation(worker, "its reports of one test exceed 64 MiB");
+    else if (r < 0) {
+        snprintf(why, sizeof(why), "sent a malformed or unexpected \"%.32s\" while %s", packet->type,
+                 worker_state_name(worker->state));
+        judge_violation(worker, why);
+    }
+}
+
+static void worker_closed(void *arg, const char *why)
+{
+    struct worker *worker = arg;
+
+    if (worker->state == WORKER_DYING || worker->closed_ns)
+        return;
+    if (why) {
+        char text[160];
+
+        snprintf(text, sizeof(text), "sent %s", why);
+        judge_violation(worker, text);
+        return;
+    }
+    /* Usually its death, which the run init reports in a moment; a test may also have closed descriptors that
+     * are not its own. judge_tick() decides. */
+    worker->closed_ns = clock_now_ns();
+}
+
+void worker_open_channel(struct worker *worker, int fd)
+{
+    struct channel_handler handler = {
+        .packet = worker_packet, .closed = worker_closed, .arg = worker, .priority = PRIORITY_MESSAGE};
+
+    worker->channel = channel_new(worker->run->loop, fd, &handler);
+}
+
+void worker_take_channel(struct worker *worker, struct channel *channel)
+{
+    struct channel_handler handler = {
+        .packet = worker_packet, .closed = worker_closed, .arg = worker, .priority = PRIORITY_MESSAGE};
+
+    worker->channel = channel;
+    channel_set_handler(channel, &handler);
+}
