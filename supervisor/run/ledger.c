@@ -50,17 +50,18 @@ void run_stop(struct run *run, const char *reason)
 
 void run_quit(struct run *run, size_t test, const struct run_quit *quit, const char *why)
 {
-    const struct test *t = &run->suite.tests[test];
+    struct test *t = &run->suite.tests[test];
     char reason[200];
 
     if (!run->quit.why) {
         run->quit = *quit;
         run->quit.why = mem_strdup(why);
     }
-    snprintf(reason, sizeof(reason), "%.120s %s", t->id, quit->interrupt ? "raised KeyboardInterrupt" : "called pytest.exit()");
+    snprintf(reason, sizeof(reason), "%.100s %s: %.70s", t->id,
+             quit->interrupt ? "raised KeyboardInterrupt" : "called pytest.exit()", why);
     run_stop(run, reason);
-    free(run->suite.tests[test].message);
-    run->suite.tests[test].message = mem_printf("%s: %s", quit->interrupt ? "KeyboardInterrupt" : "pytest.exit()", why);
+    free(t->message);
+    t->message = mem_strdup(reason);
     run_test_outcome(run, test, OUTCOME_NOT_RUN);
 }
 

@@ -43,7 +43,7 @@ def test_a_fixture_that_ends_the_session(suite):
     result = suite.run("-n", 2)
     assert result.outcomes["test_a.py::test_quit"] == "not-run"
     end = [e for e in result.of("test-end") if "quit" in e["id"]][0]
-    assert end["message"] == "pytest.exit(): no database"
+    assert end["message"] == "test_a.py::test_quit called pytest.exit(): no database"
 
 
 def test_an_interrupt_names_what_ran(suite):
