@@ -27,7 +27,7 @@ int cold_spawn(struct worker *worker, const int output[2])
     int r;
 
     if (null < 0 || !plugin)
-        return -errno;
+        return -ENOENT;
     env = pytest_environment(environ, plugin, controller_socket_path(run->controller),
                              &identity);
     r = run_init_spawn_in_cell(run->init, worker->number, run->config->command, env, stdio);

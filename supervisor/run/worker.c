@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * One worker generation, from the preparation of its cell to the removal of its cgroup. What it may say depends
- * on its state; the first violation ends it.
- */
+/* One worker generation, from the preparation of its cell to the removal of its cgroup. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,9 +91,12 @@ static void worker_launch(struct worker *worker)
 {
     if (worker->cold) {
         int out[2] = {-1, -1};
+        int r = worker_make_pipes(worker, out);
 
-        if (worker_make_pipes(worker, out) < 0 || cold_spawn(worker, out) < 0)
-            worker_start_failed(worker, "starting a cold worker", errno);
+        if (r == 0)
+            r = cold_spawn(worker, out);
+        if (r < 0)
+            worker_start_failed(worker, "starting a cold worker", -r);
         else
             worker->state = WORKER_FORKING;
         close_fd(&out[0]);
@@ -158,8 +158,10 @@ void worker_cell_ready(struct worker *worker, struct run_init_event *event)
 
 void worker_cold_pending(struct worker *worker, pid_t pid)
 {
-    if (worker->leaf && cgroup_leaf_attach(worker->leaf, pid) < 0)
-        worker_start_failed(worker, "moving the worker into its cgroup", errno);
+    int r = worker->leaf ? cgroup_leaf_attach(worker->leaf, pid) : 0;
+
+    if (r < 0)
+        worker_start_failed(worker, "moving the worker into its cgroup", -r);
     else
         run_init_proceed(worker->run->init, worker->number);
 }

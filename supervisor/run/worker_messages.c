@@ -20,14 +20,15 @@ static void worker_joining(struct worker *worker, struct packet *packet)
     char header[256];
     int fds[CHANNEL_MAX_FDS], out[2] = {-1, -1}, filter;
     size_t n = 0;
-    int at;
+    int at, r = worker->leaf ? cgroup_leaf_attach(worker->leaf, packet->pid) : 0;
 
-    if (worker->leaf && cgroup_leaf_attach(worker->leaf, packet->pid) < 0) {
-        worker_start_failed(worker, "moving the worker into its cgroup", errno);
+    if (r < 0) {
+        worker_start_failed(worker, "moving the worker into its cgroup", -r);
         return;
     }
-    if (worker_make_pipes(worker, out) < 0) {
-        worker_start_failed(worker, "pipe", errno);
+    r = worker_make_pipes(worker, out);
+    if (r < 0) {
+        worker_start_failed(worker, "making its pipes", -r);
         return;
     }
     at = snprintf(header, sizeof(header), "{\"t\":\"enter\",\"fds\":[");
