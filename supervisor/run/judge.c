@@ -269,6 +269,17 @@ static void judge_break(struct worker *worker, const struct detector_result *res
 
 /* --- boundaries --- */
 
+/* It has run here for the last time; the worker waits. */
+static void test_ends(struct worker *worker)
+{
+    if (worker->slot->serial)
+        lanes_serial_finish(worker->run->lanes);
+    else
+        lanes_finish(worker->run->lanes, worker->slot->index);
+    worker->last_test = worker->test;
+    worker->test = TEST_NONE;
+}
+
 static void accept_result(struct worker *worker, const struct test_result *result)
 {
     struct run *run = worker->run;
@@ -294,12 +305,7 @@ static void accept_result(struct worker *worker, const struct test_result *resul
         free(test->text);
         test->text = strndup(result->text, result->text_size);
     }
-    if (slot->serial)
-        lanes_serial_finish(run->lanes);
-    else
-        lanes_finish(run->lanes, slot->index);
-    worker->last_test = index;
-    worker->test = TEST_NONE;
+    test_ends(worker);
     worker->owed = index;
     run_test_outcome(run, index, passed_serial ? OUTCOME_PASSED_SERIAL : result->outcome);
     leak_watch_boundary(worker, index);
@@ -322,14 +328,7 @@ void judge_boundary(struct worker *worker, const struct test_result *result)
 
 void judge_quit(struct worker *worker)
 {
-    struct run *run = worker->run;
-
-    if (worker->slot->serial)
-        lanes_serial_finish(run->lanes);
-    else
-        lanes_finish(run->lanes, worker->slot->index);
-    worker->last_test = worker->test;
-    worker->test = TEST_NONE;
+    test_ends(worker);
 }
 
 /* The worker ends between two tests, before its last reports came: the test that it was told to run next has not begun. */

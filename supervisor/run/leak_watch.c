@@ -72,6 +72,14 @@ int leak_watch_kept(struct worker *worker, const json_t *kept)
     return 0;
 }
 
+static void remember(struct leak_watch *watch, const struct incident_task *task)
+{
+    if (watch->nknown >= KNOWN_MAX)
+        return;
+    mem_grow(&watch->known, &watch->known_room, watch->nknown + 1, sizeof(*watch->known));
+    watch->known[watch->nknown++] = (struct known){task->tid, task->start_ticks};
+}
+
 static bool is_accounted_for(const struct leak_watch *watch, pid_t tid)
 {
     for (size_t i = 0; i < watch->nknown; i++)
@@ -124,13 +132,10 @@ static void know_what_there_is(struct worker *worker)
     ssize_t n = worker->counters.tasks_now > 1 ? cgroup_leaf_threads(worker->leaf, tids, INCIDENT_MAX_TASKS) : 0;
 
     for (ssize_t i = 0; i < n && i < INCIDENT_MAX_TASKS; i++) {
-        struct leak_watch *watch = watch_of(worker);
         struct incident_task task;
 
-        if (tids[i] == worker->pid || proc_task_read(tids[i], &task) < 0)
-            continue;
-        mem_grow(&watch->known, &watch->known_room, watch->nknown + 1, sizeof(*watch->known));
-        watch->known[watch->nknown++] = (struct known){task.tid, task.start_ticks};
+        if (tids[i] != worker->pid && proc_task_read(tids[i], &task) == 0)
+            remember(watch_of(worker), &task);
     }
 }
 
@@ -246,10 +251,7 @@ static size_t settle_test(struct worker *worker, size_t at)
             if (!strstr(names, now.comm) && strlen(names) + sizeof(now.comm) + 3 < sizeof(names))
                 snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", *names ? ", " : "", now.comm);
         }
-        if (watch->nknown >= KNOWN_MAX)
-            continue;
-        mem_grow(&watch->known, &watch->known_room, watch->nknown + 1, sizeof(*watch->known));
-        watch->known[watch->nknown++] = (struct known){now.tid, now.start_ticks};
+        remember(watch, &now);
     }
     if (leaked) {
         worker->leaked += leaked;

@@ -15,6 +15,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/mem.h"
+#include "sandbox/launch/kill_tree.h"
 #include "supervisor/adapters/pytest/environment.h"
 #include "supervisor/config/paths.h"
 #include "supervisor/plan/lanes.h"
@@ -140,7 +141,7 @@ static void init_gone(struct run *run)
 
     for (struct worker *w = run->workers; w && !contained; w = w->next)
         if (w->pid > 0 && !w->exited)
-            kill(-w->pid, SIGKILL); /* each worker leads a session of its own */
+            kill_tree(w->pid);
     report_notice(run->report, "the run's first process was killed from outside%s",
                   contained ? "; everything in it is gone" : ", by a test perhaps; workers were ended");
     run->fatal = true;

@@ -10,6 +10,8 @@ import traceback
 import weakref
 from typing import Any, Dict, List, Optional, Tuple
 
+from . import shared_pools
+
 TRACKER_S = 2.0
 
 
@@ -71,9 +73,7 @@ def own_capture_files(config: Any) -> List[int]:
             fd = getattr(multi, stream).tmpfile.fileno()
         except (AttributeError, OSError, ValueError):
             continue
-        new = os.memfd_create("shunt-" + stream) if hasattr(os, "memfd_create") else _anonymous()
-        os.dup2(new, fd, inheritable=False)
-        fds.append(new)
+        fds.append(_put_file_behind(fd, stream))
     return fds
 
 
@@ -91,7 +91,12 @@ def own_fault_file(config: Any) -> Optional[int]:
             return None
     except (ImportError, KeyError, ValueError, AttributeError):
         return None
-    new = os.memfd_create("shunt-faults") if hasattr(os, "memfd_create") else _anonymous()
+    return _put_file_behind(fd, "faults")
+
+
+def _put_file_behind(fd: int, name: str) -> int:
+    """A descriptor of the fresh, anonymous file that `fd` leads to from now on."""
+    new = os.memfd_create("shunt-" + name) if hasattr(os, "memfd_create") else _anonymous()
     os.dup2(new, fd, inheritable=False)
     return new
 
@@ -121,9 +126,7 @@ def drop_exit_handlers() -> None:
 
 def _end_resource_trackers() -> None:
     """They unlink shared memory and semaphores that nobody closed, once their pipe is closed: they get the time for it."""
-    for name in ("multiprocessing.resource_tracker", "loky.backend.resource_tracker",
-                 "joblib.externals.loky.backend.resource_tracker"):  # fmt: skip
-        tracker = getattr(sys.modules.get(name), "_resource_tracker", None)
+    for tracker in shared_pools.resource_trackers():
         fd, pid = getattr(tracker, "_fd", None), getattr(tracker, "_pid", None)
         if not isinstance(fd, int) or not isinstance(pid, int):
             continue

@@ -6,12 +6,10 @@ import sys
 from concurrent.futures import Executor
 from typing import Any, Iterator, Set
 
-# Module, its global, the attribute with the process id.
-_HELPERS = (
-    ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
-    ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
-    ("loky.backend.resource_tracker", "_resource_tracker", "_pid"),
-    ("joblib.externals.loky.backend.resource_tracker", "_resource_tracker", "_pid"),
+_TRACKERS = (
+    "multiprocessing.resource_tracker",
+    "loky.backend.resource_tracker",
+    "joblib.externals.loky.backend.resource_tracker",
 )
 # Where executors and pools keep their threads and processes.
 _THREADS = (
@@ -55,6 +53,14 @@ def _pools_of_modules() -> Iterator[Any]:
                 yield value
 
 
+def resource_trackers() -> Iterator[Any]:
+    """Those of the loaded modules, whether they have started their process or not."""
+    for name in _TRACKERS:
+        tracker = getattr(sys.modules.get(name), "_resource_tracker", None)
+        if tracker is not None:
+            yield tracker
+
+
 def has_children() -> bool:
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -66,7 +72,7 @@ def has_children() -> bool:
 def tasks() -> Set[int]:
     """Ids of their threads and processes. Takes milliseconds: asked only when a test left something behind."""
     found = {i for pool in _pools_of_modules() for i in _tasks_of(pool)}
-    for module, name, attribute in _HELPERS:
-        helper = getattr(sys.modules.get(module), name, None)
-        found.add(getattr(helper, attribute, None))
+    found.update(getattr(tracker, "_pid", None) for tracker in resource_trackers())
+    forkserver = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
+    found.add(getattr(forkserver, "_forkserver_pid", None))
     return {i for i in found if isinstance(i, int)}
