@@ -80,14 +80,14 @@ static int compile_beside(const char *profile, const char *name, struct sock_fpr
     const char *slash = strrchr(profile, '/');
     _cleanup_free_ char *path = mem_printf("%.*s%s", slash ? (int)(slash - profile) + 1 : 0, profile, name);
 
-    return seccomp_profile_compile(path, ret, err);
+    return seccomp_profile_compile(&(struct seccomp_request){.path = path}, ret, err);
 }
 
 /* The profile is an allow list by number; guard.json beside it looks at arguments, worker.json is the workers'. */
 static int compile_filters(struct run_init *init, const char *profile, struct err *err)
 {
     size_t size;
-    int r = seccomp_profile_compile(profile, &init->run_filters[0], err);
+    int r = seccomp_profile_compile(&(struct seccomp_request){.path = profile}, &init->run_filters[0], err);
 
     if (r == 0)
         r = compile_beside(profile, "guard.json", &init->run_filters[1], err);

@@ -168,8 +168,9 @@ static int export_program(struct reader *reader, struct sock_fprog *ret)
     return 0;
 }
 
-int seccomp_profile_compile(const char *path, struct sock_fprog *ret, struct err *err)
+int seccomp_profile_compile(const struct seccomp_request *request, struct sock_fprog *ret, struct err *err)
 {
+    const char *path = request->path;
     struct reader reader = {.path = path, .err = err};
     struct sock_fprog program = {0};
     json_error_t error;

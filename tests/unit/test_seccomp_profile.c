@@ -28,7 +28,7 @@ static void load(const char *path)
 {
     struct sock_fprog program;
 
-    if (seccomp_profile_compile(path, &program, NULL) < 0 ||
+    if (seccomp_profile_compile(&(struct seccomp_request){.path = path}, &program, NULL) < 0 ||
         syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
         _exit(99);
 }
@@ -58,7 +58,7 @@ static void test_shipped_profiles_compile(void **state)
         struct sock_fprog program;
         struct err err = ERR_INIT;
 
-        if (seccomp_profile_compile(shipped[i], &program, &err) < 0)
+        if (seccomp_profile_compile(&(struct seccomp_request){.path = shipped[i]}, &program, &err) < 0)
             fail_msg("%s", err.message);
         assert_true(program.len > 0);
         seccomp_profile_done(&program);
@@ -94,7 +94,7 @@ static void expect_error(const char *text, const char *word)
 
     assert_true(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
     close(fd);
-    assert_true(seccomp_profile_compile(path, &program, &err) < 0);
+    assert_true(seccomp_profile_compile(&(struct seccomp_request){.path = path}, &program, &err) < 0);
     unlink(path);
     assert_int_equal(err.kind, ERR_USAGE);
     if (!strstr(err.message, word) && !strstr(err.hint, word))
