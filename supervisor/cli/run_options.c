@@ -7,7 +7,7 @@
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/err.h"
-#include "supervisor/config/units.h"
+#include "sandbox/base/units.h"
 #include "supervisor/core/verdict.h"
 
 #define MIB (1ULL << 20)

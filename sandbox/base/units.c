@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/config/units.h"
+#include "sandbox/base/units.h"
 
 #include <errno.h>
 #include <stddef.h>
