@@ -27,7 +27,7 @@ struct notify_denial {
     pid_t tid;            /* as the reader's pid namespace sees it (0: not at all); it waits while `decide` runs */
     uint32_t arch, nr;
     uint64_t args[6];
-    int errnum;           /* that it gets; 0: no profile refuses it. Learning: that it would get */
+    int errnum;           /* that it gets (0: success, though nothing was done: errnoRet 0); learning: that it would get */
     const char *name;     /* "io_uring_setup" */
     const char *profile;  /* that refused it: "seccomp/tight.json"; NULL: none does */
 };
