@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sandbox/base/err.h"
+#include "sandbox/base/nearest.h"
 #include "supervisor/cli/options.h"
 
 static int cmd_help(int argc, char **argv);
@@ -41,7 +42,7 @@ static int unknown_command(const char *name)
 
     for (size_t i = 0; commands[i].name; i++)
         names[i] = commands[i].name;
-    nearest = options_nearest(name, names);
+    nearest = nearest_word(name, names);
     err_set(&err, ERR_USAGE, EINVAL, "unknown command \"%.100s\"", name);
     if (nearest)
         err_hint(&err, "did you mean \"shunt %s\"?", nearest);
