@@ -31,7 +31,7 @@ harden_ldflags := -Wl,-z,relro,-z,now,-z,noexecstack
 endif
 common_cflags := -fstack-protector-strong -fstack-clash-protection
 all_cflags = $(base_cflags) $(warnings) $(if $(DEV),-Werror) $(common_cflags) $(harden_cflags) $(CFLAGS)
-LIBS := -lseccomp -lcap -lcgroup -lev -ljansson -lcyaml
+LIBS := -lseccomp -lcap -lcgroup -lev -ljansson -lcyaml -lyaml
 
 # ---- what there is ---------------------------------------------------------------------------
 

@@ -108,6 +108,13 @@ int units_parse_duration(const char *text, uint64_t *ret_ns)
     return parse_with_units(text, duration_units, strcmp, ret_ns);
 }
 
+int units_parse_milli(const char *text, uint64_t *ret_milli)
+{
+    static const struct unit thousandths[] = {{"", 1000}, {NULL, 0}};
+
+    return parse_with_units(text, thousandths, strcmp, ret_milli);
+}
+
 int units_parse_count(const char *text, uint64_t *ret)
 {
     const char *p = text;
