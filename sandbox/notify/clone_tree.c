@@ -164,7 +164,7 @@ void clone_limit_free(struct clone_limit *limit)
 
 static pid_t process_of(pid_t tid)
 {
-    char path[32], text[1024], *line;
+    char path[32], text[4096], *line;
 
     snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
     if (io_read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0 || !(line = strstr(text, "\nTgid:")))
