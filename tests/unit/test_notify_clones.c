@@ -23,7 +23,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/notify/clone_limit.h"
 #include "sandbox/notify/notify.h"
-#include "tests/unit/standin_seccomp.h"
+#include "sandbox/seccomp/profile.h"
 
 /* --- the filter --- */
 
