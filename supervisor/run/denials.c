@@ -12,7 +12,10 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/io.h"
+#include "sandbox/base/mem.h"
 #include "sandbox/notify/notify.h"
+#include "sandbox/plan/plan.h"
+#include "sandbox/seccomp/profile.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/state.h"
 
@@ -62,62 +65,99 @@ static size_t test_of(struct run *run, pid_t tid)
 
 static enum notify_answer denial_decide(void *arg, struct notify_denial *denial)
 {
-    struct run *run = arg;
+    struct denied_listener *listener = arg;
+    struct run *run = listener->run;
     size_t test;
 
     if (!denial->profile)
         return NOTIFY_CONTINUE;
     test = test_of(run, denial->tid);
     /* Dead meanwhile: what was read may be about another task of that number. Nothing is counted then, either. */
-    run->denied.test = notify_waits(run->denied.notify, denial) ? test : TEST_NONE;
+    run->denied.test = notify_waits(listener->notify, denial) ? test : TEST_NONE;
     return NOTIFY_REFUSE;
 }
 
 static void denial_answered(void *arg, const struct notify_denial *denial)
 {
-    struct run *run = arg;
+    struct run *run = ((struct denied_listener *)arg)->run;
 
     denials_add(run->denials, run->denied.test, denial->name, denial->errnum, denial->profile);
 }
 
 static void denials_readable(struct ev_loop *loop, ev_io *watcher, int revents)
 {
-    struct run *run = watcher->data;
+    struct denied_listener *listener = watcher->data;
 
     (void)revents;
-    if (notify_handle(run->denied.notify, ANSWERS_A_TURN) < 0)
+    if (notify_handle(listener->notify, ANSWERS_A_TURN) < 0)
         ev_io_stop(loop, watcher); /* -EPIPE: nobody is left under the filter */
 }
 
-void denials_open(struct run *run, int listener)
+/* Compiled only when there is somebody to answer. */
+static void open_programs(struct run *run)
 {
-    struct notify_options options = {.listener = listener,
-                                     .programs = run->denied.programs,
-                                     .names = run->denied.names,
-                                     .nprograms = run->denied.nprograms,
-                                     .decide = denial_decide,
-                                     .answered = denial_answered,
-                                     .arg = run};
+    const struct sandbox_plan *plan = run_init_plan(run->init);
+    struct run_denied *denied = &run->denied;
     struct err err = ERR_INIT;
 
-    if (notify_new(&options, &run->denied.notify, &err) < 0) {
+    for (size_t i = 0; i < PLAN_PROFILES && plan->profiles[i] && denied->nprograms == i; i++) {
+        const char *slash = strrchr(plan->profiles[i], '/');
+
+        if (plan_refusing(plan, i, &denied->programs[i], &err) < 0) {
+            report_notice(run->report, "refused system calls get EPERM: %s", err.message);
+            return;
+        }
+        denied->names[i] = mem_printf("seccomp/%s", slash ? slash + 1 : plan->profiles[i]);
+        denied->nprograms++;
+    }
+    run->denials = denials_new(run->spec.name);
+}
+
+void denials_open(struct run *run, int fd)
+{
+    struct denied_listener *listener = mem_zalloc(sizeof(*listener));
+    struct notify_options options = {.listener = fd,
+                                     .programs = run->denied.programs,
+                                     .names = run->denied.names,
+                                     .decide = denial_decide,
+                                     .answered = denial_answered,
+                                     .arg = listener};
+    struct err err = ERR_INIT;
+
+    if (!run->denials)
+        open_programs(run);
+    options.nprograms = run->denied.nprograms;
+    listener->run = run;
+    if (notify_new(&options, &listener->notify, &err) < 0) {
         report_notice(run->report, "refused system calls stay unnamed: %s", err.message);
+        free(listener);
         return;
     }
-    run->denials = denials_new(run->denied.policy ? run->denied.policy : "standard");
-    ev_io_init(&run->denied.io, denials_readable, notify_fd(run->denied.notify), EV_READ);
-    run->denied.io.data = run;
+    listener->next = run->denied.listeners;
+    run->denied.listeners = listener;
+    ev_io_init(&listener->io, denials_readable, notify_fd(listener->notify), EV_READ);
+    listener->io.data = listener;
     /* After messages of the same turn: a worker's last reports of one test come before a call of the next one. */
-    ev_set_priority(&run->denied.io, PRIORITY_DEATH);
-    ev_io_start(run->loop, &run->denied.io);
+    ev_set_priority(&listener->io, PRIORITY_DEATH);
+    ev_io_start(run->loop, &listener->io);
 }
 
 void denials_close(struct run *run)
 {
-    if (run->denied.notify)
-        ev_io_stop(run->loop, &run->denied.io);
-    notify_free(run->denied.notify);
-    run->denied.notify = NULL;
+    struct denied_listener *listener;
+
+    while ((listener = run->denied.listeners)) {
+        run->denied.listeners = listener->next;
+        ev_io_stop(run->loop, &listener->io);
+        notify_free(listener->notify);
+        free(listener);
+    }
     denials_free(run->denials);
     run->denials = NULL;
+    for (size_t i = 0; i < PLAN_PROFILES; i++) {
+        seccomp_profile_done(&run->denied.programs[i]);
+        free((char *)run->denied.names[i]);
+        run->denied.names[i] = NULL;
+    }
+    run->denied.nprograms = 0;
 }
