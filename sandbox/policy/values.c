@@ -300,7 +300,7 @@ static int read_pass_item(const struct place *place, struct sandbox_spec *spec, 
     int r;
 
     if (place->node->kind != DOCUMENT_SCALAR)
-        return place_complain(place, err, "found no single value: expected the name of a variable");
+        return place_complain(place, err, "found %s: expected the name of a variable", document_kind_name(place->node));
     if (strcmp(place->node->text, "all") == 0)
         return place_complain(place, err, "\"all\" in a list: expected names; everything is \"pass: all\"");
     r = check_variable(place, place->node->text, err);
@@ -316,9 +316,10 @@ int value_env_pass(const struct place *place, struct sandbox_spec *spec, struct 
         value_list_clear(&spec->env_pass);
         return 0;
     }
-    if (place->node->kind != DOCUMENT_LIST)
-        return place_complain(place, err, "found %s: expected all, or a list of names ([PATH, LC_*])",
-                              place->node->kind == DOCUMENT_MAP ? "a mapping" : "another word");
+    if (place->node->kind == DOCUMENT_SCALAR)
+        return wrong(place, place->node->text, "all, or a list of names ([PATH, LC_*])", err);
+    if (place->node->kind == DOCUMENT_MAP)
+        return place_complain(place, err, "found a mapping: expected all, or a list of names ([PATH, LC_*])");
     spec->env_pass_all = false;
     for (size_t i = 0; i < place->node->n; i++) {
         struct place item = place_item(place, i);
