@@ -221,7 +221,7 @@ int value_capabilities(const struct place *place, struct sandbox_spec *spec, str
     static const struct {
         const char *word;
         uint64_t caps;
-    } words[] = {{"none", 0}, {"docker", CAPS_FOURTEEN}, {"all", UINT64_MAX}};
+    } words[] = {{"none", 0}, {"docker", CAPS_DOCKER}, {"all", UINT64_MAX}};
     uint64_t caps = 0;
 
     if (place->node->kind == DOCUMENT_SCALAR) {
