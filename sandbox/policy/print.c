@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
 
 #include "sandbox/base/clock.h"
 #include "sandbox/caps/caps.h"
@@ -156,18 +155,18 @@ static void print_capabilities(FILE *out, uint64_t caps)
 {
     bool any = false;
 
-    if (caps == UINT64_MAX || caps == 0 || caps == CAPS_FOURTEEN) {
-        fprintf(out, "capabilities: %s\n", caps == 0 ? "none" : caps == UINT64_MAX ? "all" : "docker");
+    if (caps == CAPS_ALL || caps == 0 || caps == CAPS_DOCKER) {
+        fprintf(out, "capabilities: %s\n", caps == 0 ? "none" : caps == CAPS_ALL ? "all" : "docker");
         return;
     }
     fputs("capabilities: [", out);
-    for (int cap = 0; cap < 64; cap++) {
-        char *name = caps & CAPS_BIT((unsigned)cap) ? cap_to_name(cap) : NULL;
+    for (unsigned cap = 0; cap < 64; cap++) {
+        char name[32];
 
-        if (name)
-            fprintf(out, "%s%s", any ? ", " : "", name);
-        any |= name != NULL;
-        cap_free(name);
+        if (!(caps & CAPS_BIT(cap)) || caps_name(cap, name, sizeof(name)) < 0)
+            continue;
+        fprintf(out, "%s%s", any ? ", " : "", name);
+        any = true;
     }
     fputs("]\n", out);
 }

@@ -361,7 +361,7 @@ static void test_shipped_policies(void **state)
     assert_true(machines > 0);
     policy_list_free(entries, n);
     s = load(&shipped, "standard", NULL);
-    assert_true(s.caps == CAPS_FOURTEEN && s.tmp == SPEC_TMP_OVERLAY && s.tty && s.network == SPEC_NET_HOST);
+    assert_true(s.caps == CAPS_DOCKER && s.tmp == SPEC_TMP_OVERLAY && s.tty && s.network == SPEC_NET_HOST);
     assert_int_equal(s.demands, 0);
     spec_done(&s);
     s = load(&shipped, "hardened", NULL);
