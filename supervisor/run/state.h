@@ -34,9 +34,9 @@
 #include "supervisor/report/report.h"
 
 struct channel;
+struct denial_listener;
 struct denials;
 struct lanes;
-struct notify;
 struct packet;
 struct sock_fprog;
 
@@ -178,14 +178,12 @@ struct run_quit { /* what a test asked for: pytest.exit(), KeyboardInterrupt */
     bool interrupt;
 };
 
-struct run_denied { /* who answers refused calls; set the first four before denials_open() */
+struct run_denied { /* who answers refused calls; all but the last to be set before denials_open() */
     const char *policy;                 /* its name; NULL: "standard" */
     const struct sock_fprog *programs;  /* refusing forms; not owned */
     const char *const *names;           /* of their profiles: "seccomp/default.json" */
     size_t nprograms;
-    struct notify *notify; /* NULL: refused calls are not seen */
-    ev_io io;
-    size_t test; /* whose call is being answered */
+    struct denial_listener *listeners;
 };
 
 struct run {
@@ -314,7 +312,7 @@ bool stall_check(struct worker *worker, uint64_t now_ns);
 const char *stall_why_not(const struct run *run); /* "": nothing is in its way */
 
 /* denials.c */
-/* The listener of the run's filter; taken. Where it does not work a notice says so. */
+/* A listener: of the command's filter, and with cold workers one of each; taken. Where it does not work a notice says so. */
 void denials_open(struct run *run, int listener);
 void denials_close(struct run *run);
 
