@@ -35,9 +35,9 @@
 #include "supervisor/report/report.h"
 
 struct channel;
+struct denial_listener;
 struct denials;
 struct lanes;
-struct notify;
 struct packet;
 struct sock_fprog;
 
@@ -179,19 +179,11 @@ struct run_quit { /* what a test asked for: pytest.exit(), KeyboardInterrupt */
     bool interrupt;
 };
 
-struct denied_listener { /* one for the run, or with cold workers one for each */
-    struct run *run;
-    struct denied_listener *next;
-    struct notify *notify;
-    ev_io io;
-};
-
 struct run_denied { /* who answers refused calls */
     struct sock_fprog programs[PLAN_PROFILES]; /* refusing forms */
     const char *names[PLAN_PROFILES];          /* of their profiles: "seccomp/default.json" */
     size_t nprograms;
-    struct denied_listener *listeners;
-    size_t test; /* whose call is being answered */
+    struct denial_listener *listeners;
 };
 
 struct run {
@@ -324,7 +316,7 @@ bool stall_check(struct worker *worker, uint64_t now_ns);
 const char *stall_why_not(const struct run *run); /* "": nothing is in its way */
 
 /* denials.c */
-/* The listener of the run's filter; taken. Where it does not work a notice says so. */
+/* A listener: of the command's filter, and with cold workers one of each; taken. Where it does not work a notice says so. */
 void denials_open(struct run *run, int listener);
 void denials_close(struct run *run);
 
