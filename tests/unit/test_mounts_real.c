@@ -159,7 +159,7 @@ static struct mount_request request_of(struct ground *g, enum mounts_for what)
 
 /* ---- checks from inside ------------------------------------------------------------------------------------------- */
 
-static void say(const char *file, int line, const char *what, long value)
+static _Noreturn void say(const char *file, int line, const char *what, long value)
 {
     fprintf(stderr, "%s:%d: inside: %s (%ld, errno %d %s)\n", file, line, what, value, errno, strerror(errno));
     fflush(stderr);
