@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * A chain of policies, from the most general one to the one that was named, laid over each other into one spec. What can only
- * be judged once all of them have spoken (the profile's file, demands that nothing meets) is kept with the line that said it.
+ * A chain of policies, from the most general one to the one that was named, laid over each other into one spec. What
+ * can only be judged once all of them have spoken (the profile's file, demands that nothing meets) is kept with the
+ * line that said it.
  */
 #include "sandbox/spec/spec.h"
 
