@@ -2,6 +2,7 @@
 /* What can be judged only once every policy of the chain has spoken: the profile's file, and contradictions. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sandbox/base/err.h"
 #include "sandbox/base/mem.h"
@@ -83,6 +84,17 @@ static void group_paths(struct sandbox_spec *spec)
     spec->paths_room = spec->npaths;
 }
 
+/* `--machine=docker` with a policy that only looks: the size of /dev/shm is no reason to build a view. */
+static void drop_machine_shm(struct resolution *res)
+{
+    for (size_t i = res->spec.npaths; i-- > 0;) {
+        const char *origin = res->spec.paths[i].origin;
+
+        if (!res->spec.ns_mount && res->machine_shm_at && origin && strcmp(origin, res->machine_shm_at) == 0)
+            resolution_remove_path(res, i);
+    }
+}
+
 int resolution_finish(struct resolution *res, const struct policy_source *source, struct err *err)
 {
     int r;
@@ -92,6 +104,7 @@ int resolution_finish(struct resolution *res, const struct policy_source *source
         if (r < 0)
             return err_wrap(err, "%.200s: seccomp", res->seccomp_at);
     }
+    drop_machine_shm(res);
     group_paths(&res->spec);
     return check_contradictions(res, err);
 }

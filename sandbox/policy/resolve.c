@@ -29,6 +29,7 @@ void resolution_done(struct resolution *res)
     free(res->seccomp_directory);
     free(res->seccomp_at);
     free(res->hostname_at);
+    free(res->machine_shm_at);
     for (size_t g = 0; g < SPEC_GUARANTEE_COUNT; g++)
         free(res->demand_at[g]);
 }
@@ -177,6 +178,11 @@ static void remove_path(struct sandbox_spec *spec, size_t index)
     free(spec->paths[index].origin);
     memmove(&spec->paths[index], &spec->paths[index + 1], (spec->npaths - index - 1) * sizeof(*spec->paths));
     spec->npaths--;
+}
+
+void resolution_remove_path(struct resolution *res, size_t index)
+{
+    remove_path(&res->spec, index);
 }
 
 struct path_entry {
@@ -390,6 +396,7 @@ int resolution_apply_machine(struct resolution *res, const struct raw_machine *r
         r = value_size(&at, raw->shm, &shm.size_bytes, err);
         if (r == 0)
             r = add_path(&res->spec, &shm, &at, &own, err);
+        set_origin(&res->machine_shm_at, &at);
     }
     if (r == 0)
         spec_set_text(&res->spec.machine, raw->machine);

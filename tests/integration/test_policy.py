@@ -2,6 +2,7 @@
 """`shunt policy`: what a person sees who writes a policy, and makes mistakes."""
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -115,7 +116,8 @@ def test_explain():
     assert good("explain", "observe", "bpf") == "bpf: allowed (policy observe has no filter)\n"
     profile = str(ROOT / "policies" / "seccomp" / "tight.json")
     assert len(good("explain", profile, "bpf", "openat").splitlines()) == 2
-    assert "with CLONE_NEWUSER in argument 0: EPERM (seccomp/guard.json)" in good("explain", "standard", "clone")
+    clone = good("explain", "standard", "clone")
+    assert re.search(r"with .*CLONE_NEWUSER.* in argument 0: EPERM \(seccomp/guard.json\)", clone)
     assert policy("explain", "standard", "no_such_call").returncode == 4
 
 
