@@ -157,9 +157,10 @@ demo: all ## install what is missing, build, and run the demo suite under shunt
 check: check-style check-unit check-integration check-suites check-vm demo ## every test of the project
 	@echo 'make check: style, unit, integration, suites, vm and demo passed'
 
-check-style: all ## include directions, and that every option is documented
+check-style: all ## include directions, and that every option and every key of a policy is documented
 	@tests/tools/check-includes
 	@tests/tools/check-options $(shunt)
+	@tests/tools/check-policies $(shunt)
 
 check-unit: all $(unit_tests) ## unit tests (cmocka)
 	@tests/tools/run-unit $(unit_tests)

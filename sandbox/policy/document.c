@@ -148,7 +148,8 @@ static int check_plain(const struct parse *p)
     return 0;
 }
 
-/* Values reach terminals in messages and lists: whoever wrote the file must not steer them. C1 controls are C2 80..9F. */
+/* Values reach terminals in messages and lists: whoever wrote the file must not steer them. C1 controls are C2
+ * 80..9F. */
 static bool has_control(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * A small YAML file as a tree of nodes that know their lines, so that every later complaint can say where. Refused at once:
- * what is no regular file, is larger than DOCUMENT_MAX or no UTF-8; aliases, anchors and tags (nothing can be multiplied);
- * nesting beyond DOCUMENT_DEPTH_MAX; duplicate keys; a second document.
+ * A small YAML file as a tree of nodes that know their lines, so that every later complaint can say where. Refused at
+ * once: what is no regular file, is larger than DOCUMENT_MAX or no UTF-8; aliases, anchors and tags (nothing can be
+ * multiplied); nesting beyond DOCUMENT_DEPTH_MAX; duplicate keys; a second document.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Why libcyaml did not take a document, in words that name line, key, what was found and what was expected: the document
- * is compared with the very schema that libcyaml was given. libcyaml decides; this only explains.
+ * Why libcyaml did not take a document, in words that name line, key, what was found and what was expected: the
+ * document is compared with the very schema that libcyaml was given. libcyaml decides; this only explains.
  */
 #include <stdio.h>
 

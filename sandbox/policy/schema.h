@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The schemas of policies, machines and project files, for libcyaml, and the plain structs that it fills. Nothing is decided
- * here: a NULL or 0 is a key that was absent; texts are read by values.c. Two keys that YAML may give as a word or as a list
- * (capabilities, environment.pass), are checked and read from the document itself.
+ * The schemas of policies, machines and project files, for libcyaml, and the plain structs that it fills. Nothing is
+ * decided here: a NULL or 0 is a key that was absent; texts are read by values.c. Two keys that YAML may give as a
+ * word or as a list (capabilities, environment.pass), are checked and read from the document itself.
  */
 #include <stdio.h>
 #include <sys/resource.h>

@@ -365,8 +365,10 @@ int value_path(const struct place *place, const char *text, char **ret, bool *re
         return wrong(place, text, "a path (/opt, build, ~/.cache; a ? at the end: where it exists)", err);
     if (*path == '$' || (*path == '~' && path[1] != '/')) {
         wrong(place, text, "a path (/opt, build, ~/.cache)", err);
-        return err_hint(err, "variables and other users' homes are not looked up; ~/ is the caller's HOME; a file that is "
-                             "called so is ./%.60s", path);
+        return err_hint(err,
+                        "variables and other users' homes are not looked up; ~/ is the caller's HOME; a file that is "
+                        "called so is ./%.60s",
+                        path);
     }
     *ret = take_ptr(path);
     *ret_optional = optional;

@@ -283,6 +283,20 @@ static void test_machines(void **state)
     spec_done(&s);
 }
 
+static void test_a_machines_shm_builds_no_view(void **state)
+{
+    struct fixture *f = *state;
+    struct sandbox_spec s;
+
+    fixture_write(f, "policies/machines/m.yaml", "machine: m\nsource: s\ncpus: 4\nshm: 64M\n");
+    fixture_write(f, "policies/look.yaml", "policy: look\nobserve: yes\n");
+    s = load(&f->source, "look", "m");
+    assert_int_equal(s.npaths, 0);
+    assert_int_equal(s.limits.cpu_milli, 4000);
+    assert_int_equal(spec_wants(&s), 0);
+    spec_done(&s);
+}
+
 /* Printed, read and printed again. The text is the comparison: it has every member but the origins of paths. */
 static void check_round_trip(struct fixture *f, const struct sandbox_spec *spec)
 {
@@ -412,6 +426,7 @@ int main(void)
         TEST(test_a_project_overrides_and_extends_its_own_name),
         TEST(test_files_by_path),
         TEST(test_machines),
+        TEST(test_a_machines_shm_builds_no_view),
         TEST(test_round_trip),
         TEST(test_shipped_policies),
         TEST(test_list),
