@@ -57,25 +57,50 @@ static const char *userns_cause(const struct probe_result *r)
 
 /* ---- what to ask the engine for ---- */
 
-static void docker_flags(const struct probe_result *r, unsigned need, char *buf, size_t size)
-{
-    bool podman = is(r, "podman");
-    bool v1 = strcmp(r->cgroup_mode, "v1") == 0 || strcmp(r->cgroup_mode, "hybrid") == 0;
-    const char *cgroup = podman ? " --security-opt unmask=/sys/fs/cgroup"
-                         : v1   ? " --privileged"
-                                : " --cgroupns=private --security-opt writable-cgroups=true";
-    bool seccomp = need & NEED_NAMESPACES && r->filtered && userns_refused(r);
-    bool apparmor = need & (NEED_MOUNTS | NEED_PROC) && *r->confined;
+static const unsigned needs[SPEC_GUARANTEE_COUNT] = {
+    [SPEC_TASKS] = NEED_CGROUP,
+    [SPEC_MEMORY] = NEED_CGROUP,
+    [SPEC_CPU] = NEED_CGROUP,
+    [SPEC_PID] = NEED_NAMESPACES | NEED_MOUNTS | NEED_PROC,
+    [SPEC_KILL] = NEED_NAMESPACES,
+    [SPEC_MOUNT] = NEED_NAMESPACES | NEED_MOUNTS,
+    [SPEC_IPC] = NEED_NAMESPACES,
+    [SPEC_UTS] = NEED_NAMESPACES,
+    [SPEC_NET] = NEED_NAMESPACES,
+    [SPEC_READONLY] = NEED_NAMESPACES | NEED_MOUNTS,
+    [SPEC_TMP] = NEED_NAMESPACES | NEED_MOUNTS,
+};
 
-    snprintf(buf, size, "%s run%s%s%s%s%s ...", podman ? "podman" : "docker", need & NEED_CGROUP ? cgroup : "",
-             seccomp ? " --security-opt seccomp=unconfined" : "", apparmor ? " --security-opt apparmor=unconfined" : "",
-             need & NEED_PROC && r->proc_masked
-                 ? (podman ? " --security-opt unmask=ALL" : " --security-opt systempaths=unconfined")
-                 : "",
-             need & NEED_NAMESPACES && !seccomp && userns_refused(r) ? " --cap-add SYS_ADMIN" : "");
-    if (need & NEED_CGROUP && !podman && !v1)
-        snprintf(buf + strlen(buf), size - strlen(buf),
-                 " (Docker 28 and later; before: --privileged), and shunt with --adopt-cgroup");
+/* False: no flag of the engine would change what is missing. */
+static bool docker_flags(const struct probe_result *r, unsigned need, char *buf, size_t size)
+{
+    bool podman = is(r, "podman"), cgroup = need & NEED_CGROUP;
+    bool refused = need & NEED_NAMESPACES && userns_refused(r), masked = need & NEED_PROC && r->proc_masked;
+    const struct {
+        bool wanted;
+        const char *docker, *podman;
+    } flags[] = {
+        {cgroup && r->cgroup2, "--cgroupns=private --security-opt writable-cgroups=true",
+         "--security-opt unmask=/sys/fs/cgroup"},
+        {cgroup && !r->cgroup2, "--privileged", "--privileged"},
+        {refused && r->filtered, "--security-opt seccomp=unconfined", "--security-opt seccomp=unconfined"},
+        {refused && !r->filtered, "--cap-add SYS_ADMIN", "--cap-add SYS_ADMIN"},
+        {need & (NEED_MOUNTS | NEED_PROC) && *r->confined, "--security-opt apparmor=unconfined",
+         "--security-opt apparmor=unconfined"},
+        {masked, "--security-opt systempaths=unconfined", "--security-opt unmask=ALL"},
+    };
+    bool any = false;
+
+    snprintf(buf, size, "%s run", podman ? "podman" : "docker");
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+        if (flags[i].wanted) {
+            snprintf(buf + strlen(buf), size - strlen(buf), " %s", podman ? flags[i].podman : flags[i].docker);
+            any = true;
+        }
+    snprintf(buf + strlen(buf), size - strlen(buf), " ...%s%s",
+             cgroup && r->cgroup2 && !podman ? " (Docker 28 and later; before: --privileged)" : "",
+             cgroup && r->cgroup2 ? ", and shunt with --adopt-cgroup" : "");
+    return any;
 }
 
 static void kubernetes_fields(const struct probe_result *r, unsigned need, char *buf, size_t size)
@@ -99,15 +124,14 @@ static void kubernetes_fields(const struct probe_result *r, unsigned need, char 
                             "[SYS_ADMIN]}}");
 }
 
-/* False: no engine that we know the words of. */
+/* False: no engine that we know the words of, or none that it would listen to. */
 static bool ask_engine(const struct probe_result *r, unsigned need, char *buf, size_t size)
 {
-    if (is(r, "kubernetes"))
-        kubernetes_fields(r, need, buf, size);
-    else if (is(r, "docker") || is(r, "podman"))
-        docker_flags(r, need, buf, size);
-    else
+    if (is(r, "docker") || is(r, "podman"))
+        return docker_flags(r, need, buf, size);
+    if (!is(r, "kubernetes"))
         return false;
+    kubernetes_fields(r, need, buf, size);
     return true;
 }
 
@@ -171,16 +195,6 @@ static bool advise_userns(const struct probe_result *r, char *buf, size_t size)
 /* Namespaces and what needs them. */
 static bool advise_namespaces(const struct probe_result *r, enum spec_guarantee g, struct probe_advice *ret)
 {
-    static const unsigned needs[SPEC_GUARANTEE_COUNT] = {
-        [SPEC_PID] = NEED_NAMESPACES | NEED_MOUNTS | NEED_PROC,
-        [SPEC_KILL] = NEED_NAMESPACES,
-        [SPEC_MOUNT] = NEED_NAMESPACES | NEED_MOUNTS,
-        [SPEC_IPC] = NEED_NAMESPACES,
-        [SPEC_UTS] = NEED_NAMESPACES,
-        [SPEC_NET] = NEED_NAMESPACES,
-        [SPEC_READONLY] = NEED_NAMESPACES | NEED_MOUNTS,
-        [SPEC_TMP] = NEED_NAMESPACES | NEED_MOUNTS,
-    };
     bool bare = g == SPEC_PID && r->rungs[PROBE_PID_BARE].works;
 
     snprintf(ret->better, sizeof(ret->better), "%s", bare ? "a /proc of its own" : "namespaces of its own");
@@ -287,6 +301,28 @@ bool probe_advise(const struct probe_result *result, enum spec_guarantee guarant
     default:
         return advise_namespaces(result, guarantee, ret);
     }
+}
+
+bool probe_advise_all(const struct probe_result *result, unsigned bits, char *buf, size_t size)
+{
+    unsigned need = 0;
+    char rest[640] = "";
+
+    for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
+        if (bits & SPEC_BIT(g) && !probe_has(result, g))
+            need |= needs[g];
+    if (need & NEED_CGROUP && result->cgroup_errnum != EROFS)
+        need &= ~(unsigned)NEED_CGROUP; /* then it is not the engine that refuses */
+    /* Kubernetes: the pod's fields and the node's configuration are two places. */
+    if (is(result, "kubernetes") && need & NEED_CGROUP && need != NEED_CGROUP) {
+        ask_engine(result, need & ~(unsigned)NEED_CGROUP, rest, sizeof(rest));
+        need = NEED_CGROUP;
+    }
+    if (!need || !ask_engine(result, need, buf, size))
+        return false;
+    if (*rest)
+        snprintf(buf + strlen(buf), size - strlen(buf), "; and %s", rest);
+    return true;
 }
 
 bool probe_remedy(const struct probe_result *result, enum spec_guarantee guarantee, char *buf, size_t size)

@@ -2,9 +2,11 @@
 /* What can be read about this machine without trying: it explains results, and never replaces a trial. */
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -109,6 +111,7 @@ void probe_find_facts(struct probe_result *result)
 {
     struct cgroup_host *host;
     struct utsname names;
+    struct statfs fs;
 
     if (uname(&names) == 0)
         snprintf(result->kernel, sizeof(result->kernel), "%s", names.release);
@@ -126,6 +129,7 @@ void probe_find_facts(struct probe_result *result)
     find_masks(result);
     find_container(result);
     find_confinement(result);
+    result->cgroup2 = statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
     if (cgroup_host_open(&host, NULL) == 0) {
         snprintf(result->cgroup_mode, sizeof(result->cgroup_mode), "%s", cgroup_mode_name(cgroup_host_mode(host)));
         cgroup_host_free(host);
