@@ -359,7 +359,7 @@ void probe_reason(const struct probe_result *result, enum spec_guarantee guarant
 
     if (cgroup && *result->cgroup_problem)
         snprintf(buf, size, "%s", result->cgroup_problem);
-    else if (rung && cause && rung->errnum != EBUSY && strstr(rung->key, "userns"))
+    else if (rung && cause && needs[guarantee] & NEED_NAMESPACES)
         snprintf(buf, size, "user namespaces are refused (%s): %s", errno_name(rung->errnum), cause);
     else if (rung && rung->errnum)
         snprintf(buf, size, "%s: %s", errno_name(rung->errnum), rung->detail);
