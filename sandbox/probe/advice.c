@@ -162,7 +162,7 @@ static bool advise_cgroup(const struct probe_result *r, enum spec_guarantee g, s
         return g == SPEC_TASKS && advise_v2(r, ret);
     snprintf(ret->better, sizeof(ret->better), "a limit by cgroup (%s)", controllers[g]);
     if (*r->cgroup_problem) {
-        if (r->cgroup_errnum != EROFS || !ask_engine(r, NEED_CGROUP, ret->command, sizeof(ret->command)))
+        if (!r->cgroup_readonly || !ask_engine(r, NEED_CGROUP, ret->command, sizeof(ret->command)))
             snprintf(ret->command, sizeof(ret->command), "%s", r->cgroup_hint);
         return *ret->command;
     }
@@ -311,7 +311,7 @@ bool probe_advise_all(const struct probe_result *result, unsigned bits, char *bu
     for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
         if (bits & SPEC_BIT(g) && !probe_has(result, g))
             need |= needs[g];
-    if (need & NEED_CGROUP && result->cgroup_errnum != EROFS)
+    if (need & NEED_CGROUP && !result->cgroup_readonly)
         need &= ~(unsigned)NEED_CGROUP; /* then it is not the engine that refuses */
     /* Kubernetes: the pod's fields and the node's configuration are two places. */
     if (is(result, "kubernetes") && need & NEED_CGROUP && need != NEED_CGROUP) {
@@ -340,6 +340,8 @@ static const struct probe_rung *telling_failure(const struct probe_result *r, en
 {
     const struct probe_rung *found = NULL;
 
+    if (g == SPEC_KILL && r->rungs[PROBE_KILL_PIDNS].errnum)
+        return &r->rungs[PROBE_KILL_PIDNS]; /* that needs no cgroup, of which there is word elsewhere */
     for (int i = 0; i < PROBE_RUNG_COUNT; i++) {
         const struct probe_rung *rung = &r->rungs[i];
 

@@ -30,7 +30,7 @@ struct running {
     pid_t pid;
 };
 
-static void rung_say(struct probe_rung *rung, const char *fmt, va_list args)
+static void __attribute__((format(printf, 2, 0))) rung_say(struct probe_rung *rung, const char *fmt, va_list args)
 {
     vsnprintf(rung->detail, sizeof(rung->detail), fmt, args);
     rung->tried = true;

@@ -96,6 +96,7 @@ struct probe_result {
     char cgroup_hint[512];                     /* and what to do about that */
     int cgroup_errnum;
     bool cgroup2;                              /* /sys/fs/cgroup is v2, whether or not we may write there */
+    bool cgroup_readonly;                      /* and mounted read-only, as containers have it */
     char kernel[72];                           /* "6.18.44", as uname(2) has it */
     unsigned uid;                              /* effective */
     bool sysadmin;                             /* CAP_SYS_ADMIN is effective */

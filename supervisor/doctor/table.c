@@ -28,6 +28,7 @@ struct table {
     bool color;
     unsigned width, middle, right;
     struct note notes[SPEC_GUARANTEE_COUNT];
+    char why[SPEC_GUARANTEE_COUNT][600]; /* said already, so that it need not be said again */
     int nnotes;
 };
 
@@ -95,14 +96,32 @@ static int note_of(struct table *table, enum spec_guarantee g, char *better, siz
     return i + 1;
 }
 
-static void how_met(const struct probe_result *result, enum spec_guarantee g, char *buf, size_t size)
+/* Why not, once: "as for pid" where a row above said the same. */
+static void say_why(struct table *table, enum spec_guarantee g, char *buf, size_t size)
 {
-    const struct probe_rung *best = probe_best(result, g);
+    const struct probe_result *result = table->doctor->result;
     bool limit = g == SPEC_TASKS || g == SPEC_MEMORY || g == SPEC_CPU;
-    char why[600] = "no cgroup, see above";
+    char *why = table->why[g];
 
-    if (!limit || !*result->cgroup_problem)
-        probe_reason(result, g, why, sizeof(why));
+    if (limit && *result->cgroup_problem)
+        snprintf(why, sizeof(table->why[g]), "no cgroup, see above");
+    else
+        probe_reason(result, g, why, sizeof(table->why[g]));
+    for (int above = 0; above < (int)g && !limit; above++)
+        if (strcmp(table->why[above], why) == 0) {
+            snprintf(buf, size, "as for %s", spec_guarantee_name(above));
+            return;
+        }
+    snprintf(buf, size, "%s", why);
+}
+
+static void how_met(struct table *table, enum spec_guarantee g, char *buf, size_t size)
+{
+    const struct probe_rung *best = probe_best(table->doctor->result, g);
+    char why[600];
+
+    if (!best || !best->exact)
+        say_why(table, g, why, sizeof(why));
     if (!best)
         snprintf(buf, size, "nothing: %s", why);
     else if (!best->exact)
@@ -141,7 +160,7 @@ static void print_row(struct table *table, enum spec_guarantee g)
     char middle[CELL_MAX], better[128];
     _cleanup_free_ char *clean = NULL;
 
-    how_met(table->doctor->result, g, middle, sizeof(middle));
+    how_met(table, g, middle, sizeof(middle));
     note_of(table, g, better, sizeof(better));
     clean = text_clean(middle, strlen(middle), 0);
     fprintf(table->out, "%s%-*s%s%c%-*s", paint(table, color), STATUS - 1, status, paint(table, PLAIN),

@@ -132,7 +132,7 @@ static void docker_machine(struct probe_result *r)
     strcpy(r->container, "docker");
     strcpy(r->confined, "docker-default");
     strcpy(r->proc_mask, "/proc/kcore");
-    r->in_container = r->filtered = r->proc_masked = r->cgroup2 = true;
+    r->in_container = r->filtered = r->proc_masked = r->cgroup2 = r->cgroup_readonly = true;
     namespaces(r, EPERM, EPERM);
     no_cgroup(r, EROFS, "cannot make cgroups below our own, /sys/fs/cgroup: Read-only file system", "not for Docker");
 }
@@ -339,6 +339,9 @@ static void test_docker_default(void **state)
                   "systempaths=unconfined ...");
     probe_reason(&r, SPEC_NET, text, sizeof(text));
     assert_string_equal(text, "user namespaces are refused (EPERM): Docker's seccomp profile");
+    fails(&r, PROBE_KILL_CGROUP, EROFS);
+    probe_reason(&r, SPEC_KILL, text, sizeof(text));
+    assert_string_equal(text, "user namespaces are refused (EPERM): Docker's seccomp profile");
     assert_true(probe_advise_all(&r, SPEC_BIT(SPEC_MEMORY) | SPEC_BIT(SPEC_NET) | SPEC_BIT(SPEC_SECCOMP), text,
                                  sizeof(text)));
     assert_string_equal(text, "docker run --cgroupns=private --security-opt writable-cgroups=true --security-opt "
@@ -361,6 +364,7 @@ static void test_docker_private_and_writable(void **state)
     (void)state;
     docker_machine(&r);
     r.cgroup_errnum = 0;
+    r.cgroup_readonly = false;
     r.cgroup_problem[0] = r.cgroup_hint[0] = '\0';
     cgroup_v2(&r);
     r.filtered = false; /* seccomp=unconfined */
