@@ -57,25 +57,50 @@ static const char *userns_cause(const struct probe_result *r)
 
 /* ---- what to ask the engine for ---- */
 
-static void docker_flags(const struct probe_result *r, unsigned need, char *buf, size_t size)
-{
-    bool podman = is(r, "podman");
-    bool v1 = strcmp(r->cgroup_mode, "v1") == 0 || strcmp(r->cgroup_mode, "hybrid") == 0;
-    const char *cgroup = podman ? " --security-opt unmask=/sys/fs/cgroup"
-                         : v1   ? " --privileged"
-                                : " --cgroupns=private --security-opt writable-cgroups=true";
-    bool seccomp = need & NEED_NAMESPACES && r->filtered && userns_refused(r);
-    bool apparmor = need & (NEED_MOUNTS | NEED_PROC) && *r->confined;
+static const unsigned needs[SPEC_GUARANTEE_COUNT] = {
+    [SPEC_TASKS] = NEED_CGROUP,
+    [SPEC_MEMORY] = NEED_CGROUP,
+    [SPEC_CPU] = NEED_CGROUP,
+    [SPEC_PID] = NEED_NAMESPACES | NEED_MOUNTS | NEED_PROC,
+    [SPEC_KILL] = NEED_NAMESPACES,
+    [SPEC_MOUNT] = NEED_NAMESPACES | NEED_MOUNTS,
+    [SPEC_IPC] = NEED_NAMESPACES,
+    [SPEC_UTS] = NEED_NAMESPACES,
+    [SPEC_NET] = NEED_NAMESPACES,
+    [SPEC_READONLY] = NEED_NAMESPACES | NEED_MOUNTS,
+    [SPEC_TMP] = NEED_NAMESPACES | NEED_MOUNTS,
+};
 
-    snprintf(buf, size, "%s run%s%s%s%s%s ...", podman ? "podman" : "docker", need & NEED_CGROUP ? cgroup : "",
-             seccomp ? " --security-opt seccomp=unconfined" : "", apparmor ? " --security-opt apparmor=unconfined" : "",
-             need & NEED_PROC && r->proc_masked
-                 ? (podman ? " --security-opt unmask=ALL" : " --security-opt systempaths=unconfined")
-                 : "",
-             need & NEED_NAMESPACES && !seccomp && userns_refused(r) ? " --cap-add SYS_ADMIN" : "");
-    if (need & NEED_CGROUP && !podman && !v1)
-        snprintf(buf + strlen(buf), size - strlen(buf),
-                 " (Docker 28 and later; before: --privileged), and shunt with --adopt-cgroup");
+/* False: no flag of the engine would change what is missing. */
+static bool docker_flags(const struct probe_result *r, unsigned need, char *buf, size_t size)
+{
+    bool podman = is(r, "podman"), cgroup = need & NEED_CGROUP;
+    bool refused = need & NEED_NAMESPACES && userns_refused(r), masked = need & NEED_PROC && r->proc_masked;
+    const struct {
+        bool wanted;
+        const char *docker, *podman;
+    } flags[] = {
+        {cgroup && r->cgroup2, "--cgroupns=private --security-opt writable-cgroups=true",
+         "--security-opt unmask=/sys/fs/cgroup"},
+        {cgroup && !r->cgroup2, "--privileged", "--privileged"},
+        {refused && r->filtered, "--security-opt seccomp=unconfined", "--security-opt seccomp=unconfined"},
+        {refused && !r->filtered, "--cap-add SYS_ADMIN", "--cap-add SYS_ADMIN"},
+        {need & (NEED_MOUNTS | NEED_PROC) && *r->confined, "--security-opt apparmor=unconfined",
+         "--security-opt apparmor=unconfined"},
+        {masked, "--security-opt systempaths=unconfined", "--security-opt unmask=ALL"},
+    };
+    bool any = false;
+
+    snprintf(buf, size, "%s run", podman ? "podman" : "docker");
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+        if (flags[i].wanted) {
+            snprintf(buf + strlen(buf), size - strlen(buf), " %s", podman ? flags[i].podman : flags[i].docker);
+            any = true;
+        }
+    snprintf(buf + strlen(buf), size - strlen(buf), " ...%s%s",
+             cgroup && r->cgroup2 && !podman ? " (Docker 28 and later; before: --privileged)" : "",
+             cgroup && r->cgroup2 ? ", and shunt with --adopt-cgroup" : "");
+    return any;
 }
 
 static void kubernetes_fields(const struct probe_result *r, unsigned need, char *buf, size_t size)
@@ -99,15 +124,14 @@ static void kubernetes_fields(const struct probe_result *r, unsigned need, char 
                             "[SYS_ADMIN]}}");
 }
 
-/* False: no engine that we know the words of. */
+/* False: no engine that we know the words of, or none that it would listen to. */
 static bool ask_engine(const struct probe_result *r, unsigned need, char *buf, size_t size)
 {
-    if (is(r, "kubernetes"))
-        kubernetes_fields(r, need, buf, size);
-    else if (is(r, "docker") || is(r, "podman"))
-        docker_flags(r, need, buf, size);
-    else
+    if (is(r, "docker") || is(r, "podman"))
+        return docker_flags(r, need, buf, size);
+    if (!is(r, "kubernetes"))
         return false;
+    kubernetes_fields(r, need, buf, size);
     return true;
 }
 
@@ -138,7 +162,7 @@ static bool advise_cgroup(const struct probe_result *r, enum spec_guarantee g, s
         return g == SPEC_TASKS && advise_v2(r, ret);
     snprintf(ret->better, sizeof(ret->better), "a limit by cgroup (%s)", controllers[g]);
     if (*r->cgroup_problem) {
-        if (r->cgroup_errnum != EROFS || !ask_engine(r, NEED_CGROUP, ret->command, sizeof(ret->command)))
+        if (!r->cgroup_readonly || !ask_engine(r, NEED_CGROUP, ret->command, sizeof(ret->command)))
             snprintf(ret->command, sizeof(ret->command), "%s", r->cgroup_hint);
         return *ret->command;
     }
@@ -171,16 +195,6 @@ static bool advise_userns(const struct probe_result *r, char *buf, size_t size)
 /* Namespaces and what needs them. */
 static bool advise_namespaces(const struct probe_result *r, enum spec_guarantee g, struct probe_advice *ret)
 {
-    static const unsigned needs[SPEC_GUARANTEE_COUNT] = {
-        [SPEC_PID] = NEED_NAMESPACES | NEED_MOUNTS | NEED_PROC,
-        [SPEC_KILL] = NEED_NAMESPACES,
-        [SPEC_MOUNT] = NEED_NAMESPACES | NEED_MOUNTS,
-        [SPEC_IPC] = NEED_NAMESPACES,
-        [SPEC_UTS] = NEED_NAMESPACES,
-        [SPEC_NET] = NEED_NAMESPACES,
-        [SPEC_READONLY] = NEED_NAMESPACES | NEED_MOUNTS,
-        [SPEC_TMP] = NEED_NAMESPACES | NEED_MOUNTS,
-    };
     bool bare = g == SPEC_PID && r->rungs[PROBE_PID_BARE].works;
 
     snprintf(ret->better, sizeof(ret->better), "%s", bare ? "a /proc of its own" : "namespaces of its own");
@@ -289,6 +303,28 @@ bool probe_advise(const struct probe_result *result, enum spec_guarantee guarant
     }
 }
 
+bool probe_advise_all(const struct probe_result *result, unsigned bits, char *buf, size_t size)
+{
+    unsigned need = 0;
+    char rest[640] = "";
+
+    for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
+        if (bits & SPEC_BIT(g) && !probe_has(result, g))
+            need |= needs[g];
+    if (need & NEED_CGROUP && !result->cgroup_readonly)
+        need &= ~(unsigned)NEED_CGROUP; /* then it is not the engine that refuses */
+    /* Kubernetes: the pod's fields and the node's configuration are two places. */
+    if (is(result, "kubernetes") && need & NEED_CGROUP && need != NEED_CGROUP) {
+        ask_engine(result, need & ~(unsigned)NEED_CGROUP, rest, sizeof(rest));
+        need = NEED_CGROUP;
+    }
+    if (!need || !ask_engine(result, need, buf, size))
+        return false;
+    if (*rest)
+        snprintf(buf + strlen(buf), size - strlen(buf), "; and %s", rest);
+    return true;
+}
+
 bool probe_remedy(const struct probe_result *result, enum spec_guarantee guarantee, char *buf, size_t size)
 {
     struct probe_advice advice;
@@ -304,6 +340,8 @@ static const struct probe_rung *telling_failure(const struct probe_result *r, en
 {
     const struct probe_rung *found = NULL;
 
+    if (g == SPEC_KILL && r->rungs[PROBE_KILL_PIDNS].errnum)
+        return &r->rungs[PROBE_KILL_PIDNS]; /* that needs no cgroup, of which there is word elsewhere */
     for (int i = 0; i < PROBE_RUNG_COUNT; i++) {
         const struct probe_rung *rung = &r->rungs[i];
 
@@ -323,7 +361,7 @@ void probe_reason(const struct probe_result *result, enum spec_guarantee guarant
 
     if (cgroup && *result->cgroup_problem)
         snprintf(buf, size, "%s", result->cgroup_problem);
-    else if (rung && cause && rung->errnum != EBUSY && strstr(rung->key, "userns"))
+    else if (rung && cause && needs[guarantee] & NEED_NAMESPACES)
         snprintf(buf, size, "user namespaces are refused (%s): %s", errno_name(rung->errnum), cause);
     else if (rung && rung->errnum)
         snprintf(buf, size, "%s: %s", errno_name(rung->errnum), rung->detail);

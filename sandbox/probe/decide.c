@@ -106,6 +106,8 @@ static void append(char *buf, size_t size, const char *separator, const char *te
 static void remedies(const struct probe_result *result, unsigned missing, char *buf, size_t size)
 {
     *buf = '\0';
+    if (probe_advise_all(result, missing, buf, size))
+        return;
     for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++) {
         struct probe_advice advice;
 

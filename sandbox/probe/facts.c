@@ -2,9 +2,12 @@
 /* What can be read about this machine without trying: it explains results, and never replaces a trial. */
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -105,9 +108,24 @@ static void find_confinement(struct probe_result *result)
         snprintf(result->confined, sizeof(result->confined), "%.*s", (int)strcspn(text, " \n"), text);
 }
 
-void probe_find_facts(struct probe_result *result)
+/* A user without rights there is told EACCES, whatever the mount's flags are; so these are looked at. */
+static void find_cgroup(struct probe_result *result)
 {
     struct cgroup_host *host;
+    struct statfs fs;
+    struct statvfs flags;
+
+    result->cgroup2 = statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+    result->cgroup_readonly = statvfs(result->cgroup2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids", &flags) == 0 &&
+                              flags.f_flag & ST_RDONLY;
+    if (cgroup_host_open(&host, NULL) == 0) {
+        snprintf(result->cgroup_mode, sizeof(result->cgroup_mode), "%s", cgroup_mode_name(cgroup_host_mode(host)));
+        cgroup_host_free(host);
+    }
+}
+
+void probe_find_facts(struct probe_result *result)
+{
     struct utsname names;
 
     if (uname(&names) == 0)
@@ -126,8 +144,5 @@ void probe_find_facts(struct probe_result *result)
     find_masks(result);
     find_container(result);
     find_confinement(result);
-    if (cgroup_host_open(&host, NULL) == 0) {
-        snprintf(result->cgroup_mode, sizeof(result->cgroup_mode), "%s", cgroup_mode_name(cgroup_host_mode(host)));
-        cgroup_host_free(host);
-    }
+    find_cgroup(result);
 }

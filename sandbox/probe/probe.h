@@ -95,6 +95,8 @@ struct probe_result {
     char cgroup_problem[512];                  /* why no cgroup can be made; "" */
     char cgroup_hint[512];                     /* and what to do about that */
     int cgroup_errnum;
+    bool cgroup2;                              /* /sys/fs/cgroup is v2, whether or not we may write there */
+    bool cgroup_readonly;                      /* and mounted read-only, as containers have it */
     char kernel[72];                           /* "6.18.44", as uname(2) has it */
     unsigned uid;                              /* effective */
     bool sysadmin;                             /* CAP_SYS_ADMIN is effective */
@@ -118,7 +120,7 @@ struct probe_options {
     bool adopt_cgroup; /* as --adopt-cgroup of run: foreign processes may be moved for a moment */
 };
 
-/* `options` NULL: defaults. Below 150 ms on an idle machine; two seconds at the very most. */
+/* `options` NULL: defaults. About 100 ms on two processors; a trial that hangs is given up after six seconds. */
 int probe_machine(const struct probe_options *options, struct probe_result *ret, struct err *err);
 
 /* An empty result: every rung named, none tried. */
@@ -137,6 +139,8 @@ struct probe_advice {
 };
 /* What to do to get a guarantee (or a better rung of it) here. False when nothing better is to be had. */
 bool probe_advise(const struct probe_result *result, enum spec_guarantee guarantee, struct probe_advice *ret);
+/* One command for all of `bits` that is missing, where a container engine decides about it; false elsewhere. */
+bool probe_advise_all(const struct probe_result *result, unsigned bits, char *buf, size_t size);
 /* The command of the advice alone. */
 bool probe_remedy(const struct probe_result *result, enum spec_guarantee guarantee, char *buf, size_t size);
 /* Why no rung of a guarantee does all of it, in one line: errno and reason. */

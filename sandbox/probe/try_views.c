@@ -22,7 +22,7 @@
 #include "sandbox/base/io.h"
 #include "sandbox/probe/internal.h"
 
-#define DEATH_WAIT_MS 500
+#define DEATH_WAIT_MS 3000
 
 struct view { /* the rungs that one way answers */
     struct probe_rung *all, *pid, *mount, *ipc, *uts, *net;

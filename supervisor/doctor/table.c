@@ -28,6 +28,7 @@ struct table {
     bool color;
     unsigned width, middle, right;
     struct note notes[SPEC_GUARANTEE_COUNT];
+    char why[SPEC_GUARANTEE_COUNT][600]; /* said already, so that it need not be said again */
     int nnotes;
 };
 
@@ -95,12 +96,32 @@ static int note_of(struct table *table, enum spec_guarantee g, char *better, siz
     return i + 1;
 }
 
-static void how_met(const struct probe_result *result, enum spec_guarantee g, char *buf, size_t size)
+/* Why not, once: "as for pid" where a row above said the same. */
+static void say_why(struct table *table, enum spec_guarantee g, char *buf, size_t size)
 {
-    const struct probe_rung *best = probe_best(result, g);
+    const struct probe_result *result = table->doctor->result;
+    bool limit = g == SPEC_TASKS || g == SPEC_MEMORY || g == SPEC_CPU;
+    char *why = table->why[g];
+
+    if (limit && *result->cgroup_problem)
+        snprintf(why, sizeof(table->why[g]), "no cgroup, see above");
+    else
+        probe_reason(result, g, why, sizeof(table->why[g]));
+    for (int above = 0; above < (int)g && !limit; above++)
+        if (strcmp(table->why[above], why) == 0) {
+            snprintf(buf, size, "as for %s", spec_guarantee_name(above));
+            return;
+        }
+    snprintf(buf, size, "%s", why);
+}
+
+static void how_met(struct table *table, enum spec_guarantee g, char *buf, size_t size)
+{
+    const struct probe_rung *best = probe_best(table->doctor->result, g);
     char why[600];
 
-    probe_reason(result, g, why, sizeof(why));
+    if (!best || !best->exact)
+        say_why(table, g, why, sizeof(why));
     if (!best)
         snprintf(buf, size, "nothing: %s", why);
     else if (!best->exact)
@@ -139,7 +160,7 @@ static void print_row(struct table *table, enum spec_guarantee g)
     char middle[CELL_MAX], better[128];
     _cleanup_free_ char *clean = NULL;
 
-    how_met(table->doctor->result, g, middle, sizeof(middle));
+    how_met(table, g, middle, sizeof(middle));
     note_of(table, g, better, sizeof(better));
     clean = text_clean(middle, strlen(middle), 0);
     fprintf(table->out, "%s%-*s%s%c%-*s", paint(table, color), STATUS - 1, status, paint(table, PLAIN),
@@ -178,6 +199,26 @@ static void print_head(const struct table *table)
         fputs("  (/.dockerenv says Docker; nothing of Docker's confinement is in force)\n", table->out);
 }
 
+static void print_problem(const struct table *table)
+{
+    const struct probe_result *result = table->doctor->result;
+    _cleanup_free_ char *clean = text_clean(result->cgroup_problem, strlen(result->cgroup_problem), 0);
+
+    if (!*clean)
+        return;
+    fputs("  no cgroup: ", table->out);
+    print_wrapped(table, 13, clean);
+}
+
+/* In a container the engine decides, so one start with all flags is worth more than the notes one by one. */
+static void print_all_at_once(const struct table *table)
+{
+    char all[1024];
+
+    if (table->nnotes > 1 && probe_advise_all(table->doctor->result, table->doctor->wants, all, sizeof(all)))
+        fprintf(table->out, "[*] all that the policy wants\n    %s\n", all);
+}
+
 static void print_notes(const struct table *table)
 {
     if (table->nnotes)
@@ -189,6 +230,7 @@ static void print_notes(const struct table *table)
         /* The command is one line, however long: a terminal wraps it, and copying it gives it back whole. */
         fprintf(table->out, "[%d] %s\n    %s\n", i + 1, note->who, clean);
     }
+    print_all_at_once(table);
 }
 
 static void label(const struct table *table, const char *name)
@@ -256,6 +298,7 @@ void doctor_print_table(FILE *out, const struct doctor *doctor, unsigned width, 
     table.middle = cells * 11 / 20;
     table.right = cells - table.middle;
     print_head(&table);
+    print_problem(&table);
     fprintf(out, "\n%s%*s%-*s%-*s%*s%s%s\n", paint(&table, BOLD), STATUS, "", NAME, "guarantee", (int)table.middle,
             "how it is met here", GAP, "", "what would be better", paint(&table, PLAIN));
     for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
