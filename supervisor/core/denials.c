@@ -14,6 +14,7 @@
 struct entry {
     struct denial seen; /* first: what is handed out */
     struct entry *next; /* of the same test */
+    uint64_t last; /* when it came last, in refused calls */
     char name[40];
     char *where;
 };
@@ -29,7 +30,7 @@ struct denials {
     struct test_list *buckets[BUCKETS];
     struct test_list *last; /* calls come in rows of one test */
     size_t n, tests;
-    uint64_t overflow;
+    uint64_t overflow, clock; /* refused calls so far */
     char *profiles[PROFILES_MAX]; /* each name once */
     size_t nprofiles;
 };
@@ -117,6 +118,7 @@ static void entry_add(struct denials *denials, struct test_list *list, const cha
     struct entry *e = mem_zalloc(sizeof(*e));
 
     snprintf(e->name, sizeof(e->name), "%s", name);
+    e->last = denials->clock;
     e->seen = (struct denial){.test = list->test, .errnum = errnum, .count = 1, .name = e->name, .profile = profile,
                               .where = ""};
     if (list->last) {
@@ -135,9 +137,11 @@ void denials_add(struct denials *denials, size_t test, const char *name, int err
     struct test_list *list = list_find(denials, test);
     const char *kept = intern_profile(denials, profile);
 
+    denials->clock++;
     for (struct entry *e = list ? list->head : NULL; e; e = e->next)
         if (e->seen.errnum == errnum && e->seen.profile == kept && strncmp(e->name, name, sizeof(e->name) - 1) == 0) {
             e->seen.count++;
+            e->last = denials->clock;
             denials->last = list;
             return;
         }
@@ -151,12 +155,16 @@ void denials_add(struct denials *denials, size_t test, const char *name, int err
 void denials_set_where(struct denials *denials, size_t test, int errnum, const char *where)
 {
     struct test_list *list = list_find(denials, test);
+    struct entry *last = NULL;
 
     for (struct entry *e = list ? list->head : NULL; e; e = e->next)
-        if (e->seen.errnum == errnum && !e->where) {
-            e->where = mem_strdup(where);
-            e->seen.where = e->where;
-        }
+        if (e->seen.errnum == errnum && (!last || e->last > last->last))
+            last = e;
+    if (!last)
+        return;
+    free(last->where);
+    last->where = mem_strdup(where);
+    last->seen.where = last->where;
 }
 
 const struct denial *denials_of_test(const struct denials *denials, size_t test)

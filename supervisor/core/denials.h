@@ -32,7 +32,8 @@ const char *denials_policy(const struct denials *denials);
 
 /* One refused call. `errnum` positive; `profile` may be NULL. Texts are copied, cut where they are long. */
 void denials_add(struct denials *denials, size_t test, const char *name, int errnum, const char *profile);
-/* The source line that got this errno in that test: noted with those of its denials that have no line yet. */
+/* The source line whose errno made that test fail: noted with the last of its refused calls that got this errno, since
+ * those before it did not end the test. */
 void denials_set_where(struct denials *denials, size_t test, int errnum, const char *where);
 
 /* The first of a test; NULL: none. Accepts NULL. */
