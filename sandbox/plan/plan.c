@@ -148,6 +148,7 @@ static int compile_mounts(const struct plan_request *request, struct sandbox_pla
     };
     static const enum mounts_for exec[] = {MOUNTS_EXEC}, run[] = {MOUNTS_RUN, MOUNTS_COMMAND, MOUNTS_CELL};
     size_t n = request->cells ? 3 : 1;
+    int r;
 
     if (!(plan->namespaces & CLONE_NEWNS))
         return 0;
@@ -157,10 +158,14 @@ static int compile_mounts(const struct plan_request *request, struct sandbox_pla
     }
     for (size_t i = 0; i < n; i++) {
         mounts.what = request->cells ? run[i] : exec[i];
-        if (mounts.what == MOUNTS_CELL && !plan->cell_namespaces)
-            continue;
-        int r = mount_plan_compile(&mounts, &plan->mounts[mounts.what], err);
-
+        if (mounts.what == MOUNTS_CELL) {
+            /* In a user namespace, upon mounts whose owners are mapped already. */
+            mounts.initial_userns = false;
+            mounts.id_outside = mounts.id_inside = SPEC_ID_KEEP;
+            if (!plan->cell_namespaces)
+                continue;
+        }
+        r = mount_plan_compile(&mounts, &plan->mounts[mounts.what], err);
         if (r < 0)
             return r;
         if (mount_plan_empty(plan->mounts[mounts.what])) {

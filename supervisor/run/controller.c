@@ -5,6 +5,7 @@
  * as nobody else is expected.
  */
 #include <errno.h>
+#include <sched.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,7 +242,7 @@ static void controller_accept(struct ev_loop *loop, ev_io *watcher, int revents)
     (void)revents;
     if (fd < 0)
         return;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 || cred.uid != geteuid()) {
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 || cred.uid != run_init_plan(controller->run->init)->uid) {
         close(fd);
         return;
     }
@@ -256,6 +257,15 @@ static void controller_accept(struct ev_loop *loop, ev_io *watcher, int revents)
                                                              .priority = PRIORITY_MESSAGE});
 }
 
+/* On a /tmp of the run's own the directory is mapped to the run's user as it is. */
+static int give_socket(struct controller *controller)
+{
+    const struct sandbox_plan *plan = run_init_plan(controller->run->init);
+    bool mapped = plan->namespaces & CLONE_NEWNS && plan->spec.tmp != SPEC_TMP_HOST;
+
+    return mapped ? 0 : scratch_give(controller->scratch, plan->uid);
+}
+
 static int controller_listen(struct controller *controller, struct err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -265,7 +275,7 @@ static int controller_listen(struct controller *controller, struct err *err)
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        chmod(path, 0600) < 0 || scratch_give(controller->scratch, run_init_plan(controller->run->init)->uid) < 0 ||
+        chmod(path, 0600) < 0 || give_socket(controller) < 0 ||
         listen(fd, 64) < 0) {
         int saved = errno;
 

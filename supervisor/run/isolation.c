@@ -73,7 +73,7 @@ static void list_kept(const struct run *run, const char *keep[], size_t n)
     keep[k < n ? k : n - 1] = NULL;
 }
 
-static int load_spec(struct run *run, struct err *err)
+int isolation_load(struct run *run, struct err *err)
 {
     if (run->config->no_sandbox) {
         spec_init(&run->spec);
@@ -134,9 +134,7 @@ int isolation_open(struct run *run, struct err *err)
 {
     int r;
 
-    r = load_spec(run, err);
-    if (r == 0)
-        r = open_cgroup(run, err);
+    r = open_cgroup(run, err);
     if (r < 0)
         return r;
     if (run->cgroup)

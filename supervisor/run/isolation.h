@@ -7,7 +7,9 @@
 struct err;
 struct run;
 
-/* Fills run->spec, host, cgroup, init and missing. What is not to be had is noted, or refused where the policy demands it.
+/* Fills run->spec: what the policy and the options say. */
+int isolation_load(struct run *run, struct err *err);
+/* Fills host, cgroup, init and missing. What is not to be had is noted, or refused where the policy demands it.
  * run->scratch is there already. */
 int isolation_open(struct run *run, struct err *err);
 /* Once nothing of the run lives: files that it needed. */

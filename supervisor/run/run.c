@@ -345,7 +345,9 @@ static int run_open(struct run *run, struct err *err)
     run->python = paths_find("python");
     r = open_report(run, err);
     if (r == 0)
-        r = scratch_new(&run->scratch, err);
+        r = isolation_load(run, err);
+    if (r == 0)
+        r = scratch_new(run->spec.uid != SPEC_ID_KEEP, &run->scratch, err);
     if (r == 0)
         r = isolation_open(run, err);
     if (r == 0)
