@@ -58,10 +58,12 @@ static bool exists(const char *path)
 
 /* ---- the system's ---------------------------------------------------------------------------- */
 
+/* What is not there is passed over when the plan is applied, not now: what this process cannot see (a /proc that is
+ * missing or masked) may well be there in the view. */
 static void add_masks(struct places *places, const struct mask *mask, bool all)
 {
     for (; mask->path; mask++)
-        if ((all || mask->always) && exists(mask->path))
+        if (all || mask->always)
             add(places, mask->kind == MASK_HIDE ? PLACE_HIDE : PLACE_FREEZE, mask->path, MOP_OPTIONAL);
 }
 
@@ -165,8 +167,8 @@ static void add_system(struct places *places, const struct mount_request *reques
         add_cgroups(places);
     if (places->root_readonly && !request->own_pid_ns)
         add(places, PLACE_BIND, "/proc", 0);
-    if (spec->mask_kernel && !places->root_readonly && exists("/sys/kernel"))
-        add(places, PLACE_READONLY, "/sys", 0);
+    if (spec->mask_kernel && !places->root_readonly)
+        add(places, PLACE_READONLY, "/sys", MOP_OPTIONAL);
     if (spec->mask_kernel)
         add_masks(places, masks_sys, true);
     if (request->own_net_ns)
