@@ -176,6 +176,7 @@ struct cgroup_version {
     struct cgroup_source sources[CGROUP_COUNTERS];
     int (*set_memory)(int dir, uint64_t bytes);  /* UINT64_MAX: none */
     int (*set_weight)(int dir, unsigned weight); /* 1..10000, 100 the default */
+    int (*set_quota)(int dir, uint64_t milli);   /* thousandths of a CPU, in periods of 100 ms; 10 at least */
     /* Starts a new memory peak on the open peak file. */
     int (*reset_memory_peak)(int fd);
 };
@@ -224,6 +225,7 @@ struct cgroup_run {
     char name[CGROUP_NAME_MAX];
     struct cgroup_node top, control;
     struct cgroup_room room;
+    unsigned only; /* cgroup_run_options.only */
     unsigned has;
     int notify_fd;
     pid_t warm_pid; /* warm.c; 0: none */
@@ -246,6 +248,10 @@ struct cgroup_leaf {
 int cgroup_node_listing(const struct cgroup_run *run, const struct cgroup_node *node);
 int cgroup_set_limits(const struct cgroup_run *run, const struct cgroup_node *node,
                       const struct cgroup_limits *limits);
+
+/* ---- birth.c ---- */
+
+int cgroup_node_birth(const struct cgroup_run *run, const struct cgroup_node *node, struct cgroup_birth *ret);
 
 /* ---- warm.c ---- */
 

@@ -14,6 +14,8 @@
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/notify/notify.h"
+#include "sandbox/plan/plan.h"
+#include "sandbox/seccomp/profile.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/state.h"
@@ -127,18 +129,39 @@ static void denials_readable(struct ev_loop *loop, ev_io *watcher, int revents)
     listener_gone(listener);
 }
 
+/* Compiled only when there is somebody to answer. */
+static void open_programs(struct run *run)
+{
+    const struct sandbox_plan *plan = run_init_plan(run->init);
+    struct run_denied *denied = &run->denied;
+    struct err err = ERR_INIT;
+
+    for (size_t i = 0; i < PLAN_PROFILES && plan->profiles[i] && denied->nprograms == i; i++) {
+        const char *slash = strrchr(plan->profiles[i], '/');
+
+        if (plan_refusing(plan, i, &denied->programs[i], &err) < 0) {
+            report_notice(run->report, "refused system calls get EPERM: %s", err.message);
+            return;
+        }
+        denied->names[i] = mem_printf("seccomp/%s", slash ? slash + 1 : plan->profiles[i]);
+        denied->nprograms++;
+    }
+}
+
 void denials_open(struct run *run, int fd)
 {
     struct denial_listener *listener = mem_zalloc(sizeof(*listener));
     struct notify_options options = {.listener = fd,
                                      .programs = run->denied.programs,
                                      .names = run->denied.names,
-                                     .nprograms = run->denied.nprograms,
                                      .decide = denial_decide,
                                      .answered = denial_answered,
                                      .arg = listener};
     struct err err = ERR_INIT;
 
+    if (!run->denied.nprograms)
+        open_programs(run);
+    options.nprograms = run->denied.nprograms;
     listener->run = run;
     if (notify_new(&options, &listener->notify, &err) < 0) {
         report_notice(run->report, "refused system calls stay unnamed: %s", err.message);
@@ -146,7 +169,7 @@ void denials_open(struct run *run, int fd)
         return;
     }
     if (!run->denials)
-        run->denials = denials_new(run->denied.policy ? run->denied.policy : "standard");
+        run->denials = denials_new(run->spec.name);
     listener->next = run->denied.listeners;
     run->denied.listeners = listener;
     ev_io_init(&listener->io, denials_readable, notify_fd(listener->notify), EV_READ);
@@ -162,4 +185,9 @@ void denials_close(struct run *run)
         listener_gone(run->denied.listeners);
     denials_free(run->denials);
     run->denials = NULL;
+    for (size_t i = 0; i < run->denied.nprograms; i++) {
+        seccomp_profile_done(&run->denied.programs[i]);
+        free((char *)run->denied.names[i]);
+    }
+    run->denied.nprograms = 0;
 }

@@ -5,11 +5,17 @@
  * A private directory for the listening socket: "shunt-<pid>-<start time>-<pid namespace>" below XDG_RUNTIME_DIR or
  * TMPDIR or /tmp, mode 0700. The name says whose it is, so that scratch_sweep() can remove what a killed run left.
  */
+#include <stdbool.h>
+
 struct err;
 struct scratch;
 
-int scratch_new(struct scratch **ret, struct err *err);
+/* `shared`: the command runs as another user, who cannot reach XDG_RUNTIME_DIR. */
+int scratch_new(bool shared, struct scratch **ret, struct err *err);
 const char *scratch_socket(const struct scratch *scratch);
+const char *scratch_directory(const struct scratch *scratch);
+/* Once the socket is there, and where the command sees it with the owner that it has here: it belongs to that user. */
+int scratch_give(struct scratch *scratch, unsigned owner);
 /* Removes the files; the object stays. */
 void scratch_remove(struct scratch *scratch);
 void scratch_free(struct scratch *scratch);

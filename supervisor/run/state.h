@@ -28,6 +28,7 @@
 
 #include "sandbox/cgroup/cgroup.h"
 #include "sandbox/launch/run_init.h"
+#include "sandbox/plan/plan.h"
 #include "supervisor/config/run_config.h"
 #include "supervisor/core/detector.h"
 #include "supervisor/core/suite.h"
@@ -178,10 +179,9 @@ struct run_quit { /* what a test asked for: pytest.exit(), KeyboardInterrupt */
     bool interrupt;
 };
 
-struct run_denied { /* who answers refused calls; all but the last to be set before denials_open() */
-    const char *policy;                 /* its name; NULL: "standard" */
-    const struct sock_fprog *programs;  /* refusing forms; not owned */
-    const char *const *names;           /* of their profiles: "seccomp/default.json" */
+struct run_denied { /* who answers refused calls */
+    struct sock_fprog programs[PLAN_PROFILES]; /* refusing forms */
+    const char *names[PLAN_PROFILES];          /* of their profiles: "seccomp/default.json" */
     size_t nprograms;
     struct denial_listener *listeners;
 };
@@ -196,6 +196,10 @@ struct run {
     struct cgroup_host *host;
     struct cgroup_run *cgroup; /* NULL: none */
     struct run_init *init;
+    struct sandbox_spec spec;  /* of the policy and the options */
+    char *python;              /* directory of the framework's plugin; NULL: not found */
+    struct scratch *scratch;   /* the directory of the listening socket */
+    char *layers;              /* a directory for the upper layers of workers' overlays; NULL: none */
     struct run_limits limits;
     char missing[1024]; /* isolation that is not to be had, and why */
     char run_id[33];

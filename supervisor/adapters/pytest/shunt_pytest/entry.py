@@ -39,7 +39,8 @@ def _hello() -> None:
             hello["cell"] = int(cell)
         connection.send(hello)
         answer = connection.recv()
-    except (OSError, channel.Closed):
+    except (OSError, channel.Closed) as error:
+        print(f"shunt: this pytest runs unsupervised: cannot reach shunt: {error}", file=sys.stderr)
         return
     if answer.type != "welcome":
         print(f"shunt: this pytest runs unsupervised: {answer.header.get('why')}", file=sys.stderr)
