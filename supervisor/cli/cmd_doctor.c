@@ -157,7 +157,7 @@ int cmd_doctor(int argc, char **argv)
         return cli_fail(&err);
     /* As run and exec do: where systemd gives a scope, they have it, and so the answer is for it. */
     scope_enter(argv);
-    if (probe_machine(&(struct probe_options){options.adopt_cgroup}, &result, &err) < 0) {
+    if (probe_machine(&(struct probe_options){.adopt_cgroup = options.adopt_cgroup}, &result, &err) < 0) {
         spec_done(&spec);
         return cli_fail(&err);
     }

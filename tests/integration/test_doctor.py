@@ -221,6 +221,22 @@ def test_the_machine_is_left_as_it_was():
     assert state() == before
 
 
+@pytest.mark.skipif("SHUNT_VM" not in os.environ, reason="only in the virtual machine of tests/vm: pure cgroup v2")
+def test_shared_v2_cgroup():
+    """Others live in our cgroup: no limits, unless they may be moved for the time of a run."""
+    found = doctor()
+    assert found.machine["cgroup"] == "v2"
+    assert found.rung("memory", "cgroup-v2")["errno"] == "EBUSY"
+    assert found.policy["unmet"] == ["memory", "cpu"]
+    assert "--adopt-cgroup" in found.command("memory") and "other processes" in found.guarantees["memory"]["reason"]
+    place = pathlib.Path("/proc/self/cgroup").read_text()
+    found = doctor("--adopt-cgroup")
+    assert found.by("tasks", "memory", "cpu") == ("cgroup-v2",) * 3
+    assert found.rung("kill", "cgroup-kill")["works"] and found.status == 0
+    assert next(a for a in found.json["abilities"] if a["id"] == "cgroup-notify")["works"]
+    assert pathlib.Path("/proc/self/cgroup").read_text() == place  # we, who were moved, are back
+
+
 @needs_userns
 def test_ordinary_user():
     """No cgroup that it may write, but user namespaces."""
