@@ -36,7 +36,8 @@ LIBS := -lseccomp -lcap -lcgroup -lev -ljansson -lcyaml -lyaml
 # ---- what there is ---------------------------------------------------------------------------
 
 enter_src := sandbox/launch/enter.c
-sandbox_src := $(filter-out $(enter_src) $(SKIP),$(sort $(shell find sandbox -name '*.c')))
+precompile_src := sandbox/seccomp/precompile_main.c
+sandbox_src := $(filter-out $(enter_src) $(precompile_src) $(SKIP),$(sort $(shell find sandbox -name '*.c')))
 main_src := supervisor/cli/main.c
 supervisor_src := $(filter-out $(main_src) $(SKIP),$(sort $(shell find supervisor -name '*.c')))
 unit_src := $(sort $(wildcard tests/unit/test_*.c))
@@ -45,7 +46,7 @@ python_files := $(shell find supervisor/adapters/pytest -name __pycache__ -prune
 policy_files := $(shell find policies)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-objects := $(call obj,$(sandbox_src) $(supervisor_src) $(main_src) $(unit_src))
+objects := $(call obj,$(sandbox_src) $(supervisor_src) $(main_src) $(precompile_src) $(unit_src))
 sandbox_lib := $(BUILD)/libshunt-sandbox.a
 supervisor_lib := $(BUILD)/libshunt-supervisor.a
 shunt := $(BUILD)/shunt
@@ -53,7 +54,7 @@ enter_lib := $(BUILD)/libshunt-enter.so
 share := $(BUILD)/share/shunt
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(unit_src))
 
-.PHONY: all deps ready demo check check-style check-unit check-integration check-suites check-vm \
+.PHONY: all deps ready demo check check-style check-unit check-integration check-suites check-vm check-fuzz \
 	bench install uninstall clean help unit-tests FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -69,13 +70,14 @@ needs_check-unit := unit
 needs_check-integration := integration
 needs_check-suites := integration suites
 needs_check-vm := integration vm
+needs_check-fuzz := fuzz
 needs_demo := demo
 needs_bench := integration suites
 needs_deps := $(needs_check)
 needs := $(sort $(foreach goal,$(MAKECMDGOALS),$(needs_$(goal))))
 
 ready:
-	@CC='$(CC)' PYTHON='$(PYTHON)' tests/tools/deps $(if $(needs),--install,--check) build $(needs)
+	@CC='$(CC)' FUZZ_CC='$(FUZZ_CC)' PYTHON='$(PYTHON)' tests/tools/deps $(if $(needs),--install,--check) build $(needs)
 
 deps: ready ## install what make check and make demo need (apt; as root or with sudo)
 
@@ -105,7 +107,7 @@ $(shunt): $(call obj,$(main_src)) $(supervisor_lib) $(sandbox_lib)
 	$(Q)$(CC) -pie $(harden_ldflags) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # Loaded into the user's Python, so it needs nothing but libc and is never sanitized.
-$(BUILD)/libshunt-enter.so: $(enter_src) sandbox/caps/caps.c $(BUILD)/flags | ready
+$(BUILD)/libshunt-enter.so: $(enter_src) sandbox/caps/caps.c sandbox/landlock/apply.c $(BUILD)/flags | ready
 	@mkdir -p $(BUILD)/lib/shunt
 	@echo '  SO    $@'
 	$(Q)$(CC) $(base_cflags) $(warnings) $(if $(DEV),-Werror) $(common_cflags) -O2 -g -fPIC -shared \
@@ -123,9 +125,16 @@ $(share)/python.done: $(python_files)
 	$(call byte_compile,$(share)/python)
 	@touch $@
 
-$(share)/policies.done: $(policy_files)
+# Shipped seccomp profiles are compiled now rather than at each start.
+precompile := $(BUILD)/precompile
+$(precompile): $(call obj,$(precompile_src)) $(sandbox_lib)
+	@echo '  LD    $@'
+	$(Q)$(CC) -pie $(harden_ldflags) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(share)/policies.done: $(policy_files) $(precompile)
 	$(Q)rm -rf $(share)/policies && mkdir -p $(share)
 	$(Q)cp -R policies $(share)/
+	$(Q)$(precompile) $(share)/policies/seccomp
 	@touch $@
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(supervisor_lib) $(sandbox_lib)
@@ -148,9 +157,10 @@ demo: all ## install what is missing, build, and run the demo suite under shunt
 check: check-style check-unit check-integration check-suites check-vm demo ## every test of the project
 	@echo 'make check: style, unit, integration, suites, vm and demo passed'
 
-check-style: all ## include directions, and that every option is documented
+check-style: all ## include directions, and that every option and every key of a policy is documented
 	@tests/tools/check-includes
 	@tests/tools/check-options $(shunt)
+	@tests/tools/check-policies $(shunt)
 
 check-unit: all $(unit_tests) ## unit tests (cmocka)
 	@tests/tools/run-unit $(unit_tests)
@@ -165,6 +175,31 @@ check-suites: all ## real suites, outcome by outcome against plain pytest (SUITE
 
 check-vm: all $(BUILD)/tests/test_cgroup_real ## integration tests on pure cgroup v2, in user-mode Linux
 	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/vm/run
+
+# ---- fuzzing: libFuzzer's, so with clang whatever CC is -----------------------------------------
+
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 30
+fuzz_dir := $(BUILD)/fuzz
+fuzz_names := profile $(if $(wildcard sandbox/policy/*.c),policy)
+fuzz_programs := $(addprefix $(fuzz_dir)/fuzz_,$(fuzz_names))
+fuzz_cflags := $(base_cflags) $(warnings) $(if $(DEV),-Werror) -O1 -g -fno-omit-frame-pointer \
+	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+fuzz_obj = $(patsubst %.c,$(fuzz_dir)/obj/%.o,$(1))
+
+$(fuzz_dir)/obj/%.o: %.c $(BUILD)/flags | ready
+	@mkdir -p $(@D)
+	@echo '  FUZZ  $<'
+	$(Q)$(FUZZ_CC) $(fuzz_cflags) -MMD -MP -c -o $@ $<
+
+$(fuzz_dir)/fuzz_%: $(fuzz_dir)/obj/tests/fuzz/fuzz_%.o $(call fuzz_obj,$(sandbox_src))
+	@echo '  LD    $@'
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(LDFLAGS) -o $@ $^ $(LIBS)
+
+-include $(patsubst %.o,%.d,$(call fuzz_obj,$(sandbox_src) $(wildcard tests/fuzz/*.c)))
+
+check-fuzz: $(fuzz_programs) ## fuzz the parsers of profiles and policies, FUZZ_SECONDS=30 each
+	@FUZZ_SECONDS='$(FUZZ_SECONDS)' tests/tools/run-fuzz $(fuzz_dir) $(fuzz_names)
 
 bench: all ## side by side with plain pytest and xdist
 	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/bench/run

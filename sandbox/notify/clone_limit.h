@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CLONE_LIMIT_CODE 32 /* instructions, at most */
+#define CLONE_LIMIT_CODE 40 /* instructions, at most */
 
 /* Fills `code` (room for CLONE_LIMIT_CODE) with the filter and sets *ret to it: notifies on clone, fork and vfork (those of
  * the 32-bit and x32 entries too), ENOSYS for clone3, allows the rest. To be merged with others. -ENOTSUP: not known for

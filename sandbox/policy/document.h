@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * A small YAML file as a tree of nodes that know their lines, so that every later complaint can say where. Refused at once:
- * what is no regular file, is larger than DOCUMENT_MAX or no UTF-8; aliases, anchors and tags (nothing can be multiplied);
- * nesting beyond DOCUMENT_DEPTH_MAX; duplicate keys; a second document.
+ * A small YAML file as a tree of nodes that know their lines, so that every later complaint can say where. Refused at
+ * once: what is no regular file, is larger than DOCUMENT_MAX or no UTF-8; aliases, anchors and tags (nothing can be
+ * multiplied); nesting beyond DOCUMENT_DEPTH_MAX; duplicate keys; a second document.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,6 +42,9 @@ void document_free(struct document *doc);
 
 /* The value of `key` in a mapping; NULL: none, or no mapping. */
 const struct document_node *document_child(const struct document_node *node, const char *key);
+
+/* "a list", "a mapping", "a single value", "nothing". */
+const char *document_kind_name(const struct document_node *node);
 
 /* A value in a document and the way to it, for complaints. */
 struct place {

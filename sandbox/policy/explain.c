@@ -16,19 +16,6 @@ enum {
     LIST_LENGTH = 360
 };
 
-static const char *kind_name(const struct document_node *node)
-{
-    switch (node->kind) {
-    case DOCUMENT_LIST:
-        return "a list";
-    case DOCUMENT_MAP:
-        return "a mapping";
-    case DOCUMENT_SCALAR:
-        break;
-    }
-    return *node->text ? "a single value" : "nothing";
-}
-
 /* "a, b or c" in `buf`. */
 static void join_words(const char *const *words, char *buf, size_t size)
 {
@@ -139,7 +126,7 @@ static int explain_sequence(const cyaml_schema_value_t *schema, const struct pla
 
 static int explain_kind(const struct place *place, const char *expected, struct err *err)
 {
-    return place_complain(place, err, "found %s: expected %s", kind_name(place->node), expected);
+    return place_complain(place, err, "found %s: expected %s", document_kind_name(place->node), expected);
 }
 
 int explain_mismatch(const struct cyaml_schema_value *schema, const struct place *place, struct err *err)
@@ -177,7 +164,7 @@ static void print_values(const cyaml_schema_value_t *schema, FILE *out)
         fputs(schema->type == CYAML_SEQUENCE ? " list" : schema->type == CYAML_STRING ? " text" : " any", out);
 }
 
-void explain_keys(const struct cyaml_schema_value *schema, const char *prefix, FILE *out)
+void explain_keys(const struct cyaml_schema_value *schema, const char *word, const char *prefix, FILE *out)
 {
     if (schema->type == CYAML_SEQUENCE && schema->sequence.entry->type == CYAML_MAPPING)
         schema = schema->sequence.entry;
@@ -188,10 +175,12 @@ void explain_keys(const struct cyaml_schema_value *schema, const char *prefix, F
 
         snprintf(path, sizeof(path), "%.60s%s%.60s", prefix, *prefix ? "." : "", field->key);
         if (field->value.type != CYAML_MAPPING) {
-            fputs(path, out);
+            fprintf(out, "%s %s", word, path);
             print_values(&field->value, out);
             fputc('\n', out);
         }
-        explain_keys(&field->value, path, out);
+        /* The policies of a project have the keys that were printed for policies. */
+        if (strcmp(path, "policies") != 0)
+            explain_keys(&field->value, word, path, out);
     }
 }

@@ -25,8 +25,8 @@ struct policy_file {
 void policy_file_done(struct policy_file *file);
 #define _cleanup_policy_file_ __attribute__((cleanup(policy_file_done)))
 
-/* A policy by name, looked for from `rank` on; or by path, relative to `directory` (NULL: where we are). -ENOENT with `err`
- * filled when there is none. */
+/* A policy by name, looked for from `rank` on; or by path, relative to `directory` (NULL: where we are). -ENOENT with
+ * `err` filled when there is none. */
 int find_policy(const struct policy_source *source, const char *name, size_t rank, const char *directory,
                 struct policy_file *ret, struct err *err);
 int find_machine(const struct policy_source *source, const char *name, const char *directory, struct policy_file *ret,

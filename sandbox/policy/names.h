@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Names of what there is, for lists and suggestions. Errors while looking are passed over: nothing is decided by them. */
+/* Names of what there is, for lists and suggestions. Errors while looking are passed over: nothing is decided by
+ * them. */
 #include <stddef.h>
 
 struct policy_source;

@@ -11,8 +11,6 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/base/nearest.h"
 #include "sandbox/policy/document.h"
-#include "sandbox/policy/find.h"
-#include "sandbox/policy/policy.h"
 #include "sandbox/policy/schema.h"
 #include "sandbox/policy/values.h"
 
@@ -31,6 +29,7 @@ void resolution_done(struct resolution *res)
     free(res->seccomp_directory);
     free(res->seccomp_at);
     free(res->hostname_at);
+    free(res->machine_shm_at);
     for (size_t g = 0; g < SPEC_GUARANTEE_COUNT; g++)
         free(res->demand_at[g]);
 }
@@ -181,14 +180,19 @@ static void remove_path(struct sandbox_spec *spec, size_t index)
     spec->npaths--;
 }
 
+void resolution_remove_path(struct resolution *res, size_t index)
+{
+    remove_path(&res->spec, index);
+}
+
 struct path_entry {
     enum spec_path_kind kind;
     const char *text;
     uint64_t size_bytes;
 };
 
-/* The last word about a path counts: a child's `hidden: [/opt]` replaces its parent's `writable: [/opt]`. `own` is where
- * the entries of this policy begin; among those it is a contradiction. */
+/* The last word about a path counts: a child's `hidden: [/opt]` replaces its parent's `writable: [/opt]`. `own` is
+ * where the entries of this policy begin; among those it is a contradiction. */
 static int add_path(struct sandbox_spec *spec, const struct path_entry *entry, const struct place *place, size_t *own,
                     struct err *err)
 {
@@ -392,81 +396,9 @@ int resolution_apply_machine(struct resolution *res, const struct raw_machine *r
         r = value_size(&at, raw->shm, &shm.size_bytes, err);
         if (r == 0)
             r = add_path(&res->spec, &shm, &at, &own, err);
+        set_origin(&res->machine_shm_at, &at);
     }
     if (r == 0)
         spec_set_text(&res->spec.machine, raw->machine);
     return r;
-}
-
-/* ---- in the end -------------------------------------------------------------------------- */
-
-/* What needs a mount namespace, in the words of the policy; NULL: nothing does. */
-static const char *needs_mounts(const struct sandbox_spec *spec)
-{
-    const struct {
-        bool wanted;
-        const char *key;
-    } rows[] = {
-        {spec->root_readonly, "files.root: read-only"},
-        {spec->npaths > 0, "files: paths"},
-        {spec->tmp != SPEC_TMP_HOST, "files.tmp"},
-        {spec->shm_private, "files.shm: private"},
-        {spec->dev_minimal, "files.dev: minimal"},
-        {spec->mask_kernel, "files.kernel: masked"},
-        {spec->workdir != SPEC_WORKDIR_AS_IS, "files.workdir"},
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (rows[i].wanted)
-            return rows[i].key;
-    return NULL;
-}
-
-static int check_demands(const struct resolution *res, struct err *err)
-{
-    struct sandbox_spec without = res->spec; /* shallow: only read */
-    unsigned wants;
-
-    without.demands = 0;
-    wants = spec_wants(&without);
-    for (unsigned g = 0; g < SPEC_GUARANTEE_COUNT; g++) {
-        if (!(res->spec.demands & ~wants & SPEC_BIT(g)))
-            continue;
-        err_set(err, ERR_USAGE, EINVAL, "%.200s: require: \"%s\" is required, but nothing in policy %.64s asks for it: %s",
-                res->demand_at[g] ? res->demand_at[g] : res->spec.name, spec_guarantee_name((enum spec_guarantee)g),
-                res->spec.name, spec_guarantee_text((enum spec_guarantee)g));
-        return err_hint(err, "give the policy what it requires, or take the demand out: require: [-%s]",
-                        spec_guarantee_name((enum spec_guarantee)g));
-    }
-    return 0;
-}
-
-static int check_contradictions(const struct resolution *res, struct err *err)
-{
-    const struct sandbox_spec *spec = &res->spec;
-    const char *mounts = needs_mounts(spec);
-
-    if (!spec->ns_mount && mounts) {
-        err_set(err, ERR_USAGE, EINVAL, "policy %.64s: namespaces.mount: no, but %s needs a mount namespace", spec->name,
-                mounts);
-        return err_hint(err, "namespaces: {mount: yes}, or files that stay as they are on the host");
-    }
-    if (*spec->hostname && !spec->ns_uts) {
-        err_set(err, ERR_USAGE, EINVAL, "%.200s: hostname: \"%.64s\" needs namespaces.uts: yes",
-                res->hostname_at ? res->hostname_at : spec->name, spec->hostname);
-        return err_hint(err, "namespaces: {uts: yes}, or hostname: \"\"");
-    }
-    return check_demands(res, err);
-}
-
-int resolution_finish(struct resolution *res, const struct policy_source *source, struct err *err)
-{
-    int r;
-
-    if (res->seccomp) {
-        r = find_profile(source, res->seccomp, res->seccomp_directory, &res->spec.seccomp, err);
-        if (r < 0)
-            return err_wrap(err, "%.200s: seccomp", res->seccomp_at);
-    }
-    return check_contradictions(res, err);
 }

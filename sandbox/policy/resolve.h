@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * A chain of policies, from the most general one to the one that was named, laid over each other into one spec. What can only
- * be judged once all of them have spoken (the profile's file, demands that nothing meets) is kept with the line that said it.
+ * A chain of policies, from the most general one to the one that was named, laid over each other into one spec. What
+ * can only be judged once all of them have spoken (the profile's file, demands that nothing meets) is kept with the
+ * line that said it.
  */
 #include "sandbox/spec/spec.h"
 
@@ -19,6 +20,7 @@ struct resolution {
     char *seccomp_directory; /* of the file that named it */
     char *seccomp_at;        /* "file:line" of it, and of the others below */
     char *hostname_at;
+    char *machine_shm_at; /* the entry of `paths` with this origin is a machine's /dev/shm */
     char *demand_at[SPEC_GUARANTEE_COUNT];
 };
 
@@ -32,5 +34,6 @@ int resolution_apply_machine(struct resolution *res, const struct raw_machine *r
                              struct err *err);
 /* `clear` comes before everything else of a policy, its machine included. */
 int resolution_clear(struct resolution *res, const struct raw_policy *raw, const struct place *place, struct err *err);
+void resolution_remove_path(struct resolution *res, size_t index);
 /* Finds the profile and refuses contradictions. */
 int resolution_finish(struct resolution *res, const struct policy_source *source, struct err *err);

@@ -2,6 +2,7 @@
 #include "sandbox/policy/schema.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include <cyaml/cyaml.h>
@@ -192,6 +193,7 @@ struct log {
     char text[300]; /* libcyaml's first words about it */
 };
 
+static void log_note(cyaml_log_t level, void *ctx, const char *fmt, va_list args) __attribute__((format(printf, 3, 0)));
 static void log_note(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
 {
     struct log *log = ctx;
@@ -241,7 +243,7 @@ void schema_free(enum schema_kind kind, void *raw)
     cyaml_free(&config, schema_of(kind), raw, 0);
 }
 
-void schema_print(enum schema_kind kind, FILE *out)
+void schema_print(enum schema_kind kind, const char *word, FILE *out)
 {
-    explain_keys(schema_of(kind), "", out);
+    explain_keys(schema_of(kind), word, "", out);
 }

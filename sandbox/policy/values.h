@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Values of policies and machines that YAML knows only as text: each is read from `text` into the member of the spec that it
- * is for, or complained about at `place` (what was found, what was expected). Pure.
+ * Values of policies and machines that YAML knows only as text: each is read from `text` into the member of the spec
+ * that it is for, or complained about at `place` (what was found, what was expected). Pure.
  */
 #include "sandbox/spec/spec.h"
 

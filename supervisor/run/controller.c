@@ -20,6 +20,7 @@
 #include "supervisor/config/paths.h"
 #include "supervisor/report/text.h"
 #include "supervisor/run/channel.h"
+#include "sandbox/plan/plan.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/suite_reader.h"
@@ -75,12 +76,15 @@ bool controller_congested(const struct controller *controller)
 static int controller_suite_end(struct controller *controller, struct packet *packet)
 {
     struct run *run = controller->run;
-    const char *digest;
+    const char *digest, *keep;
 
     if (run->suite.count != controller->expected)
         return -EPROTO;
-    if (packet_text(packet, "digest", 64, true, &digest) < 0)
+    if (packet_text(packet, "digest", 64, true, &digest) < 0 || packet_text(packet, "keep", 1000, true, &keep) < 0)
         return -EPROTO;
+    /* Seen from inside the run sandbox only: it cannot name more than the template reaches anyway. */
+    if (keep && *keep == '/')
+        run_init_keep(run->init, keep);
     snprintf(run->options.digest, sizeof(run->options.digest), "%s", digest ? digest : "");
     run_suite_ready(run);
     return 0;
@@ -261,7 +265,8 @@ static int controller_listen(struct controller *controller, struct err *err)
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        chmod(path, 0600) < 0 || listen(fd, 64) < 0) {
+        chmod(path, 0600) < 0 || scratch_give(controller->scratch, run_init_plan(controller->run->init)->uid) < 0 ||
+        listen(fd, 64) < 0) {
         int saved = errno;
 
         close_fd(&fd);
@@ -282,9 +287,8 @@ int controller_new(struct run *run, struct controller **ret, struct err *err)
 
     controller->run = run;
     controller->listen_fd = -1;
-    r = scratch_new(&controller->scratch, err);
-    if (r == 0)
-        r = controller_listen(controller, err);
+    controller->scratch = run->scratch;
+    r = controller_listen(controller, err);
     if (r < 0) {
         controller_free(controller);
         return r;
@@ -303,7 +307,6 @@ void controller_free(struct controller *controller)
         ev_io_stop(controller->run->loop, &controller->accept_io);
     close_fd(&controller->listen_fd);
     channel_free(controller->channel);
-    scratch_free(controller->scratch);
     free(controller);
 }
 

@@ -13,6 +13,7 @@
  *   worker_messages.c, worker_output.c   what it says
  *   judge.c       boundaries and deaths: what the detector is shown, and what follows from it
  *   tick.c        what time brings
+ *   denials.c     refused system calls: answers, and whose they are
  *   evidence.c    what is noted about a slot before it is killed
  *   limits.c      what "auto" means here
  *
@@ -27,14 +28,18 @@
 
 #include "sandbox/cgroup/cgroup.h"
 #include "sandbox/launch/run_init.h"
+#include "sandbox/plan/plan.h"
 #include "supervisor/config/run_config.h"
 #include "supervisor/core/detector.h"
 #include "supervisor/core/suite.h"
 #include "supervisor/report/report.h"
 
 struct channel;
+struct denial_listener;
+struct denials;
 struct lanes;
 struct packet;
+struct sock_fprog;
 
 #define COMMAND_TAG (1ULL << 40) /* of the command at the run init; above every cell number */
 
@@ -174,6 +179,13 @@ struct run_quit { /* what a test asked for: pytest.exit(), KeyboardInterrupt */
     bool interrupt;
 };
 
+struct run_denied { /* who answers refused calls */
+    struct sock_fprog programs[PLAN_PROFILES]; /* refusing forms */
+    const char *names[PLAN_PROFILES];          /* of their profiles: "seccomp/default.json" */
+    size_t nprograms;
+    struct denial_listener *listeners;
+};
+
 struct run {
     const struct run_config *config;
     struct ev_loop *loop;
@@ -184,6 +196,10 @@ struct run {
     struct cgroup_host *host;
     struct cgroup_run *cgroup; /* NULL: none */
     struct run_init *init;
+    struct sandbox_spec spec;  /* of the policy and the options */
+    char *python;              /* directory of the framework's plugin; NULL: not found */
+    struct scratch *scratch;   /* the directory of the listening socket */
+    char *layers;              /* a directory for the upper layers of workers' overlays; NULL: none */
     struct run_limits limits;
     char missing[1024]; /* isolation that is not to be had, and why */
     char run_id[33];
@@ -210,6 +226,8 @@ struct run {
 
     struct incident *incidents; /* all, in order */
     size_t nincidents, incidents_room;
+    struct denials *denials; /* by test; NULL: nobody looks */
+    struct run_denied denied;
 
     uint64_t start_ns;
     uint64_t frozen_ns, frozen_since_ns; /* time that does not count */
@@ -273,6 +291,8 @@ struct test_result { /* a `done` message, checked */
     uint64_t setup_us, call_us, teardown_us;
     const char *message, *text;
     size_t text_size;
+    int errnum;        /* of the exception that it failed with; 0 */
+    const char *where; /* the source line that raised it; NULL */
 };
 void judge_start(struct worker *worker); /* counters at the start of a test */
 void judge_boundary(struct worker *worker, const struct test_result *result);
@@ -294,6 +314,11 @@ void evidence_of_starts(const struct worker *worker, char *buf, size_t size);
 /* stall.c: looks for a worker without progress; true when all its tasks have been waiting for each other. */
 bool stall_check(struct worker *worker, uint64_t now_ns);
 const char *stall_why_not(const struct run *run); /* "": nothing is in its way */
+
+/* denials.c */
+/* A listener: of the command's filter, and with cold workers one of each; taken. Where it does not work a notice says so. */
+void denials_open(struct run *run, int listener);
+void denials_close(struct run *run);
 
 /* controller.c */
 int controller_new(struct run *run, struct controller **ret, struct err *err);

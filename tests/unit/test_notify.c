@@ -25,7 +25,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/err.h"
 #include "sandbox/notify/notify.h"
-#include "tests/unit/standin_seccomp.h"
+#include "sandbox/seccomp/profile.h"
 
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64
