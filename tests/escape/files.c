@@ -175,7 +175,7 @@ static void above_cwd(char *const args[], struct outcome *out)
 static void chroot_out(char *const args[], struct outcome *out)
 {
     int up = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (up < 0 || chroot("proc")) {
+    if (up < 0 || chroot("/proc")) {
         outcome_refused(out, errno);
         return;
     }
