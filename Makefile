@@ -31,12 +31,13 @@ harden_ldflags := -Wl,-z,relro,-z,now,-z,noexecstack
 endif
 common_cflags := -fstack-protector-strong -fstack-clash-protection
 all_cflags = $(base_cflags) $(warnings) $(if $(DEV),-Werror) $(common_cflags) $(harden_cflags) $(CFLAGS)
-LIBS := -lseccomp -lcap -lcgroup -lev -ljansson -lcyaml
+LIBS := -lseccomp -lcap -lcgroup -lev -ljansson -lcyaml -lyaml
 
 # ---- what there is ---------------------------------------------------------------------------
 
 enter_src := sandbox/launch/enter.c
-sandbox_src := $(filter-out $(enter_src) $(SKIP),$(sort $(shell find sandbox -name '*.c')))
+precompile_src := sandbox/seccomp/precompile_main.c
+sandbox_src := $(filter-out $(enter_src) $(precompile_src) $(SKIP),$(sort $(shell find sandbox -name '*.c')))
 main_src := supervisor/cli/main.c
 supervisor_src := $(filter-out $(main_src) $(SKIP),$(sort $(shell find supervisor -name '*.c')))
 unit_src := $(sort $(wildcard tests/unit/test_*.c))
@@ -45,7 +46,7 @@ python_files := $(shell find supervisor/adapters/pytest -name __pycache__ -prune
 policy_files := $(shell find policies)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-objects := $(call obj,$(sandbox_src) $(supervisor_src) $(main_src) $(unit_src))
+objects := $(call obj,$(sandbox_src) $(supervisor_src) $(main_src) $(precompile_src) $(unit_src))
 sandbox_lib := $(BUILD)/libshunt-sandbox.a
 supervisor_lib := $(BUILD)/libshunt-supervisor.a
 shunt := $(BUILD)/shunt
@@ -123,9 +124,16 @@ $(share)/python.done: $(python_files)
 	$(call byte_compile,$(share)/python)
 	@touch $@
 
-$(share)/policies.done: $(policy_files)
+# Shipped seccomp profiles are compiled now rather than at each start.
+precompile := $(BUILD)/precompile
+$(precompile): $(call obj,$(precompile_src)) $(sandbox_lib)
+	@echo '  LD    $@'
+	$(Q)$(CC) -pie $(harden_ldflags) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(share)/policies.done: $(policy_files) $(precompile)
 	$(Q)rm -rf $(share)/policies && mkdir -p $(share)
 	$(Q)cp -R policies $(share)/
+	$(Q)$(precompile) $(share)/policies/seccomp
 	@touch $@
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(supervisor_lib) $(sandbox_lib)

@@ -2,19 +2,11 @@
 #include "sandbox/caps/caps.h"
 
 #include <errno.h>
-#include <linux/capability.h>
-#include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define BIT(cap) (1ULL << (cap))
-#define FOURTEEN                                                                                   \
-    (BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FSETID) | BIT(CAP_FOWNER) | BIT(CAP_MKNOD) | \
-     BIT(CAP_NET_RAW) | BIT(CAP_SETGID) | BIT(CAP_SETUID) | BIT(CAP_SETFCAP) | BIT(CAP_SETPCAP) |  \
-     BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SYS_CHROOT) | BIT(CAP_KILL) | BIT(CAP_AUDIT_WRITE))
-
-int caps_drop(void)
+int caps_keep(uint64_t mask)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2];
@@ -22,15 +14,19 @@ int caps_drop(void)
 
     if (syscall(SYS_capget, &header, data) < 0)
         return -errno;
-    permitted = ((uint64_t)data[1].permitted << 32 | data[0].permitted) & FOURTEEN;
+    permitted = ((uint64_t)data[1].permitted << 32 | data[0].permitted) & mask;
     /* Dropping from the bounding set needs CAP_SETPCAP; who lacks it cannot gain by exec with no_new_privs either. */
-    for (unsigned cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-        if (!(FOURTEEN & BIT(cap)) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
+    for (unsigned cap = 0; cap < 64 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+        if (!(mask & CAPS_BIT(cap)) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
             return -errno;
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    data[0] = (struct __user_cap_data_struct){.effective = (uint32_t)permitted,
-                                              .permitted = (uint32_t)permitted};
+    data[0] = (struct __user_cap_data_struct){.effective = (uint32_t)permitted, .permitted = (uint32_t)permitted};
     data[1] = (struct __user_cap_data_struct){.effective = (uint32_t)(permitted >> 32),
                                               .permitted = (uint32_t)(permitted >> 32)};
     return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+int caps_drop(void)
+{
+    return caps_keep(CAPS_DOCKER);
 }

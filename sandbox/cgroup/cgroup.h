@@ -111,6 +111,7 @@ struct cgroup_limits {
     uint64_t tasks;        /* 0: none */
     uint64_t memory_bytes; /* 0: none; the swap limit goes with it */
     unsigned cpu_weight;   /* 1..10000 as in v2's cpu.weight, 100 is the default; 0: leave */
+    uint64_t cpu_milli;    /* thousandths of a CPU that it may use; 0: leave */
 };
 
 /* Creates "cell-<number>" in every hierarchy, limits set, nothing in it. */

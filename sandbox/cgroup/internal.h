@@ -176,6 +176,7 @@ struct cgroup_version {
     struct cgroup_source sources[CGROUP_COUNTERS];
     int (*set_memory)(int dir, uint64_t bytes);  /* UINT64_MAX: none */
     int (*set_weight)(int dir, unsigned weight); /* 1..10000, 100 the default */
+    int (*set_quota)(int dir, uint64_t milli);   /* thousandths of a CPU, in periods of 100 ms; 10 at least */
     /* Starts a new memory peak on the open peak file. */
     int (*reset_memory_peak)(int fd);
 };

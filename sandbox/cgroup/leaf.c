@@ -42,6 +42,11 @@ int cgroup_set_limits(const struct cgroup_run *run, const struct cgroup_node *no
         if (r < 0)
             return r;
     }
+    if (limits->cpu_milli) {
+        r = cpu < 0 ? -EOPNOTSUPP : cgroup_version_of(&trees[cpu])->set_quota(node->dir[cpu], limits->cpu_milli);
+        if (r < 0)
+            return r;
+    }
     if (limits->cpu_weight && cpu >= 0) {
         r = cgroup_version_of(&trees[cpu])->set_weight(node->dir[cpu], limits->cpu_weight);
         if (r < 0)

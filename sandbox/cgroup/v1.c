@@ -41,6 +41,13 @@ static int v1_set_weight(int dir, unsigned weight)
     return io_write_u64_at(dir, "cpu.shares", shares < 2 ? 2 : shares);
 }
 
+static int v1_set_quota(int dir, uint64_t milli)
+{
+    int r = io_write_u64_at(dir, "cpu.cfs_period_us", 100000);
+
+    return r < 0 ? r : io_write_u64_at(dir, "cpu.cfs_quota_us", milli * 100 < 1000 ? 1000 : milli * 100);
+}
+
 static int v1_reset_memory_peak(int fd)
 {
     return pwrite(fd, "0", 1, 0) < 0 ? -errno : 0;
@@ -62,5 +69,6 @@ const struct cgroup_version cgroup_v1 = {
         },
     .set_memory = v1_set_memory,
     .set_weight = v1_set_weight,
+    .set_quota = v1_set_quota,
     .reset_memory_peak = v1_reset_memory_peak,
 };

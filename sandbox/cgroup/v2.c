@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst). */
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "sandbox/base/io.h"
@@ -29,6 +30,14 @@ static int v2_set_weight(int dir, unsigned weight)
     return io_write_u64_at(dir, "cpu.weight", weight);
 }
 
+static int v2_set_quota(int dir, uint64_t milli)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "%llu 100000", (unsigned long long)(milli * 100 < 1000 ? 1000 : milli * 100));
+    return io_write_file_at(dir, "cpu.max", text);
+}
+
 /* Since 6.12 any text written to memory.peak starts a new peak for this open file; before, the file
  * is read-only and the descriptor could not even be opened for writing. */
 static int v2_reset_memory_peak(int fd)
@@ -52,5 +61,6 @@ const struct cgroup_version cgroup_v2 = {
         },
     .set_memory = v2_set_memory,
     .set_weight = v2_set_weight,
+    .set_quota = v2_set_quota,
     .reset_memory_peak = v2_reset_memory_peak,
 };

@@ -24,6 +24,9 @@ struct policy_source {
 int policy_load(const struct policy_source *source, const char *name, const char *machine,
                 struct sandbox_spec *ret, struct err *err);
 
+/* The policy that a project's shunt.yaml says is its default (`policy: NAME`); NULL: it says none. Malloc'ed. */
+int policy_project_default(const char *project_file, char **ret, struct err *err);
+
 struct policy_entry {
     char *name, *summary, *path;
     bool machine; /* one of machines/ */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sandbox/base/err.h"
+#include "sandbox/base/nearest.h"
 #include "supervisor/cli/options.h"
 
 static int cmd_help(int argc, char **argv);
@@ -20,6 +21,7 @@ struct command {
 
 static const struct command commands[] = {
     {"run", "run a test suite in contained workers", cmd_run, cmd_run_help},
+    {"doctor", "what this machine can enforce, and how to get the rest", cmd_doctor, cmd_doctor_help},
     {"help", "explain a command: shunt help run", cmd_help, NULL},
     {"version", "print the version", cmd_version, NULL},
     {.name = NULL},
@@ -41,7 +43,7 @@ static int unknown_command(const char *name)
 
     for (size_t i = 0; commands[i].name; i++)
         names[i] = commands[i].name;
-    nearest = options_nearest(name, names);
+    nearest = nearest_word(name, names);
     err_set(&err, ERR_USAGE, EINVAL, "unknown command \"%.100s\"", name);
     if (nearest)
         err_hint(&err, "did you mean \"shunt %s\"?", nearest);

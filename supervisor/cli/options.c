@@ -6,63 +6,13 @@
 #include <string.h>
 
 #include "sandbox/base/err.h"
+#include "sandbox/base/nearest.h"
 
 enum {
-    WORD_MAX = 48,       /* longer words are no misspelt option */
+    NAME_MAX_LENGTH = 48, /* longer words are no misspelt option */
     CANDIDATES_MAX = 64, /* rows that a suggestion looks at */
     HELP_COLUMN = 28
 };
-
-/* Edit distance of a and b (insert, delete, replace), for words below WORD_MAX. */
-static unsigned edit_distance(const char *a, const char *b)
-{
-    unsigned row[WORD_MAX + 1];
-    size_t length_b = strlen(b);
-
-    for (size_t j = 0; j <= length_b; j++)
-        row[j] = (unsigned)j;
-    for (size_t i = 0; a[i]; i++) {
-        unsigned diagonal = row[0];
-
-        row[0] = (unsigned)i + 1;
-        for (size_t j = 0; j < length_b; j++) {
-            unsigned best = diagonal + (a[i] != b[j]);
-
-            diagonal = row[j + 1];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j + 1] + 1 < best)
-                best = row[j + 1] + 1;
-            row[j + 1] = best;
-        }
-    }
-    return row[length_b];
-}
-
-const char *options_nearest(const char *word, const char *const *candidates)
-{
-    size_t length = strlen(word);
-    const char *nearest = NULL;
-    unsigned least = length <= 4 ? 2 : 3;
-
-    if (length < 2 || length >= WORD_MAX)
-        return NULL;
-    for (; *candidates; candidates++) {
-        unsigned distance;
-
-        if (strlen(*candidates) >= WORD_MAX)
-            continue;
-        /* A beginning is what people type when they hope for abbreviations. */
-        if (length >= 3 && strncmp(*candidates, word, length) == 0)
-            return *candidates;
-        distance = edit_distance(word, *candidates);
-        if (distance < least) {
-            least = distance;
-            nearest = *candidates;
-        }
-    }
-    return nearest;
-}
 
 static const struct option_row *find_name(const struct option_row *table, const char *name,
                                           size_t length)
@@ -85,14 +35,14 @@ static int unknown_option(const struct option_row *table, const char *word, size
                           struct err *err)
 {
     const char *names[CANDIDATES_MAX + 1] = {NULL};
-    char name[WORD_MAX] = "";
+    char name[NAME_MAX_LENGTH] = "";
     const char *nearest;
 
     for (size_t i = 0; table[i].name && i < CANDIDATES_MAX; i++)
         names[i] = table[i].name;
     if (length < sizeof(name))
         memcpy(name, word, length);
-    nearest = options_nearest(name, names);
+    nearest = nearest_word(name, names);
     err_set(err, ERR_USAGE, EINVAL, "unknown option --%.*s", (int)length, word);
     if (nearest)
         return err_hint(err, "did you mean --%s?", nearest);

@@ -25,6 +25,3 @@ struct option_row {
 int options_parse(const struct option_row *table, int argc, char **argv, void *target,
                   int *ret_first, struct err *err);
 void options_print_help(const struct option_row *table, FILE *out);
-
-/* The candidate that was probably meant by `word`; NULL when none is near. */
-const char *options_nearest(const char *word, const char *const *candidates);

@@ -7,7 +7,8 @@
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/err.h"
-#include "supervisor/config/units.h"
+#include "sandbox/base/nearest.h"
+#include "sandbox/base/units.h"
 #include "supervisor/core/verdict.h"
 
 #define MIB (1ULL << 20)
@@ -130,7 +131,7 @@ static int reroute_word(const char *word, unsigned *set, struct err *err)
     else {
         for (int v = 0; v < VERDICT_COUNT; v++)
             names[v] = verdict_name((enum verdict)v);
-        nearest = options_nearest(name, names);
+        nearest = nearest_word(name, names);
         err_set(err, ERR_USAGE, EINVAL, "\"%.40s\" is no verdict", name);
         if (nearest)
             return err_hint(err, "did you mean %s?", nearest);

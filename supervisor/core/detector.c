@@ -138,6 +138,9 @@ static void judge_death(const struct detector_view *view, struct detector_result
         conclude(ret, VERDICT_EXIT, "gone %s, and nobody saw how", where);
     } else if (view->timeout_plugin) {
         conclude(ret, VERDICT_TIMEOUT, "ended by pytest-timeout (its thread method exits with status 1)");
+    } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
+        conclude(ret, VERDICT_DENIED, "killed by SIGSYS %s: a filter of system calls answered %s with death", where,
+                 view->denied_name ? view->denied_name : "an unknown call");
     } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !view->killed_by_us) {
         if (view->counters_valid)
             conclude(ret, VERDICT_EXTERNAL,

@@ -46,6 +46,7 @@ struct detector_view {
     int wait_status;          /* DEATH: as of waitpid */
     bool wait_status_valid;   /* false: gone, but nobody said how */
     bool timeout_plugin;      /* the framework's own timeout plugin ended it (exit 1 after its banner) */
+    const char *denied_name;  /* DEATH by SIGSYS: the call that did it, where somebody knows; NULL */
     bool killed_by_us;        /* we sent the SIGKILL (for a verdict that was given before) */
 };
 
@@ -55,7 +56,8 @@ struct detector_result {
     char text[256];       /* the numbers in one line: "64 of 64 tasks, 337 more refused" */
 };
 
-/* Order: protocol, tasks, memory, (busy) timeout, stall, (death) external, signal, exit. */
+/* Order: protocol, tasks, memory, (busy) timeout, stall, (death) denied, external, signal, exit. A refusal with an
+ * errno is no verdict: what the test makes of it is its outcome. */
 void detector_judge(const struct detector_view *view, struct detector_result *ret);
 
 /* For a `signal` by SIGKILL that we did not send and no counter explains: "external"; see text. */

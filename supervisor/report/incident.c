@@ -64,6 +64,8 @@ const char *incident_advice(const struct incident *incident)
                      : "run this test by itself under a debugger";
     case VERDICT_EXTERNAL:
         return "look for what kills it: the test itself, the machine's OOM killer (dmesg), or an operator";
+    case VERDICT_DENIED:
+        return "let the test do without that call, or allow it in the policy";
     case VERDICT_PROTOCOL:
         return strstr(incident->text, "outside of any test")
                    ? "a plugin or conftest hook raised it; its traceback is in the output of the test"
@@ -124,6 +126,7 @@ char *incident_text(const struct suite *suite, const struct incident *incident, 
     _cleanup_free_ char *id = text_clean(raw, strlen(raw), 0);
     _cleanup_free_ char *text = text_clean(incident->text, strlen(incident->text), 0);
     _cleanup_free_ char *evidence = text_clean(incident->evidence, strlen(incident->evidence), 0);
+    _cleanup_free_ char *denied = text_clean(incident->denied, strlen(incident->denied), 0);
     bool soft = is_soft(incident), has_test = incident->test < suite->count;
     char *block = NULL;
     size_t size;
@@ -143,6 +146,8 @@ char *incident_text(const struct suite *suite, const struct incident *incident, 
             incident->is_void ? "void" : verdict_name(incident->verdict));
     if (*evidence)
         fprintf(out, "    %s\n", evidence);
+    if (*denied)
+        fprintf(out, "    %s\n", denied);
     print_consequence(out, incident);
     fclose(out);
     return block;

@@ -32,5 +32,9 @@ int junit_open(struct report *report, struct err *err);
 int junit_write(struct report *report, const struct suite *suite, const struct report_summary *summary,
                 struct err *err);
 
+/* report.c: an event (fields taken); whole lines for people */
+void report_emit(struct report *report, const char *name, struct json_t *fields);
+void report_say(struct report *report, const char *text);
+
 /* incident.c */
 const char *incident_advice(const struct incident *incident);

@@ -12,6 +12,7 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/mem.h"
+#include "supervisor/core/denials.h"
 #include "supervisor/report/internal.h"
 #include "supervisor/report/text.h"
 
@@ -51,11 +52,26 @@ static void element(FILE *out, const char *tag, const char *type, const char *me
     fprintf(out, ">%s</%s>", text, tag);
 }
 
-static void properties(FILE *out, const struct test *test)
+/* One property: "keyctl EPERM 3, add_key EPERM 1". */
+static void denied_property(FILE *out, const struct denial *denial)
+{
+    char errnum[24];
+
+    fprintf(out, "<property name=\"shunt.denied\" value=\"");
+    for (const struct denial *d = denial; d; d = d->next) {
+        _cleanup_free_ char *name = text_xml(d->name, strlen(d->name));
+
+        fprintf(out, "%s%s %s %" PRIu64, d == denial ? "" : ", ", name,
+                denials_errno_name(d->errnum, errnum, sizeof(errnum)), d->count);
+    }
+    fprintf(out, "\"/>");
+}
+
+static void properties(FILE *out, const struct test *test, const struct denial *denial)
 {
     bool serial = test->rerouted || test->lane == LANE_SERIAL;
 
-    if (!serial && test->verdict == VERDICT_NONE && !test->peak_tasks && !test->peak_memory_bytes)
+    if (!serial && test->verdict == VERDICT_NONE && !test->peak_tasks && !test->peak_memory_bytes && !denial)
         return;
     fprintf(out, "<properties>");
     if (serial)
@@ -68,6 +84,8 @@ static void properties(FILE *out, const struct test *test)
     if (test->peak_memory_bytes)
         fprintf(out, "<property name=\"shunt.peak_memory_bytes\" value=\"%s%" PRIu64 "\"/>",
                 test->peak_memory_exact ? "" : "≥", test->peak_memory_bytes);
+    if (denial)
+        denied_property(out, denial);
     fprintf(out, "</properties>");
 }
 
@@ -90,7 +108,7 @@ static void write_case(FILE *out, const struct suite *suite, size_t index,
     attribute(out, "classname", test->classname);
     attribute(out, "name", test->name);
     fprintf(out, " time=\"%.3f\">", (double)(test->setup_us + test->call_us + test->teardown_us) / 1e6);
-    properties(out, test);
+    properties(out, test, denials_of_test(summary->denials, index));
     switch (test->outcome) {
     case OUTCOME_FAILED:
         element(out, "failure", NULL, test->message, test->text);

@@ -65,7 +65,7 @@ static double event_time(const struct report *report)
     return (double)(clock_now_ns() - report->start_ns) / 1e9;
 }
 
-static void emit(struct report *report, const char *name, json_t *fields)
+void report_emit(struct report *report, const char *name, json_t *fields)
 {
     if (report->events)
         events_write(report->events, event_time(report), name, fields);
@@ -73,10 +73,11 @@ static void emit(struct report *report, const char *name, json_t *fields)
         json_decref(fields);
 }
 
-static void say(struct report *report, const char *text)
+void report_say(struct report *report, const char *text)
 {
     report->options.say(report->options.say_arg, text);
 }
+
 
 static void sayf(struct report *report, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -89,7 +90,7 @@ static void sayf(struct report *report, const char *fmt, ...)
     if (vasprintf(&text, fmt, ap) < 0)
         abort();
     va_end(ap);
-    say(report, text);
+    report_say(report, text);
     free(text);
 }
 
@@ -141,7 +142,7 @@ void report_run_start(struct report *report, const struct report_header *h)
 {
     if (!report->options.quiet)
         say_header(report, h);
-    emit(report, "run-start",
+    report_emit(report, "run-start",
          json_pack("{s:s,s:o,s:s,s:s,s:i,s:b,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "version", h->version,
                    "command", events_text(h->command), "run", h->run_id, "time", report->wall_clock,
                    "workers", (int)h->workers, "cold", h->cold, "cold_why",
@@ -159,7 +160,7 @@ void report_suite(struct report *report, const struct suite *suite)
 
     for (size_t i = 0; i < suite->count; i++)
         serial += suite->tests[i].lane == LANE_SERIAL;
-    emit(report, "suite",
+    report_emit(report, "suite",
          json_pack("{s:I,s:I,s:o}", "tests", (json_int_t)suite->count, "serial", (json_int_t)serial,
                    "root", events_text(suite->root)));
 }
@@ -172,7 +173,7 @@ void report_test_start(struct report *report, const struct suite *suite, size_t 
     (void)now_ns;
     if (!report->events)
         return;
-    emit(report, "test-start",
+    report_emit(report, "test-start",
          json_pack("{s:I,s:o,s:s,s:i,s:i}", "test", (json_int_t)test, "id",
                    events_text(suite->tests[test].id), "lane", lane == LANE_SERIAL ? "serial" : "parallel",
                    "worker", (int)slot, "generation", (int)generation));
@@ -196,7 +197,7 @@ void report_test_end(struct report *report, const struct suite *suite, size_t te
         json_object_set_new(fields, "verdict", json_string(verdict_name(t->verdict)));
     if (t->message)
         json_object_set_new(fields, "message", events_text(t->message));
-    emit(report, "test-end", fields);
+    report_emit(report, "test-end", fields);
 }
 
 /* --- incidents --- */
@@ -233,6 +234,7 @@ static json_t *incident_fields(const struct suite *suite, const struct incident 
         (json_int_t)(incident->kill_ns / 1000), "replace_us", (json_int_t)(incident->replace_ns / 1000),
         "replaced", incident->replaced);
 
+    json_object_set_new(fields, "denied", events_text(*incident->denied ? incident->denied : NULL));
     json_object_set_new(
         fields, "counters",
         json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "tasks_now", (json_int_t)c->tasks_now, "tasks_peak",
@@ -256,10 +258,10 @@ void report_incident(struct report *report, const struct suite *suite, const str
     if (show) {
         _cleanup_free_ char *block = incident_text(suite, incident, report->options.color);
 
-        say(report, block);
+        report_say(report, block);
     }
     if (report->events) {
-        emit(report, "incident", incident_fields(suite, incident));
+        report_emit(report, "incident", incident_fields(suite, incident));
         events_flush(report->events);
     }
 }
@@ -268,7 +270,7 @@ void report_worker(struct report *report, const char *event, unsigned slot, unsi
                    uint64_t ns)
 {
     if (report->events)
-        emit(report, "worker",
+        report_emit(report, "worker",
              json_pack("{s:s,s:i,s:i,s:i,s:I}", "what", event, "worker", (int)slot, "generation",
                        (int)generation, "pid", pid, "us", (json_int_t)(ns / 1000)));
 }
@@ -284,7 +286,7 @@ void report_notice(struct report *report, const char *fmt, ...)
     va_end(ap);
     clean = text_clean(text, strlen(text), 0);
     sayf(report, "shunt: %s\n", clean);
-    emit(report, "notice", json_pack("{s:s}", "text", clean));
+    report_emit(report, "notice", json_pack("{s:s}", "text", clean));
 }
 
 void report_status(struct report *report, const struct suite *suite, const struct report_running *rows,
@@ -319,7 +321,7 @@ static void emit_run_end(struct report *report, const struct suite *suite,
     for (int o = OUTCOME_PASSED; o < OUTCOME_COUNT; o++)
         json_object_set_new(outcomes, outcome_name((enum outcome)o),
                             json_integer((json_int_t)ledger.by_outcome[o]));
-    emit(report, "run-end",
+    report_emit(report, "run-end",
          json_pack("{s:I,s:o,s:I,s:I,s:i,s:I,s:o}", "tests", (json_int_t)ledger.total, "outcomes",
                    outcomes, "rerouted", (json_int_t)ledger.rerouted, "restarts",
                    (json_int_t)summary->restarts, "exit_status", summary->exit_status, "wall_us",
@@ -334,7 +336,7 @@ int report_run_end(struct report *report, const struct suite *suite, const struc
     if (suite->count) {
         _cleanup_free_ char *text = summary_text(suite, summary, report->options.color);
 
-        say(report, text);
+        report_say(report, text);
     }
     emit_run_end(report, suite, summary);
     if (report->events)

@@ -18,6 +18,7 @@
 
 struct err;
 struct report;
+struct denials;
 
 struct report_options {
     const char *events_path, *junit_path; /* NULL: none */
@@ -56,6 +57,10 @@ void report_test_start(struct report *report, const struct suite *suite, size_t 
 /* The outcome for good. */
 void report_test_end(struct report *report, const struct suite *suite, size_t test, uint64_t now_ns);
 
+/* System calls of the test that were refused (supervisor/core/denials.h): an event each, and for a test that failed lines
+ * for people. Call it with the outcome, before report_test_end(). `test` may be DENIALS_NO_TEST, at the end. */
+void report_denials(struct report *report, const struct suite *suite, size_t test, const struct denials *denials);
+
 enum incident_next { /* what becomes of the test */
     INCIDENT_NOTHING,  /* recorded only */
     INCIDENT_REROUTED, /* to the serial lane */
@@ -82,6 +87,7 @@ struct incident {
     bool serial;          /* happened in the serial lane */
     char text[256];       /* the detector's line */
     char evidence[512];   /* second line: "61 threads, 3 processes: …"; "" */
+    char denied[512];     /* third line: "denied: keyctl (policy standard, …), EPERM"; "" */
     enum incident_next next;
     size_t kept;          /* queued tests of this worker that were kept */
     uint64_t kill_ns;     /* detection to kill sent */
@@ -128,6 +134,7 @@ struct report_summary {
     const char *status_reason; /* where the framework's own status would be another one; NULL */
     const struct incident *incidents; /* all of them, in order */
     size_t nincidents;
+    const struct denials *denials; /* NULL: nobody looked */
 };
 /* Closing summary: one line of numbers from the ledger (in words of the design), then one line for each test that was
  * killed, passed-serial or left something behind, with its cause, and what to do; not-run grouped by reason. Nothing but

@@ -2,11 +2,13 @@
 /* The closing summary: the ledger in one line, then each test that did not simply run, with its cause. */
 #include "supervisor/report/summary.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sandbox/base/cleanup.h"
+#include "supervisor/core/denials.h"
 #include "supervisor/report/internal.h"
 #include "supervisor/report/text.h"
 
@@ -150,6 +152,30 @@ static void print_deaths(FILE *out, const struct report_summary *summary)
     }
 }
 
+/* "denied  2 calls in 3 tests: io_uring_setup 5, keyctl 1 (policy hardened); --events has each". */
+static void print_denials(FILE *out, const struct denials *denials)
+{
+    struct denials_total total;
+
+    if (!denials)
+        return;
+    denials_total(denials, &total);
+    if (!total.count)
+        return;
+    fprintf(out, "  %-13s %zu call%s", "denied", total.calls, total.calls == 1 ? "" : "s");
+    if (total.tests)
+        fprintf(out, " in %zu test%s", total.tests, total.tests == 1 ? "" : "s");
+    if (total.outside)
+        fprintf(out, "%s outside of tests", total.tests ? " and" : "");
+    for (size_t i = 0; i < total.ntop; i++)
+        fprintf(out, "%s%s %" PRIu64, i ? ", " : ": ", total.top[i].name, total.top[i].count);
+    if (total.calls > total.ntop)
+        fprintf(out, ", and %zu more", total.calls - total.ntop);
+    if (total.overflow)
+        fprintf(out, "; %" PRIu64 " more were not kept by name", total.overflow);
+    fprintf(out, " (policy %s); --events has each\n", denials_policy(denials));
+}
+
 char *summary_text(const struct suite *suite, const struct report_summary *summary, bool color)
 {
     char *text = NULL;
@@ -164,6 +190,7 @@ char *summary_text(const struct suite *suite, const struct report_summary *summa
     print_passed_serial(out, suite, summary);
     print_leaks(out, suite, summary);
     print_deaths(out, summary);
+    print_denials(out, summary->denials);
     print_not_run(out, suite);
     if (summary->status_reason)
         fprintf(out, "shunt: exit status %d: %s\n", summary->exit_status, summary->status_reason);

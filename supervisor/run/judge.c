@@ -11,6 +11,7 @@
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/mem.h"
+#include "supervisor/core/denials.h"
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/leak_watch.h"
@@ -149,6 +150,8 @@ static struct incident *incident_add(struct worker *worker, const struct detecto
                                   .limits = worker->limits,
                                   .next = INCIDENT_NO_TEST};
     snprintf(incident->text, sizeof(incident->text), "%s", result->text);
+    if (worker->test != TEST_NONE)
+        denials_describe_test(run->denials, worker->test, incident->denied, sizeof(incident->denied));
     counters_for_detector(&worker->counters, &incident->counters);
     if (worker->slot) {
         incident->slot = worker->slot->index;
@@ -305,6 +308,8 @@ static void accept_result(struct worker *worker, const struct test_result *resul
         free(test->text);
         test->text = strndup(result->text, result->text_size);
     }
+    if (result->errnum && result->where && run->denials)
+        denials_set_where(run->denials, index, result->errnum, result->where);
     test_ends(worker);
     worker->owed = index;
     run_test_outcome(run, index, passed_serial ? OUTCOME_PASSED_SERIAL : result->outcome);

@@ -18,6 +18,7 @@ void run_test_outcome(struct run *run, size_t test, enum outcome outcome)
     char reason[96];
 
     run->suite.tests[test].outcome = outcome;
+    report_denials(run->report, &run->suite, test, run->denials);
     report_test_end(run->report, &run->suite, test, run_elapsed_ns(run));
     if (outcome != OUTCOME_FAILED && outcome != OUTCOME_ERROR && outcome != OUTCOME_KILLED)
         return;

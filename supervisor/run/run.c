@@ -417,7 +417,8 @@ static int run_finish(struct run *run, struct err *err)
                                      .restarts = run->restarts,
                                      .wall_ns = run_elapsed_ns(run),
                                      .incidents = run->incidents,
-                                     .nincidents = run->nincidents};
+                                     .nincidents = run->nincidents,
+                                     .denials = run->denials};
     int r;
 
     if (run->suite.count && !run->no_new_tests)
@@ -427,6 +428,7 @@ static int run_finish(struct run *run, struct err *err)
         judge_incident_flush(&run->slots[i]);
     if (run->slots)
         judge_incident_flush(&run->serial_slot);
+    report_denials(run->report, &run->suite, TEST_NONE, run->denials);
     summary.exit_status = exit_status(run, &summary.status_reason);
     r = report_run_end(run->report, &run->suite, &summary, err);
     return r < 0 ? r : summary.exit_status;
@@ -444,6 +446,7 @@ static void run_free(struct run *run)
         free(run->incidents[i].output);
     }
     free(run->incidents);
+    denials_close(run);
     free(run->quit.why);
     suite_done(&run->suite);
     report_free(run->report);

@@ -13,6 +13,7 @@
  *   worker_messages.c, worker_output.c   what it says
  *   judge.c       boundaries and deaths: what the detector is shown, and what follows from it
  *   tick.c        what time brings
+ *   denials.c     refused system calls: answers, and whose they are
  *   evidence.c    what is noted about a slot before it is killed
  *   limits.c      what "auto" means here
  *
@@ -33,8 +34,11 @@
 #include "supervisor/report/report.h"
 
 struct channel;
+struct denials;
 struct lanes;
+struct notify;
 struct packet;
+struct sock_fprog;
 
 #define COMMAND_TAG (1ULL << 40) /* of the command at the run init; above every cell number */
 
@@ -174,6 +178,16 @@ struct run_quit { /* what a test asked for: pytest.exit(), KeyboardInterrupt */
     bool interrupt;
 };
 
+struct run_denied { /* who answers refused calls; set the first four before denials_open() */
+    const char *policy;                 /* its name; NULL: "standard" */
+    const struct sock_fprog *programs;  /* refusing forms; not owned */
+    const char *const *names;           /* of their profiles: "seccomp/default.json" */
+    size_t nprograms;
+    struct notify *notify; /* NULL: refused calls are not seen */
+    ev_io io;
+    size_t test; /* whose call is being answered */
+};
+
 struct run {
     const struct run_config *config;
     struct ev_loop *loop;
@@ -210,6 +224,8 @@ struct run {
 
     struct incident *incidents; /* all, in order */
     size_t nincidents, incidents_room;
+    struct denials *denials; /* by test; NULL: nobody looks */
+    struct run_denied denied;
 
     uint64_t start_ns;
     uint64_t frozen_ns, frozen_since_ns; /* time that does not count */
@@ -273,6 +289,8 @@ struct test_result { /* a `done` message, checked */
     uint64_t setup_us, call_us, teardown_us;
     const char *message, *text;
     size_t text_size;
+    int errnum;        /* of the exception that it failed with; 0 */
+    const char *where; /* the source line that raised it; NULL */
 };
 void judge_start(struct worker *worker); /* counters at the start of a test */
 void judge_boundary(struct worker *worker, const struct test_result *result);
@@ -294,6 +312,11 @@ void evidence_of_starts(const struct worker *worker, char *buf, size_t size);
 /* stall.c: looks for a worker without progress; true when all its tasks have been waiting for each other. */
 bool stall_check(struct worker *worker, uint64_t now_ns);
 const char *stall_why_not(const struct run *run); /* "": nothing is in its way */
+
+/* denials.c */
+/* The listener of the run's filter; taken. Where it does not work a notice says so. */
+void denials_open(struct run *run, int listener);
+void denials_close(struct run *run);
 
 /* controller.c */
 int controller_new(struct run *run, struct controller **ret, struct err *err);

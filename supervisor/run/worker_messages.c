@@ -77,7 +77,7 @@ static int worker_done(struct worker *worker, struct packet *packet)
 {
     struct test_result result = {0};
     const char *outcome, *stop;
-    int64_t test, setup, call, teardown;
+    int64_t test, setup, call, teardown, errnum;
 
     if (worker->owed != TEST_NONE || packet_int(packet, "i", 0, INT32_MAX, &test) < 0 ||
         (size_t)test != worker->test || packet_text(packet, "outcome", 16, false, &outcome) < 0 ||
@@ -85,8 +85,11 @@ static int worker_done(struct worker *worker, struct packet *packet)
         packet_int_or(packet, "call_us", 0, 1LL << 53, 0, &call) < 0 ||
         packet_int_or(packet, "teardown_us", 0, 1LL << 53, 0, &teardown) < 0 ||
         packet_text(packet, "message", 1024, true, &result.message) < 0 ||
+        packet_int_or(packet, "errno", 1, 4095, 0, &errnum) < 0 ||
+        packet_text(packet, "where", 512, true, &result.where) < 0 ||
         packet_text(packet, "stop", 256, true, &stop) < 0)
         return -EPROTO;
+    result.errnum = (int)errnum;
     result.outcome = outcome_parse(outcome);
     if (result.outcome < OUTCOME_PASSED || result.outcome > OUTCOME_XPASSED)
         return -EPROTO;

@@ -295,6 +295,21 @@ static void a_signal_without_a_name(void **state)
     check(&view, VERDICT_SIGNAL, text);
 }
 
+static void a_filter_that_kills(void **state)
+{
+    struct detector_view view = dead(SIGSYS | CORE);
+
+    (void)state;
+    check(&view, VERDICT_DENIED,
+          "killed by SIGSYS in the middle of the test: a filter of system calls answered an unknown call with death");
+    view.denied_name = "io_uring_setup";
+    view.in_test = false;
+    check(&view, VERDICT_DENIED,
+          "killed by SIGSYS between two tests: a filter of system calls answered io_uring_setup with death");
+    view = full(dead(SIGSYS)); /* what was counted comes first, as with every death */
+    check(&view, VERDICT_TASKS, "64 of 64 tasks, 337 more refused");
+}
+
 static void who_sent_the_sigkill(void **state)
 {
     struct detector_view view = dead(SIGKILL);
@@ -384,6 +399,7 @@ int main(void)
         cmocka_unit_test(clocks_count_only_while_a_test_runs),
         cmocka_unit_test(deaths),
         cmocka_unit_test(a_signal_without_a_name),
+        cmocka_unit_test(a_filter_that_kills),
         cmocka_unit_test(who_sent_the_sigkill),
         cmocka_unit_test(a_broken_protocol_comes_first),
         cmocka_unit_test(a_long_text_is_cut),

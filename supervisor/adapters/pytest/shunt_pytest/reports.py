@@ -5,9 +5,10 @@ JSON has no tuples, and pytest's summaries insist on theirs, so tuples and what 
 form. Nothing is unpickled on arrival: a worker is not trusted.
 """
 import json
+import os
 import sys
 import warnings
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from pytest import TestReport
 
@@ -194,6 +195,54 @@ def cause_of(reports: List[Any]) -> Optional[str]:
         crash = getattr(longrepr, "reprcrash", None)
         text = str(crash.message) if crash is not None else str(longrepr)
         return next((line for line in text.splitlines() if line.strip()), "")
+    return None
+
+
+_LIBRARY = ("/site-packages/", "/dist-packages/")
+_STDLIB = os.path.join(os.path.dirname(os.__file__), "")
+CHAIN = 32  # exceptions of one failure that are looked at
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """It, its causes, what was being handled when it was raised, and what a group holds; each once, a few of them."""
+    todo, seen = [error], set()
+    while todo and len(seen) < CHAIN:
+        current = todo.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        inner = getattr(current, "exceptions", ())
+        todo += [e for e in (current.__cause__, current.__context__) if e is not None]
+        if isinstance(inner, tuple):
+            todo += [e for e in inner if isinstance(e, BaseException)]
+
+
+def _deepest_line(error: BaseException, root: str) -> str:
+    """Of its traceback the innermost line of the project, else of anything that is no library."""
+    project = other = ""
+    traceback = error.__traceback__
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename
+        library = any(name in file for name in _LIBRARY)
+        if file.startswith(root) and not library:
+            project = f"{file[len(root):]}:{traceback.tb_lineno}"
+        elif not library and not file.startswith((_STDLIB, "<")):
+            other = f"{file}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return project or other
+
+
+def os_error_of(error: BaseException, root: str) -> Optional[Tuple[int, str]]:
+    """The errno of the first error of the operating system behind a failure, and the line that raised it."""
+    outer = ""
+    root = os.path.join(root, "")
+    for current in _chain(error):
+        where = _deepest_line(current, root)
+        outer = outer or where
+        number = current.errno if isinstance(current, OSError) else None
+        if type(number) is int and 0 < number < 4096 and (where or outer):
+            return number, where or outer
     return None
 
 

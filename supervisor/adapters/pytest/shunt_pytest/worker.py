@@ -5,7 +5,7 @@ import gc
 import os
 import sys
 import threading
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 import pytest
 
@@ -70,6 +70,7 @@ class Worker:
         self.keywords: Dict[str, int] = {}  # of the running test, as its reports will have them
         # A plugin that has its own way with reports sees each of them.
         self.compact = len(self.config.hook.pytest_report_to_serializable.get_hookimpls()) == 1
+        self.os_error: Optional[Tuple[int, str]] = None  # that the running test failed with: errno and source line
         self.kept: Set[int] = set()
         self.known: Set[int] = {os.getpid()}  # tasks that earlier tests left
         self.last_item: Optional[Any] = None
@@ -130,6 +131,15 @@ class Worker:
     def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
         self.warnings.append(reports.warning_to_data(warning_message, when, nodeid, location))
 
+    @pytest.hookimpl
+    def pytest_exception_interact(self, call: Any) -> None:
+        """Called for failures only. A refused system call that got the same errno is named with this line."""
+        if self.os_error is None and call.excinfo is not None:
+            try:
+                self.os_error = reports.os_error_of(call.excinfo.value, str(self.config.rootpath))
+            except Exception:  # the test's own exceptions may be anything
+                pass
+
     @pytest.hookimpl(hookwrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Any:
         """Tasks that a fixture of wider scope starts belong to it, and are no leak of the test that came first."""
@@ -172,6 +182,8 @@ class Worker:
             long_text = reports.text_of(self.reports)
             if long_text:
                 text = printable(long_text, TEXT_LIMIT).encode("utf-8")
+            if self.os_error is not None:
+                header["errno"], header["where"] = self.os_error[0], printable(self.os_error[1], 500)
         if self.session.shouldstop:
             header["stop"] = printable(str(self.session.shouldstop), 200)
         self._keep_shared_pools()
@@ -197,7 +209,7 @@ class Worker:
         item = items[index]
         # Without a known next test everything below the session is torn down, and the session's fixtures stay.
         next_item = items[next_index] if next_index is not None else self.session
-        self.reports, self.warnings = [], []
+        self.reports, self.warnings, self.os_error = [], [], None
         self.keywords = {name: 1 for name in item.keywords} if self.compact else {}
         self.last_item = item
         self.session.shouldfail = False

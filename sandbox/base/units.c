@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/config/units.h"
+#include "sandbox/base/units.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -106,6 +106,13 @@ int units_parse_size(const char *text, uint64_t *ret_bytes)
 int units_parse_duration(const char *text, uint64_t *ret_ns)
 {
     return parse_with_units(text, duration_units, strcmp, ret_ns);
+}
+
+int units_parse_milli(const char *text, uint64_t *ret_milli)
+{
+    static const struct unit thousandths[] = {{"", 1000}, {NULL, 0}};
+
+    return parse_with_units(text, thousandths, strcmp, ret_milli);
 }
 
 int units_parse_count(const char *text, uint64_t *ret)

@@ -13,8 +13,8 @@
 
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/mem.h"
+#include "sandbox/base/units.h"
 #include "supervisor/config/paths.h"
-#include "supervisor/config/units.h"
 
 struct row {
     const char *text;

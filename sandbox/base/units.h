@@ -11,5 +11,7 @@
 int units_parse_size(const char *text, uint64_t *ret_bytes);
 /* "10s", "500ms", "2m", "1h", "1.5" (seconds). */
 int units_parse_duration(const char *text, uint64_t *ret_ns);
+/* "2", "1.5", "0.25" in thousandths. */
+int units_parse_milli(const char *text, uint64_t *ret_milli);
 /* Decimal digits only. */
 int units_parse_count(const char *text, uint64_t *ret);
