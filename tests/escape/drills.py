@@ -3,6 +3,7 @@
 of (attempt); it returns None when all is as it must be, or says what is not."""
 import concurrent.futures
 import itertools
+import json
 import os
 import pathlib
 import random
@@ -215,7 +216,7 @@ def test_attacker():
     time.sleep(0.05)
     pid = pathlib.Path(PLACE, "pid").read_text()
     said = [subprocess.run([ATTACK, "--mark=" + MARK, *words], capture_output=True, text=True).stdout.strip()
-            for words in (["signal", pid, "10"], ["ptrace", pid], ["environment", pid], ["signal-everybody"])]
+            for words in (["signal", pid, "10"], ["ptrace", pid], ["environment", pid])]
     pytest.fail("SAID " + ascii(said), pytrace=False)
 '''
 
@@ -277,6 +278,8 @@ def boxes():
 HELLO = json.dumps({"t": "hello", "v": 1, "role": "controller", "pid": os.getpid(), "framework": "x", "runtime": "x"})
 '''
 CONNECT = HELPERS + '''
+OWN = True
+
 def paths():
     """Every socket of shunt's that can be heard of: the environment we began with, the kernel's list, the usual places."""
     text = ""
@@ -286,7 +289,9 @@ def paths():
         except OSError:
             pass
     text += " ".join(f"{k}={v}\\0" for k, v in os.environ.items())
-    return sorted(set(re.findall(r"[/@][^\\s\\0=:]*shunt[^\\s\\0=:]*", text)))
+    found = sorted(set(re.findall(r"[/@][^\\s\\0=:]*shunt[^\\s\\0=:]*", text)))
+    own = f"shunt-{open('shunt-pid').read()}-"
+    return [path for path in found if (own in path) == OWN]
 
 def attempt_connect():
     said = []
@@ -368,7 +373,8 @@ def test_and_killed():
 
 def hostile_suite(attempt, source, expected_status, check):
     run = inside.SuiteRun(attempt, {"test_a.py": source, "test_b.py": INNOCENT})
-    run.start()
+    process = run.start()
+    attempt.file(attempt.work / "shunt-pid", str(process.pid))
     status = run.finish(60)
     outcomes = {e["id"]: (e["outcome"], e.get("verdict")) for e in run.events("test-end")}
     left = gone(run)
@@ -387,6 +393,35 @@ def second_connection(attempt):
     return hostile_suite(
         attempt, CONNECT, {0}, lambda found: None if len(found) == 2 else f"outcomes: {found}"
     )
+
+
+def other_run_connection(attempt):
+    """A second run of the same user waits for its pytest: what a test of the first run says to it must not count."""
+    late = attempt.directory(attempt.top / "late")
+    attempt.file(late / "test_late.py", INNOCENT)
+    attempt.file(late / "start", f"while [ ! -e go ]; do sleep 0.05; done; exec {inside.python()} -m pytest -q -p no:cacheprovider\n")
+    command = inside.SuiteRun(attempt, {}, ("-n", "1")).command()
+    places, attempt.places = attempt.places, attempt.bench.guard.place(attempt.uid)
+    command = [*attempt.prefix(), *command[len(attempt.prefix()) : command.index("--events")]]
+    events = attempt.file(attempt.top / "late.jsonl", "")
+    other = subprocess.Popen(
+        [*command, "--events", str(events), "--", "/bin/sh", "start"], cwd=late, env=attempt.environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    late_places, attempt.places = attempt.places, places
+    time.sleep(0.5)
+    problem = hostile_suite(
+        attempt, CONNECT.replace("OWN = True", "OWN = False"), {0},
+        lambda found: None if len(found) == 2 else f"outcomes: {found}",
+    )  # fmt: skip
+    attempt.file(late / "go", "")
+    _, err = other.communicate(timeout=60)
+    ends = [e for e in map(json.loads, events.read_text().splitlines()) if e["event"] == "test-end"]
+    for place in late_places:
+        fixtures.guard.remove_tree(place)
+    if other.returncode or len(ends) != 8:
+        return f"the other run ended with {other.returncode}, {len(ends)} of 8 tests: {err.decode(errors='replace')[-200:]}"
+    return problem
 
 
 def subprocess_speaks(attempt):
@@ -415,7 +450,7 @@ def truncated_box(attempt):
 
 
 DRILLS = {f.__name__.replace("_", "-"): f for f in (
-    kill_exec, stop_exec, continue_exec, kill_run, stop_run, kill_run_frozen, signal_other_worker, second_connection,
+    kill_exec, stop_exec, continue_exec, kill_run, stop_run, kill_run_frozen, signal_other_worker, second_connection, other_run_connection,
     subprocess_speaks, worker_lies, truncated_box,
 )}  # fmt: skip
 

@@ -63,6 +63,8 @@ class Attempt:
         self.shunt, self.attack = bench.shunt, bench.attack
         self.tasks, self.memory, self.timeout = 128, "400M", "25s"
         self.while_running = None
+        # Where no time limit is promised, what runs into one is not waited for.
+        self.endless = {"brief", "unread"} & set(row.setup) and row.expected(policy, user) == "open"
         self.stack = contextlib.ExitStack()
         self.prepared = False
 
@@ -381,6 +383,7 @@ def terminal(attempt):
     master, slave = os.openpty()
     for fd in (master, slave):
         attempt.stack.callback(os.close, fd)
+        os.set_inheritable(fd, False)
     os.fchown(slave, attempt.uid, -1)
     settings = termios.tcgetattr(slave)
     settings[3] &= ~(termios.ICANON | termios.ECHO)
@@ -438,6 +441,12 @@ def socket_in(attempt, directory, key):
 
 def tmpsocket(attempt):
     socket_in(attempt, temporary(attempt, "/tmp"), "tmpsocket")
+
+
+def visible(attempt):
+    """Beside the working directory, where it can be seen under every policy."""
+    socket_in(attempt, attempt.directory(attempt.top / "visible"), "visible")
+    attempt.proofs.clear()  # that somebody comes is not promised against
 
 
 def runsocket(attempt):
@@ -518,7 +527,7 @@ SETUPS = {
     f.__name__: f
     for f in (
         victim, sibling, hostuid, outside, named, planted, hosttmp, hostshm, flood, launcher, descriptors, disk, groups,
-        suid, filecaps, rlimits, terminal, hostname, abstract, tmpsocket, runsocket, listener, shm, queue, small, brief,
+        suid, filecaps, rlimits, terminal, hostname, abstract, tmpsocket, visible, runsocket, listener, shm, queue, small, brief,
         unread,
     )
 }  # fmt: skip

@@ -92,13 +92,15 @@ static void all_capabilities(char *const args[], struct outcome *out)
     }
 }
 
-/* MASK: those that must not be there, in any set, the bounding one included. */
+/* MASK: those that must not be there, in any set. The bounding one only counts when it is named: without a right of its own
+ * an ordinary user cannot make it smaller, and under no_new_privs nothing comes of it. */
 static void holds_capabilities(char *const args[], struct outcome *out)
 {
     static const char *const sets[] = {"CapPrm:", "CapEff:", "CapInh:", "CapAmb:", "CapBnd:"};
     unsigned long long mask = strtoull(args[0], NULL, 16);
     outcome_refused(out, EPERM);
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+    size_t n = sizeof sets / sizeof *sets - !args[1];
+    for (size_t i = 0; i < n; i++)
         if (capabilities(sets[i]) & mask) {
             outcome_succeeded(out, "%s %llx", sets[i], capabilities(sets[i]) & mask);
             return;
@@ -149,7 +151,7 @@ const struct attack attacks_privileges[] = {
     {"become-root", "", 0, become_root},
     {"drop-groups", "", 0, drop_groups},
     {"all-capabilities", "", 0, all_capabilities},
-    {"holds-capabilities", "MASK", 1, holds_capabilities},
+    {"holds-capabilities", "MASK [bounding]", 1, holds_capabilities},
     {"new-privileges", "", 0, new_privileges},
     {"raise-rlimit", "nproc|nofile", 1, raise_rlimit},
     {"raise-priority", "", 0, raise_priority},

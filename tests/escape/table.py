@@ -25,7 +25,7 @@ class Row(typing.NamedTuple):
     why: str
 
     def expected(self, policy, user):
-        return self.expect[policy][USERS.index(user)]
+        return self.expect[policy][USERS.index(user)] if policy in self.expect else "open"
 
     def can_bare(self, user):
         return self.bare.rstrip("?") in ("both", "root" if user == "root" else "user")
