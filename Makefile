@@ -106,7 +106,7 @@ $(shunt): $(call obj,$(main_src)) $(supervisor_lib) $(sandbox_lib)
 	$(Q)$(CC) -pie $(harden_ldflags) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # Loaded into the user's Python, so it needs nothing but libc and is never sanitized.
-$(BUILD)/libshunt-enter.so: $(enter_src) sandbox/caps/caps.c $(BUILD)/flags | ready
+$(BUILD)/libshunt-enter.so: $(enter_src) sandbox/caps/caps.c sandbox/landlock/apply.c $(BUILD)/flags | ready
 	@mkdir -p $(BUILD)/lib/shunt
 	@echo '  SO    $@'
 	$(Q)$(CC) $(base_cflags) $(warnings) $(if $(DEV),-Werror) $(common_cflags) -O2 -g -fPIC -shared \

@@ -70,6 +70,8 @@ int cgroup_host_sweep(struct cgroup_host *host);
 
 struct cgroup_run_options {
     bool adopt; /* --adopt-cgroup: foreign processes in our v2 cgroup may be moved into a leaf beside us */
+    unsigned only; /* enum cgroup_has of the limits that are wanted (`shunt exec`): other hierarchies are left alone, and
+                      there is no control leaf; 0: everything */
 };
 
 /* Creates the subtree with its control leaf, and on v2 makes room for it. Where cgroups cannot be had, fails
@@ -125,6 +127,25 @@ int cgroup_leaf_kill(struct cgroup_leaf *leaf);
 int cgroup_leaf_freeze(struct cgroup_leaf *leaf, bool frozen);
 /* Removes the directories and frees on success. -EBUSY while something in it has not died: try again later. */
 int cgroup_leaf_remove(struct cgroup_leaf *leaf);
+
+/* How a child comes into a cgroup without the wait of a move: prepared by the parent, used by clone and in the child. */
+#define CGROUP_BIRTH_MAX 5
+struct cgroup_birth {
+    int into_fd;  /* v2 directory, borrowed; -1 */
+    int procs_fd; /* its cgroup.procs, for kernels without CLONE_INTO_CGROUP; -1 */
+    int tasks_fd[CGROUP_BIRTH_MAX]; /* `tasks` on v1 */
+    unsigned ntasks;
+    bool born; /* set by cgroup_birth_clone() */
+};
+#define CGROUP_BIRTH_INIT {.into_fd = -1, .procs_fd = -1}
+
+int cgroup_leaf_birth(const struct cgroup_leaf *leaf, struct cgroup_birth *ret);
+int cgroup_run_birth_control(const struct cgroup_run *run, struct cgroup_birth *ret);
+void cgroup_birth_done(struct cgroup_birth *birth);
+/* clone(2) without a new stack; `birth` may be NULL. Returns the pid, 0 in the child, or -errno. */
+pid_t cgroup_birth_clone(struct cgroup_birth *birth, unsigned long flags);
+/* In the child, single-threaded: the rest of the way. Async-signal-safe. */
+int cgroup_birth_join(const struct cgroup_birth *birth);
 
 struct cgroup_counters {
     uint64_t tasks_now;

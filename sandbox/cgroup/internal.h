@@ -225,6 +225,7 @@ struct cgroup_run {
     char name[CGROUP_NAME_MAX];
     struct cgroup_node top, control;
     struct cgroup_room room;
+    unsigned only; /* cgroup_run_options.only */
     unsigned has;
     int notify_fd;
     pid_t warm_pid; /* warm.c; 0: none */
@@ -247,6 +248,10 @@ struct cgroup_leaf {
 int cgroup_node_listing(const struct cgroup_run *run, const struct cgroup_node *node);
 int cgroup_set_limits(const struct cgroup_run *run, const struct cgroup_node *node,
                       const struct cgroup_limits *limits);
+
+/* ---- birth.c ---- */
+
+int cgroup_node_birth(const struct cgroup_run *run, const struct cgroup_node *node, struct cgroup_birth *ret);
 
 /* ---- warm.c ---- */
 

@@ -19,20 +19,30 @@
 
 /* As few hierarchies as will do: on v1 each is one more move of every worker, and a move may take
  * milliseconds. cpuacct only where no v2 tree counts CPU time; freezer and cpuset never. */
-static void run_choose_trees(struct cgroup_run *run)
+static void run_choose_trees(struct cgroup_run *run, unsigned only)
 {
+    static const unsigned bits[] = {[CGROUP_PIDS] = CGROUP_HAS_TASKS,
+                                    [CGROUP_MEMORY] = CGROUP_HAS_MEMORY,
+                                    [CGROUP_CPU] = CGROUP_HAS_CPU};
     const struct cgroup_host *host = run->host;
 
     for (int c = 0; c < CGROUP_RESOURCES; c++)
         run->tree_of[c] = -1;
     run->unified = host->unified >= 0 && host->trees[host->unified].writable ? host->unified : -1;
+    /* On a hybrid host the v2 tree only kills and counts, which a pid namespace and rusage do as well. */
+    if (only && run->unified >= 0 && !host->trees[run->unified].controllers)
+        run->unified = -1;
     if (run->unified >= 0)
         run->used[run->unified] = true;
     for (enum cgroup_resource c = CGROUP_PIDS; c <= CGROUP_CPU; c++) {
+        if (only && !(only & bits[c]))
+            continue;
         run->tree_of[c] = cgroup_host_tree(host, c, true);
         if (run->tree_of[c] >= 0)
             run->used[run->tree_of[c]] = true;
     }
+    if (only && run->unified < 0)
+        return;
     run->tree_of[CGROUP_CPUACCT] =
         run->unified >= 0 ? run->unified : cgroup_host_tree(host, CGROUP_CPUACCT, true);
     if (run->tree_of[CGROUP_CPUACCT] >= 0)
@@ -52,11 +62,11 @@ static int v1_make_by_library(const struct cgroup_tree *tree, const char *name)
 }
 
 /* The top directory in one hierarchy; returns its descriptor. */
-static int run_make_top(const struct cgroup_tree *tree, const char *name)
+static int run_make_top(const struct cgroup_tree *tree, const char *name, bool by_library)
 {
     int fd;
 
-    if (tree->v2 || v1_make_by_library(tree, name) < 0)
+    if (tree->v2 || !by_library || v1_make_by_library(tree, name) < 0)
         if (mkdirat(tree->fd, name, 0755) < 0 && errno != EEXIST)
             return -errno;
     fd = openat(tree->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -76,7 +86,8 @@ static int run_make(struct cgroup_run *run, struct err *err)
 
         if (!run->used[i])
             continue;
-        r = run_make_top(tree, run->name);
+        /* libcgroup reads all mounts first, which takes longer than the rest of `shunt exec`. */
+        r = run_make_top(tree, run->name, !run->only);
         if (r < 0)
             return err_set(err, ERR_SANDBOX, -r, "cannot make cgroup %s/%s: %m", tree->own,
                            run->name);
@@ -84,6 +95,8 @@ static int run_make(struct cgroup_run *run, struct err *err)
         if (tree->v2)
             cgroup_room_enable(r, tree->controllers);
     }
+    if (run->only)
+        return 0;
     r = cgroup_node_open(&run->top, "control", true, &run->control);
     return r < 0 ? err_set(err, ERR_SANDBOX, -r, "cannot make cgroup %s/control: %m", run->name)
                  : 0;
@@ -91,9 +104,10 @@ static int run_make(struct cgroup_run *run, struct err *err)
 
 static bool run_control_has(const struct cgroup_run *run, enum cgroup_resource c, const char *file)
 {
+    const struct cgroup_node *node = run->only ? &run->top : &run->control;
     int tree = run->tree_of[c];
 
-    return tree >= 0 && faccessat(run->control.dir[tree], file, F_OK, 0) == 0;
+    return tree >= 0 && faccessat(node->dir[tree], file, F_OK, 0) == 0;
 }
 
 /* What is there is found in the directory made, not concluded from versions. */
@@ -160,9 +174,10 @@ int cgroup_run_create(const struct cgroup_host *host, const struct cgroup_run_op
     run = mem_zalloc(sizeof(*run));
     run->host = host;
     run->notify_fd = -1;
+    run->only = options ? options->only : 0;
     run->top = run->control = (struct cgroup_node)CGROUP_NODE_INIT;
     cgroup_id_print(&host->id, CGROUP_LEFT_TOP, run->name);
-    run_choose_trees(run);
+    run_choose_trees(run, run->only);
     if (run_needs_room(run)) {
         r = cgroup_room_make(host, options, &run->room, err);
         if (r < 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A cell: the namespaces of one worker generation, held by a keeper. The user namespace maps every id to itself. It is
+ * A cell: the namespaces of one worker generation, held by a keeper. The user namespace maps ids to themselves. It is
  * there since only the owner of a user namespace may setns() into namespaces of it without holding CAP_SYS_ADMIN on
  * the host, and the template must not hold that.
  */
@@ -18,16 +18,23 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/io.h"
 #include "sandbox/launch/wire.h"
-#include "sandbox/mounts/mounts.h"
+#include "sandbox/mounts/mount_plan.h"
+#include "sandbox/net/loopback.h"
+#include "sandbox/plan/plan.h"
 
 #define PIDS_FIRST 1000
 #define PIDS_APART 997
 #define PIDS_RANGE 30000 /* below the smallest pid_max */
-#define CELL_FLAGS (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | SIGCHLD)
+#define STAGE_MAX 64
+
+struct keeper_report {
+    int32_t errnum;
+    char stage[STAGE_MAX];
+};
 
 /*
- * Workers share /tmp, and names with a process id in them are common: no two cells of a run should begin with the same ids.
- * Where the kernel does not let us choose, each worker has id 2, and that is all.
+ * Workers may share directories, and names with a process id in them are common: no two cells of a run should begin with
+ * the same ids. Where the kernel does not let us choose, each worker has id 2, and that is all.
  */
 static void spread_pids(unsigned number)
 {
@@ -37,22 +44,44 @@ static void spread_pids(unsigned number)
     io_write_file_at(AT_FDCWD, "/proc/sys/kernel/ns_last_pid", text);
 }
 
-/* pid 1 of the cell: reaps what its worker's children leave behind. It ends when it is killed. */
-static _Noreturn void keeper_main(unsigned number, int go, int ready)
+static int keeper_build(const struct cell_request *request, const char **stage)
 {
+    const struct sandbox_plan *plan = request->plan;
+    struct mount_apply apply = {.scratch = request->scratch, .keep = request->keep};
+    int r = 0;
+
+    /* Ours on the host, but not mapped here: be somebody. */
+    *stage = "becoming the owner of a cell";
+    if (plan->identity == PLAN_ID_SWITCH &&
+        (syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0 ||
+         syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid) < 0))
+        return -errno;
+    if (plan->cell_namespaces & CLONE_NEWNET && plan->spec.network == SPEC_NET_LOOPBACK) {
+        *stage = "the loopback device of a cell";
+        r = net_loopback_up();
+    }
+    *stage = "mounts of a cell";
+    if (r == 0 && plan->mounts[MOUNTS_CELL])
+        r = mount_plan_apply(plan->mounts[MOUNTS_CELL], &apply, stage);
+    return r;
+}
+
+/* pid 1 of the cell: reaps what its worker's children leave behind. It ends when it is killed. */
+static _Noreturn void keeper_main(const struct cell_request *request, int go, int ready)
+{
+    struct keeper_report report = {0};
+    const char *stage = "";
     char byte;
-    int32_t result;
     sigset_t set;
 
     prctl(PR_SET_NAME, "shunt-keeper", 0, 0, 0);
     if (read(go, &byte, 1) != 1)
         _exit(1);
-    result = mounts_make_slave();
-    if (result == 0)
-        result = mounts_proc();
-    if (result == 0)
-        spread_pids(number);
-    if (write(ready, &result, sizeof(result)) != sizeof(result) || result < 0)
+    report.errnum = -keeper_build(request, &stage);
+    snprintf(report.stage, sizeof(report.stage), "%s", stage);
+    if (report.errnum == 0)
+        spread_pids(request->number);
+    if (write(ready, &report, sizeof(report)) != sizeof(report) || report.errnum)
         _exit(1);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     syscall(SYS_close_range, 0, ~0U, 0);
@@ -67,34 +96,19 @@ static _Noreturn void keeper_main(unsigned number, int go, int ready)
     }
 }
 
-/* "0 0 4294967295" on a host; inside a container the same extents that we have ourselves, identically. */
-static int map_ids(pid_t pid, const char *which)
+static int open_namespaces(pid_t pid, unsigned long flags, int ns_fd[CELL_NS])
 {
-    char path[64], ours[2048], map[2048], *line, *save = NULL;
-    size_t at = 0;
-    ssize_t n;
-
-    snprintf(path, sizeof(path), "/proc/self/%s", which);
-    n = io_read_file_at(AT_FDCWD, path, ours, sizeof(ours));
-    if (n < 0)
-        return (int)n;
-    for (line = strtok_r(ours, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        unsigned long inside, outside, count;
-
-        if (sscanf(line, "%lu %lu %lu", &inside, &outside, &count) == 3 && at < sizeof(map))
-            at += (size_t)snprintf(map + at, sizeof(map) - at, "%lu %lu %lu\n", inside, inside, count);
-    }
-    snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, which);
-    return io_write_file_at(AT_FDCWD, path, map);
-}
-
-static int open_namespaces(pid_t pid, int ns_fd[4])
-{
-    static const char *const names[] = {"user", "ipc", "pid", "mnt"};
+    static const struct {
+        const char *name;
+        unsigned long flag;
+    } namespaces[CELL_NS] = {{"user", 0}, {"ipc", CLONE_NEWIPC}, {"net", CLONE_NEWNET}, {"pid", CLONE_NEWPID},
+                             {"mnt", CLONE_NEWNS}};
     char path[64];
 
-    for (int i = 0; i < 4; i++) {
-        snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, names[i]);
+    for (int i = 0; i < CELL_NS; i++) {
+        if (namespaces[i].flag && !(flags & namespaces[i].flag))
+            continue;
+        snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, namespaces[i].name);
         ns_fd[i] = open(path, O_RDONLY | O_CLOEXEC);
         if (ns_fd[i] < 0)
             return -errno;
@@ -102,28 +116,54 @@ static int open_namespaces(pid_t pid, int ns_fd[4])
     return 0;
 }
 
-static int keeper_stands(pid_t pid, int go, int ready, int ns_fd[4], const char **stage)
+static int keeper_stands(const struct cell_request *request, pid_t pid, int go, int ready, int ns_fd[CELL_NS],
+                         const char **stage)
 {
-    int32_t result = -EPIPE;
+    static struct keeper_report report; /* its text outlives the call */
     int r;
 
     *stage = "mapping the ids of a cell";
-    r = map_ids(pid, "uid_map");
-    if (r == 0)
-        r = map_ids(pid, "gid_map");
+    r = userns_map_ids(pid, request->plan);
     if (r < 0)
         return r;
     *stage = "opening the namespaces of a cell";
-    r = open_namespaces(pid, ns_fd);
+    r = open_namespaces(pid, request->plan->cell_namespaces, ns_fd);
     if (r < 0)
         return r;
-    *stage = "mounting /proc in a cell";
-    if (write(go, "g", 1) != 1 || read(ready, &result, sizeof(result)) != sizeof(result))
+    *stage = "the keeper of a cell";
+    if (write(go, "g", 1) != 1 || read(ready, &report, sizeof(report)) != sizeof(report))
         return -EPIPE;
-    return result;
+    report.stage[STAGE_MAX - 1] = '\0';
+    if (report.errnum)
+        *stage = report.stage;
+    return -report.errnum;
 }
 
-pid_t cell_create(unsigned number, int ns_fd[4], const char **stage)
+/* The owner of the new user namespace is whom the template runs as: only so can it join. The effective id changes for the
+ * time of the clone, and the capabilities with which to clone stay. */
+static pid_t clone_as_owner(const struct cell_request *request)
+{
+    const struct sandbox_plan *plan = request->plan;
+    unsigned long flags = CLONE_NEWUSER | plan->cell_namespaces | SIGCHLD;
+    bool other = plan->identity == PLAN_ID_SWITCH;
+    pid_t pid;
+    int saved;
+
+    if (other) {
+        prctl(PR_SET_SECUREBITS, 1 << 2 /* SECBIT_NO_SETUID_FIXUP */, 0, 0, 0);
+        if (syscall(SYS_setresuid, -1, plan->uid, -1) < 0)
+            return -errno;
+    }
+    pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+    saved = errno;
+    if (other && pid != 0) {
+        syscall(SYS_setresuid, -1, 0, -1);
+        prctl(PR_SET_SECUREBITS, 0, 0, 0, 0);
+    }
+    return pid < 0 ? -saved : pid;
+}
+
+pid_t cell_create(const struct cell_request *request, int ns_fd[CELL_NS], const char **stage)
 {
     int go[2] = {-1, -1}, ready[2] = {-1, -1};
     pid_t pid;
@@ -135,17 +175,17 @@ pid_t cell_create(unsigned number, int ns_fd[4], const char **stage)
         goto out;
     }
     *stage = "making the namespaces of a cell";
-    pid = (pid_t)syscall(SYS_clone, CELL_FLAGS, NULL, NULL, NULL, NULL);
+    pid = clone_as_owner(request);
     if (pid == 0) {
         close(go[1]);
         close(ready[0]);
-        keeper_main(number, go[0], ready[1]);
+        keeper_main(request, go[0], ready[1]);
     }
-    r = pid < 0 ? -errno : 0;
+    r = pid < 0 ? pid : 0;
     close_fd(&go[0]);
     close_fd(&ready[1]);
     if (r == 0) {
-        r = keeper_stands(pid, go[1], ready[0], ns_fd, stage);
+        r = keeper_stands(request, pid, go[1], ready[0], ns_fd, stage);
         if (r < 0) {
             kill(pid, SIGKILL);
             waitpid(pid, NULL, 0);

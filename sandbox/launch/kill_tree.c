@@ -97,3 +97,19 @@ int kill_descendants(void)
 {
     return signal_descendants(getpid(), SIGKILL);
 }
+
+bool is_descendant(pid_t pid)
+{
+    char name[16];
+    struct process process;
+
+    for (int depth = 0; depth < 1000 && pid > 1; depth++) {
+        if (pid == getpid())
+            return depth > 0;
+        snprintf(name, sizeof(name), "%d", (int)pid);
+        if (!read_process(name, &process))
+            return false;
+        pid = process.ppid;
+    }
+    return false;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The supervisor's side of the run init: starting it, asking it, hearing from it. */
+/* The supervisor's side of the run init: asking it, hearing from it. start.c starts it. */
 #include "sandbox/launch/run_init.h"
 
 #include <errno.h>
@@ -22,27 +22,23 @@
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/cgroup/cgroup.h"
+#include "sandbox/launch/internal.h"
 #include "sandbox/launch/wire.h"
-#include "sandbox/seccomp/profile.h"
+#include "sandbox/plan/plan.h"
 
-#define NAMESPACES (RUN_INIT_PID_NS | RUN_INIT_MOUNT_NS | RUN_INIT_IPC_NS)
-#define START_TIMEOUT_MS 10000
-#define RUN_FILTERS 2
-
-struct run_init {
-    pid_t pid;
-    bool reaped;
-    int channel;
-    unsigned has;
-    char missing[512];
-    int worker_filter_fd;
-    struct sock_fprog run_filters[RUN_FILTERS], worker_filter;
-    unsigned nrun_filters;
-};
-
-unsigned run_init_has(const struct run_init *init)
+const struct sandbox_plan *run_init_plan(const struct run_init *init)
 {
-    return init->has;
+    return init->plan;
+}
+
+bool run_init_cells(const struct run_init *init)
+{
+    return init->cells;
+}
+
+bool run_init_contained(const struct run_init *init)
+{
+    return init->plan->namespaces & CLONE_NEWPID;
 }
 
 const char *run_init_missing(const struct run_init *init)
@@ -60,200 +56,9 @@ int run_init_fd(const struct run_init *init)
     return init->channel;
 }
 
-int run_init_worker_filter_fd(const struct run_init *init)
+int run_init_seal_fd(const struct run_init *init)
 {
-    return init->worker_filter_fd;
-}
-
-static void note_missing(struct run_init *init, const char *what, int errnum, const char *remedy)
-{
-    size_t at = strlen(init->missing);
-
-    snprintf(init->missing + at, sizeof(init->missing) - at, "%s%s: %s%s%s%s", at ? "; " : "", what,
-             strerror(errnum), *remedy ? " (" : "", remedy, *remedy ? ")" : "");
-}
-
-/* --- filters --- */
-
-static int compile_beside(const char *profile, const char *name, struct sock_fprog *ret, struct err *err)
-{
-    const char *slash = strrchr(profile, '/');
-    _cleanup_free_ char *path = mem_printf("%.*s%s", slash ? (int)(slash - profile) + 1 : 0, profile, name);
-
-    return seccomp_profile_compile(&(struct seccomp_request){.path = path}, ret, err);
-}
-
-/* The profile is an allow list by number; guard.json beside it looks at arguments, worker.json is the workers'. */
-static int compile_filters(struct run_init *init, const char *profile, struct err *err)
-{
-    size_t size;
-    int r = seccomp_profile_compile(&(struct seccomp_request){.path = profile}, &init->run_filters[0], err);
-
-    if (r == 0)
-        r = compile_beside(profile, "guard.json", &init->run_filters[1], err);
-    if (r == 0)
-        r = compile_beside(profile, "worker.json", &init->worker_filter, err);
-    if (r < 0)
-        return r;
-    init->nrun_filters = RUN_FILTERS;
-    size = init->worker_filter.len * sizeof(struct sock_filter);
-    init->worker_filter_fd = memfd_create("shunt-filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (init->worker_filter_fd < 0 ||
-        io_write_all(init->worker_filter_fd, init->worker_filter.filter, size) < 0)
-        return err_set(err, ERR_SYSTEM, errno, "memfd_create: %m");
-    fcntl(init->worker_filter_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
-    return 0;
-}
-
-/* --- starting --- */
-
-static int wait_ready(struct run_init *init, struct wire_event *event)
-{
-    struct pollfd pfd = {init->channel, POLLIN, 0};
-    int r;
-
-    do
-        r = poll(&pfd, 1, START_TIMEOUT_MS);
-    while (r < 0 && errno == EINTR);
-    if (r <= 0)
-        return r == 0 ? -ETIMEDOUT : -errno;
-    if (recv(init->channel, event, sizeof(*event), 0) != sizeof(*event) || event->type != WIRE_READY)
-        return -EPIPE;
-    return -event->errnum;
-}
-
-static unsigned long clone_flags(unsigned want)
-{
-    return SIGCHLD | (want & RUN_INIT_PID_NS ? CLONE_NEWPID : 0) |
-           (want & RUN_INIT_MOUNT_NS ? CLONE_NEWNS : 0) | (want & RUN_INIT_IPC_NS ? CLONE_NEWIPC : 0);
-}
-
-static void end_child(struct run_init *init)
-{
-    if (init->pid > 0 && !init->reaped) {
-        kill(init->pid, SIGKILL);
-        while (waitpid(init->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
-    init->pid = 0;
-    close_fd(&init->channel);
-}
-
-/* One try with exactly this isolation. On failure nothing stays, and `stage` says where it failed. */
-static int try_start(struct run_init *init, struct cgroup_run *cgroup, unsigned want, char stage[48])
-{
-    struct wire_setup setup = {.want = want,
-                               .run_filters = init->run_filters,
-                               .nrun_filters = init->nrun_filters,
-                               .worker_filter = init->nrun_filters ? &init->worker_filter : NULL};
-    struct wire_event event = {0};
-    int pair[2], go[2], r = 0;
-
-    snprintf(stage, 48, "starting");
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return -errno;
-    if (pipe2(go, O_CLOEXEC) < 0) {
-        r = -errno;
-        close(pair[0]);
-        close(pair[1]);
-        return r;
-    }
-    setup.channel = pair[1];
-    setup.go = go[0];
-    fflush(NULL);
-    init->pid = (pid_t)syscall(SYS_clone, clone_flags(want), NULL, NULL, NULL, NULL);
-    if (init->pid == 0) {
-        close(pair[0]);
-        close(go[1]);
-        init_main(&setup);
-    }
-    if (init->pid < 0) {
-        r = -errno;
-        snprintf(stage, 48, "namespaces");
-    }
-    init->reaped = false;
-    close(pair[1]);
-    close(go[0]);
-    init->channel = pair[0];
-    if (r == 0 && cgroup) {
-        r = cgroup_run_attach_control(cgroup, init->pid);
-        if (r < 0)
-            snprintf(stage, 48, "joining the cgroup");
-    }
-    if (r == 0 && write(go[1], "g", 1) == 1) {
-        r = wait_ready(init, &event);
-        if (r < 0)
-            snprintf(stage, 48, "%.47s", event.stage);
-    }
-    close(go[1]);
-    if (r < 0)
-        end_child(init);
-    return r;
-}
-
-/* Can a cell be made? Found out by making one. */
-static bool try_cell(struct run_init *init)
-{
-    struct pollfd pfd = {init->channel, POLLIN, 0};
-    struct run_init_event event;
-    bool made = false;
-
-    if (run_init_prepare_cell(init, UINT64_MAX) < 0 || poll(&pfd, 1, START_TIMEOUT_MS) <= 0 ||
-        run_init_next(init, &event) < 0)
-        return false;
-    if (event.type == RUN_INIT_CELL) {
-        made = true;
-        for (int i = 0; i < RUN_INIT_CELL_NS; i++)
-            close_fd(&event.ns_fd[i]);
-        run_init_drop_cell(init, UINT64_MAX);
-    } else if (event.type == RUN_INIT_FAILED) {
-        note_missing(init, event.stage, event.errnum, "");
-    }
-    return made;
-}
-
-static int start_rungs(struct run_init *init, const struct run_init_spec *spec, struct err *err)
-{
-    unsigned always = spec->want & (RUN_INIT_CAPS | (init->nrun_filters ? RUN_INIT_SECCOMP : 0));
-    unsigned full = always | (spec->want & (NAMESPACES | RUN_INIT_CGROUP_RO));
-    char stage[48];
-    int r;
-
-    /* A pid namespace without its own /proc would show the wrong processes, so the three go together. */
-    if (full & NAMESPACES) {
-        r = try_start(init, spec->cgroup, full, stage);
-        if (r == 0) {
-            init->has = full;
-            return 0;
-        }
-        note_missing(init, stage, -r, r == -EPERM && geteuid() != 0 ? "needs root" : "");
-    }
-    r = try_start(init, spec->cgroup, always, stage);
-    if (r < 0)
-        return err_set(err, ERR_SYSTEM, -r, "cannot start the run's first process: %s: %m", stage);
-    init->has = always;
-    return 0;
-}
-
-int run_init_start(const struct run_init_spec *spec, struct run_init **ret, struct err *err)
-{
-    struct run_init *init = mem_zalloc(sizeof(*init));
-    int r = 0;
-
-    init->channel = init->worker_filter_fd = -1;
-    if (spec->seccomp_profile && (spec->want & RUN_INIT_SECCOMP))
-        r = compile_filters(init, spec->seccomp_profile, err);
-    if (r == 0)
-        r = start_rungs(init, spec, err);
-    if (r < 0) {
-        run_init_free(init);
-        return r;
-    }
-    if ((init->has & RUN_INIT_PID_NS) && (spec->want & RUN_INIT_CELLS) && try_cell(init))
-        init->has |= RUN_INIT_CELLS;
-    io_set_nonblock(init->channel, true);
-    *ret = init;
-    return 0;
+    return init->seal_fd;
 }
 
 void run_init_free(struct run_init *init)
@@ -261,28 +66,25 @@ void run_init_free(struct run_init *init)
     if (!init)
         return;
     /* A subreaper must live to end its descendants: closing the channel tells it to, and it takes at most 400 ms. */
-    if (init->pid > 0 && !init->reaped && !(init->has & RUN_INIT_PID_NS)) {
+    if (init->pid > 0 && !init->reaped && init->plan && !run_init_contained(init)) {
         close_fd(&init->channel);
         for (int i = 0; i < 200 && waitpid(init->pid, NULL, WNOHANG) == 0; i++)
             usleep(5000);
         init->reaped = waitpid(init->pid, NULL, WNOHANG) < 0;
     }
-    end_child(init);
-    close_fd(&init->worker_filter_fd);
-    for (unsigned i = 0; i < RUN_FILTERS; i++)
-        seccomp_profile_done(&init->run_filters[i]);
-    seccomp_profile_done(&init->worker_filter);
+    run_init_end_child(init);
+    close_fd(&init->seal_fd);
+    plan_free(init->plan);
     free(init);
 }
 
 /* --- asking --- */
 
-static int send_request(struct run_init *init, uint32_t op, uint64_t tag, int32_t arg, const int *fds,
+static int send_message(struct run_init *init, const struct wire_request *request, size_t size, const int *fds,
                         size_t nfds)
 {
-    struct wire_request request = {.op = op, .arg = arg, .tag = tag};
     union io_fds control;
-    struct iovec iov = {&request, sizeof(request)};
+    struct iovec iov = {(void *)request, size};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     struct pollfd pfd = {init->channel, POLLOUT, 0};
     ssize_t n;
@@ -296,6 +98,24 @@ static int send_request(struct run_init *init, uint32_t op, uint64_t tag, int32_
             return -errno;
     }
     return 0;
+}
+
+static int send_request(struct run_init *init, uint32_t op, uint64_t tag, int32_t arg, const int *fds, size_t nfds)
+{
+    struct wire_request request = {.op = op, .arg = arg, .tag = tag};
+
+    return send_message(init, &request, offsetof(struct wire_request, text), fds, nfds);
+}
+
+int run_init_keep(struct run_init *init, const char *path)
+{
+    struct wire_request request = {.op = WIRE_KEEP};
+    size_t length = strlen(path);
+
+    if (length >= sizeof(request.text) - 1)
+        return -ENAMETOOLONG;
+    memcpy(request.text, path, length + 1);
+    return send_message(init, &request, offsetof(struct wire_request, text) + length + 1, NULL, 0);
 }
 
 static int command_memfd(char *const argv[], char *const envp[])
@@ -419,15 +239,26 @@ static void init_gone(struct run_init *init, struct run_init_event *ret)
         init->reaped = true;
 }
 
+static void take_cell(const struct wire_event *event, const int *fds, size_t nfds, struct run_init_event *ret)
+{
+    static const char *const names[RUN_INIT_CELL_NS] = {"user", "ipc", "net", "pid", "mnt"};
+    size_t next = 0;
+
+    for (int i = 0; i < RUN_INIT_CELL_NS; i++)
+        if (event->status & 1 << i && next < nfds) {
+            ret->ns_fd[i] = fds[next++];
+            snprintf(ret->ns_name[i], sizeof(ret->ns_name[i]), "%s", names[i]);
+        }
+}
+
 int run_init_next(struct run_init *init, struct run_init_event *ret)
 {
-    static const char *const names[RUN_INIT_CELL_NS] = {"user", "ipc", "pid", "mnt"};
     struct wire_event event;
     int fds[WIRE_FDS_MAX];
     size_t nfds;
     ssize_t n = receive(init, &event, fds, &nfds);
 
-    *ret = (struct run_init_event){.type = RUN_INIT_NONE, .ns_fd = {-1, -1, -1, -1}};
+    *ret = (struct run_init_event){.type = RUN_INIT_NONE, .fd = -1, .ns_fd = {-1, -1, -1, -1, -1}};
     if (n == -EAGAIN)
         return 0;
     if (n != sizeof(event)) {
@@ -439,12 +270,16 @@ int run_init_next(struct run_init *init, struct run_init_event *ret)
     ret->pid_inside = event.pid;
     ret->status = event.status;
     ret->errnum = event.errnum;
+    ret->cpu_ns = event.cpu_ns;
+    ret->peak_bytes = event.peak_bytes;
     memcpy(ret->stage, event.stage, sizeof(ret->stage));
-    if (event.type == RUN_INIT_CELL && nfds == RUN_INIT_CELL_NS) {
-        for (int i = 0; i < RUN_INIT_CELL_NS; i++) {
-            ret->ns_fd[i] = fds[i];
-            snprintf(ret->ns_name[i], sizeof(ret->ns_name[i]), "%s", names[i]);
-        }
+    ret->stage[sizeof(ret->stage) - 1] = '\0';
+    if (event.type == RUN_INIT_CELL) {
+        take_cell(&event, fds, nfds, ret);
+        return 0;
+    }
+    if (event.type == RUN_INIT_LISTENER && nfds == 1) {
+        ret->fd = fds[0];
         return 0;
     }
     if (nfds > 0 && (event.type == RUN_INIT_STARTED || event.type == RUN_INIT_PENDING))
@@ -468,7 +303,7 @@ pid_t run_init_pid_inside(const struct run_init *init, pid_t pid)
         return -ENOENT;
     switch (sscanf(line + 7, "%ld %ld", &ours, &inside)) {
     case 2:
-        return init->has & RUN_INIT_PID_NS ? (pid_t)inside : (pid_t)ours;
+        return run_init_contained(init) ? (pid_t)inside : (pid_t)ours;
     case 1:
         return (pid_t)ours;
     default:

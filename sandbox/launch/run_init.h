@@ -5,15 +5,14 @@
  * The run sandbox and its pid 1.
  *
  * run_init_start() forks the *run init*: trusted C, a child of shunt, born into the run's control cgroup, and
- * pid 1 of a pid namespace of its own with its own mount namespace (fresh /proc, all cgroup file systems
- * read-only), ipc namespace. It starts the command, prepares *cells* (the namespaces of one worker
- * generation, each held by a *keeper*, trusted C and pid 1 of the cell), reaps every orphan of the run, and
- * reports each death with its wait status. When shunt dies, in whatever way, the run init dies, and the
- * kernel ends the rest. Without the right to make namespaces the run init is a child subreaper instead and kills
- * all its descendants when its channel to shunt closes.
+ * pid 1 of a pid namespace of its own. It builds what the plan says (mounts, network, host name), starts the command,
+ * prepares *cells* (the namespaces of one worker generation, each held by a *keeper*, trusted C and pid 1 of the cell),
+ * reaps every orphan of the run, and reports each death with its wait status. When shunt dies, in whatever way, the run
+ * init dies, and the kernel ends the rest. Without the right to make namespaces the run init is a child subreaper
+ * instead and kills all its descendants when its channel to shunt closes.
  *
- * What it starts runs with no_new_privs, Docker's default fourteen capabilities at most, and a seccomp filter,
- * with every descriptor but stdin, stdout and stderr closed.
+ * What it starts runs as the plan says: identity, capabilities, no_new_privs, Landlock, a seccomp filter, with every
+ * descriptor but stdin, stdout and stderr closed.
  *
  * The caller's side is not blocking, but for run_init_start(). One thread uses it.
  */
@@ -22,31 +21,36 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct cgroup_birth;
+struct cgroup_run;
 struct err;
 struct run_init;
-struct cgroup_run;
-struct sock_fprog;
-
-enum run_init_has { /* isolation in force */
-    RUN_INIT_PID_NS = 1 << 0,
-    RUN_INIT_MOUNT_NS = 1 << 1,
-    RUN_INIT_IPC_NS = 1 << 2,
-    RUN_INIT_CELLS = 1 << 3, /* cells have namespaces of their own */
-    RUN_INIT_CGROUP_RO = 1 << 4, /* cgroup files are read-only inside */
-    RUN_INIT_SECCOMP = 1 << 5,
-    RUN_INIT_CAPS = 1 << 6
-};
+struct sandbox_plan;
+struct sandbox_spec;
 
 struct run_init_spec {
-    struct cgroup_run *cgroup;   /* NULL: none */
-    unsigned want;               /* enum run_init_has; what cannot be had is left out and said by run_init_has() */
-    const char *seccomp_profile; /* path of a profile in the OCI format; NULL: no filter */
+    const struct sandbox_spec *spec;
+    struct cgroup_run *cgroup;    /* its control leaf is where the run init goes; NULL: stays with shunt */
+    struct cgroup_birth *payload; /* where the command is born; NULL: beside the run init. Lives as long as the run init */
+    bool cgroup_tasks;            /* the payload's (or the workers') cgroup limits tasks */
+    bool cells;                   /* workers get namespaces of their own */
+    bool learn;                   /* every system call notifies */
+    bool keep_session;            /* the command may share the caller's terminal and process group (spec.tty) */
+    bool watch_left;              /* LEFT events when the command exits */
+    const char *cwd, *home, *scratch; /* see struct mount_request */
+    const char *const *keep;
+    const char *guard_profile, *worker_profile; /* NULL: none */
 };
 
 /* Starts the run init and waits until it stands (or has failed: stage and errno are in `err`).
- * Rungs are tried, not guessed: a namespace that is refused is left out. Owned by the caller. */
+ * Rungs are tried, not guessed: what the kernel refuses is left out, one thing after the other, and said by
+ * run_init_missing(); what spec->demands names and cannot be had is ERR_SANDBOX. Owned by the caller. */
 int run_init_start(const struct run_init_spec *spec, struct run_init **ret, struct err *err);
-unsigned run_init_has(const struct run_init *init);
+/* What is in force. */
+const struct sandbox_plan *run_init_plan(const struct run_init *init);
+bool run_init_cells(const struct run_init *init);
+/* The kernel ends everything of the run with the run init. */
+bool run_init_contained(const struct run_init *init);
 /* Why something wanted is missing, for people: "pid namespace: EPERM (needs CAP_SYS_ADMIN)". "" when nothing is. */
 const char *run_init_missing(const struct run_init *init);
 /* The run init's own pid, as shunt sees it. */
@@ -64,6 +68,8 @@ int run_init_prepare_cell(struct run_init *init, uint64_t tag);
 int run_init_spawn_in_cell(struct run_init *init, uint64_t tag, char *const argv[],
                            char *const envp[], const int stdio[3]);
 int run_init_proceed(struct run_init *init, uint64_t tag);
+/* From now on cells keep `path` as it is outside of their own /tmp, if it exists. */
+int run_init_keep(struct run_init *init, const char *path);
 /* Ends a cell's keeper, and with its pid namespace everything inside. */
 int run_init_drop_cell(struct run_init *init, uint64_t tag);
 /* Without cgroups: kills process `pid` (as run init sees it) and all that descends from it or shares its session. */
@@ -77,11 +83,13 @@ enum run_init_event_type {
     RUN_INIT_PENDING, /* tag, pid */
     RUN_INIT_FAILED,  /* tag, stage, errnum */
     RUN_INIT_CELL,    /* tag, fds: namespaces; the receiver owns them */
+    RUN_INIT_LISTENER, /* tag, fd: of seccomp notifications; the receiver owns it */
+    RUN_INIT_LEFT,    /* tag, pid_inside, stage (its name): lives on after the command's exit; before its EXITED */
     RUN_INIT_EXITED,  /* pid, status (as of waitpid), tag when it was started by spawn, else 0 */
     RUN_INIT_GONE     /* the run init itself died: status */
 };
 
-#define RUN_INIT_CELL_NS 4
+#define RUN_INIT_CELL_NS 5
 
 struct run_init_event {
     enum run_init_event_type type;
@@ -90,9 +98,11 @@ struct run_init_event {
     pid_t pid_inside; /* as the run init sees it: the key for matching deaths with workers */
     int status;
     int errnum;
-    char stage[48];
+    char stage[64];
+    uint64_t cpu_ns, peak_bytes; /* EXITED: of it and of the children that it waited for */
+    int fd;                      /* LISTENER; else -1 */
     int ns_fd[RUN_INIT_CELL_NS];           /* -1: none */
-    char ns_name[RUN_INIT_CELL_NS][8];     /* "user", "ipc", "pid", "mnt": in the order in which to join */
+    char ns_name[RUN_INIT_CELL_NS][8];     /* "user", "ipc", "net", "pid", "mnt": in the order in which to join */
 };
 
 /* Poll this for reading; then call run_init_next() until it gives RUN_INIT_NONE. */
@@ -102,9 +112,9 @@ int run_init_next(struct run_init *init, struct run_init_event *ret);
 /* A process's id in the run init's pid namespace, from /proc/PID/status NSpid. Returns the id or -errno. */
 pid_t run_init_pid_inside(const struct run_init *init, pid_t pid);
 
-/* A memfd holding the BPF program that a worker stacks on top (denies setns, unshare, mount…); -1: none.
- * Owned by `init`. See shunt_enter_seal() in sandbox/launch/enter.c. */
-int run_init_worker_filter_fd(const struct run_init *init);
+/* A memfd with what a worker does to itself last (sandbox/launch/seal.h). Owned by `init`. See shunt_enter_seal() in
+ * sandbox/launch/enter.c. */
+int run_init_seal_fd(const struct run_init *init);
 
 /* Kills the run init (and so everything), reaps it, frees. Accepts NULL. */
 void run_init_free(struct run_init *init);

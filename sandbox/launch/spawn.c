@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* From fork to exec of the command or a cold worker, in the order of the launch rules. Only async-signal-safe calls. */
+/* From fork to exec of the payload: a command or a cold worker, in the order of the launch rules. Only async-signal-safe
+ * calls; everything was prepared in the plan. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -9,13 +12,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sandbox/base/io.h"
 #include "sandbox/caps/caps.h"
+#include "sandbox/cgroup/cgroup.h"
+#include "sandbox/landlock/landlock.h"
 #include "sandbox/launch/run_init.h"
 #include "sandbox/launch/wire.h"
+#include "sandbox/mounts/mount_plan.h"
+#include "sandbox/notify/notify.h"
+#include "sandbox/plan/plan.h"
+#include "sandbox/rlimits/rlimits.h"
+
+/* To change ids with, and to drop the rest. */
+#define CAPS_TO_SWITCH (CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETPCAP))
 
 static _Noreturn void fail(int report, const char *stage, int errnum)
 {
@@ -25,6 +39,12 @@ static _Noreturn void fail(int report, const char *stage, int errnum)
     if (write(report, &failure, sizeof(failure)) < 0)
         _exit(126);
     _exit(127);
+}
+
+static void check(int report, const char *stage, int r)
+{
+    if (r < 0)
+        fail(report, stage, -r);
 }
 
 static void default_signals(void)
@@ -55,6 +75,8 @@ static int place_stdio(const int stdio[3])
 
 static int load_filter(const struct sock_fprog *program)
 {
+    if (!program->len)
+        return 0;
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) < 0 ? -errno : 0;
 }
 
@@ -66,7 +88,7 @@ static void join_cell(const struct spawn_plan *plan, int report)
     if (!getcwd(cwd, sizeof(cwd)))
         fail(report, "getcwd", errno);
     for (int i = 0; i < (int)plan->nns; i++)
-        if (setns(plan->ns_fds[i], 0) < 0)
+        if (plan->ns_fds[i] >= 0 && setns(plan->ns_fds[i], 0) < 0)
             fail(report, "entering the cell", errno);
     if (chdir(cwd) < 0)
         fail(report, "chdir in the cell", errno);
@@ -82,33 +104,87 @@ static void join_cell(const struct spawn_plan *plan, int report)
     setsid();
 }
 
-_Noreturn void spawn_exec(const struct spawn_plan *plan, int report)
+/* What only the payload must not see. The run init's own view stays whole: cells are cloned from it. */
+static void own_view(const struct sandbox_plan *plan, int report)
 {
-    const struct wire_setup *setup = plan->setup;
+    const struct mount_plan *mounts = plan->mounts[MOUNTS_COMMAND];
+    const char *stage = "a view of its own";
     int r;
 
-    default_signals();
-    if (plan->ns_fds)
-        join_cell(plan, report);
-    else
-        setpgid(0, 0);
-    r = place_stdio(plan->stdio);
-    if (r < 0)
-        fail(report, "stdio", -r);
-    /* The report pipe is close-on-exec by birth, and so is everything else; this is the belt to the braces. */
-    syscall(SYS_close_range, 3, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */);
-    if (setup->want & RUN_INIT_CAPS) {
-        r = caps_drop();
-        if (r < 0)
-            fail(report, "dropping capabilities", -r);
+    if (!mounts)
+        return;
+    if (unshare(CLONE_NEWNS) < 0)
+        fail(report, stage, errno);
+    r = mount_plan_apply(mounts, NULL, &stage);
+    check(report, stage, r);
+}
+
+/* The bounding set goes while there is CAP_SETPCAP, the rest once the id is the payload's. */
+static void drop_privileges(const struct sandbox_plan *plan, int report)
+{
+    const struct sandbox_spec *spec = &plan->spec;
+
+    if (plan->identity == PLAN_ID_SWITCH) {
+        check(report, "dropping capabilities",
+              caps_keep(spec->caps | CAPS_TO_SWITCH));
+        if (setgroups(0, NULL) < 0)
+            fail(report, "dropping groups", errno);
+        /* By system call: the C library's functions would look for other threads. */
+        if (syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0)
+            fail(report, "setting the group id", errno);
+        if (syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid) < 0)
+            fail(report, "setting the user id", errno);
     }
+    if (spec->caps != UINT64_MAX)
+        check(report, "dropping capabilities", caps_keep(spec->caps));
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         fail(report, "no_new_privs", errno);
-    for (unsigned i = 0; i < setup->nrun_filters; i++)
-        if ((r = load_filter(&setup->run_filters[i])) < 0)
-            fail(report, "seccomp", -r);
-    if (plan->worker && setup->worker_filter && (r = load_filter(setup->worker_filter)) < 0)
-        fail(report, "seccomp of a worker", -r);
-    execvpe(plan->argv[0], plan->argv, plan->envp);
-    fail(report, plan->argv[0], errno);
+}
+
+/* Last of all: from here on the payload's own rules hold, and only sendmsg() is sure to be allowed. */
+static void load_filters(const struct spawn_plan *spawn, int report)
+{
+    const struct sandbox_plan *plan = spawn->setup->plan;
+    int listener = -1;
+
+    if (spawn->worker)
+        check(report, "seccomp of a worker", load_filter(&plan->worker_filter));
+    if (!plan->filter.len)
+        return;
+    if (!plan->notify) {
+        check(report, "seccomp", load_filter(&plan->filter));
+        return;
+    }
+    check(report, "seccomp with notification", notify_install(&plan->filter, &listener));
+    check(report, "handing over the listener", notify_send_listener(report, listener));
+}
+
+_Noreturn void spawn_exec(const struct spawn_plan *spawn, int report)
+{
+    const struct wire_setup *setup = spawn->setup;
+    const struct sandbox_plan *plan = setup->plan;
+
+    default_signals();
+    if (setup->payload)
+        check(report, "joining the cgroup", cgroup_birth_join(setup->payload));
+    if (spawn->ns_fds)
+        join_cell(spawn, report);
+    else if (!setup->keep_session)
+        setpgid(0, 0);
+    check(report, "stdio", place_stdio(spawn->stdio));
+    /* The report socket is close-on-exec by birth, and so is everything else; this is the belt to the braces. */
+    syscall(SYS_close_range, 3, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */);
+    if (!spawn->ns_fds)
+        own_view(plan, report);
+    if (plan->spec.umask != SPEC_UMASK_KEEP)
+        umask(plan->spec.umask);
+    check(report, "rlimits", rlimits_apply(&plan->spec, setup->nproc ? setup->nproc : UINT64_MAX));
+    drop_privileges(plan, report);
+    /* Armed again after every change of ids, which clears it; where a pid namespace ends everything it is one guard of two. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (plan->landlock && !(plan->cell_namespaces && !spawn->worker))
+        check(report, "landlock", landlock_apply(plan->landlock, plan->landlock->bytes));
+    load_filters(spawn, report);
+    execvpe(spawn->argv[0], spawn->argv, spawn->envp);
+    fail(report, "exec", errno);
 }

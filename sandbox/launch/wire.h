@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct cgroup_birth;
+struct sandbox_plan;
+
 enum wire_op {
     WIRE_SPAWN,      /* fds: memfd of argv and envp, stdin, stdout, stderr */
     WIRE_CELL,       /* tag */
@@ -14,13 +17,17 @@ enum wire_op {
     WIRE_PROCEED,    /* tag */
     WIRE_DROP,       /* tag */
     WIRE_KILL_TREE,  /* arg: pid as the run init sees it */
-    WIRE_SIGNAL      /* tag, arg: signal number */
+    WIRE_SIGNAL,     /* tag, arg: signal number */
+    WIRE_KEEP        /* text: a path that cells keep as it is outside their /tmp */
 };
+
+#define WIRE_PATH_MAX 1024
 
 struct wire_request {
     uint32_t op;
     int32_t arg;
     uint64_t tag;
+    char text[WIRE_PATH_MAX]; /* sent only as far as it is used */
 };
 
 struct wire_event {
@@ -29,10 +36,11 @@ struct wire_event {
     int32_t status;
     int32_t errnum;
     uint64_t tag;
-    char stage[48];
+    uint64_t cpu_ns, peak_bytes; /* EXITED: of it and the children it waited for */
+    char stage[64];
 };
 
-#define WIRE_READY 100 /* status: enum run_init_has */
+#define WIRE_READY 100 /* status: SPEC_BIT()s that failed, where errnum is set */
 
 struct wire_command { /* the memfd: this, then argc + envc NUL-terminated strings */
     uint32_t argc, envc;
@@ -40,18 +48,19 @@ struct wire_command { /* the memfd: this, then argc + envc NUL-terminated string
 };
 
 #define WIRE_COMMAND_MAX (16ULL << 20)
-#define WIRE_FDS_MAX 5
+#define WIRE_FDS_MAX 8
 #define WIRE_CHILDREN_MAX 2048
-
-struct sock_fprog;
+#define WIRE_KEEP_MAX 16
 
 struct wire_setup { /* what the child inherits from shunt's memory */
     int channel;
-    int go;                      /* readable once the child is in its cgroup; EOF: give up */
-    unsigned want;               /* enum run_init_has: what was asked of clone() and is to be done */
-    const struct sock_fprog *run_filters;
-    unsigned nrun_filters;
-    const struct sock_fprog *worker_filter;
+    int go; /* readable once the child's ids are mapped; EOF: give up; -1: do not wait */
+    const struct sandbox_plan *plan;
+    const struct cgroup_birth *birth; /* the run init's own; NULL: none */
+    struct cgroup_birth *payload;     /* where its payload is born; NULL: beside the run init */
+    bool keep_session; /* the payload shares the caller's terminal and process group */
+    uint64_t nproc;    /* RLIMIT_NPROC of the payload; 0: leave */
+    bool watch_left;   /* say what the payload leaves behind when it exits */
 };
 
 /* The run init. Never returns. */
@@ -68,12 +77,22 @@ struct spawn_plan {
     unsigned nns;
     const struct wire_setup *setup;
 };
+/* `report` is a socket: the listener of the filter travels over it. */
 _Noreturn void spawn_exec(const struct spawn_plan *plan, int report);
-struct spawn_report { /* errnum 0: not a failure, but the pid of the process that was born in the cell */
+struct spawn_report { /* errnum 0: not a failure, but the pid of the process that was born in the cell, or a listener */
     int32_t errnum;
     int32_t pid;
     char stage[48];
 };
 
 /* cell.c: makes the keeper. Returns its pid or -errno with `stage` set; fills the namespace descriptors. */
-pid_t cell_create(unsigned number, int ns_fd[4], const char **stage);
+struct cell_request {
+    const struct sandbox_plan *plan;
+    unsigned number;
+    const char *const *keep; /* NULL-terminated */
+    const char *scratch;     /* this cell's own directory; NULL: none */
+};
+#define CELL_NS 5
+pid_t cell_create(const struct cell_request *request, int ns_fd[CELL_NS], const char **stage);
+/* Writes the id maps of a child's user namespace. */
+int userns_map_ids(pid_t pid, const struct sandbox_plan *plan);

@@ -53,6 +53,19 @@ const struct document_node *document_child(const struct document_node *node, con
     return NULL;
 }
 
+const char *document_kind_name(const struct document_node *node)
+{
+    switch (node->kind) {
+    case DOCUMENT_LIST:
+        return "a list";
+    case DOCUMENT_MAP:
+        return "a mapping";
+    case DOCUMENT_SCALAR:
+        break;
+    }
+    return *node->text ? "a single value" : "nothing";
+}
+
 /* ---- parsing ----------------------------------------------------------------------------- */
 
 static unsigned event_line(const struct parse *p)

@@ -43,6 +43,9 @@ void document_free(struct document *doc);
 /* The value of `key` in a mapping; NULL: none, or no mapping. */
 const struct document_node *document_child(const struct document_node *node, const char *key);
 
+/* "a list", "a mapping", "a single value", "nothing". */
+const char *document_kind_name(const struct document_node *node);
+
 /* A value in a document and the way to it, for complaints. */
 struct place {
     const struct document *doc;

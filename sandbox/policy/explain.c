@@ -16,19 +16,6 @@ enum {
     LIST_LENGTH = 360
 };
 
-static const char *kind_name(const struct document_node *node)
-{
-    switch (node->kind) {
-    case DOCUMENT_LIST:
-        return "a list";
-    case DOCUMENT_MAP:
-        return "a mapping";
-    case DOCUMENT_SCALAR:
-        break;
-    }
-    return *node->text ? "a single value" : "nothing";
-}
-
 /* "a, b or c" in `buf`. */
 static void join_words(const char *const *words, char *buf, size_t size)
 {
@@ -139,7 +126,7 @@ static int explain_sequence(const cyaml_schema_value_t *schema, const struct pla
 
 static int explain_kind(const struct place *place, const char *expected, struct err *err)
 {
-    return place_complain(place, err, "found %s: expected %s", kind_name(place->node), expected);
+    return place_complain(place, err, "found %s: expected %s", document_kind_name(place->node), expected);
 }
 
 int explain_mismatch(const struct cyaml_schema_value *schema, const struct place *place, struct err *err)

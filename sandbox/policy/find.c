@@ -253,6 +253,17 @@ int find_machine(const struct policy_source *source, const char *name, const cha
     return r;
 }
 
+/* Absolute, so that it stays the same file wherever it is opened from, or printed to. */
+static int take_real_path(const char *path, char **ret, struct err *err)
+{
+    char *real = realpath(path, NULL);
+
+    if (!real)
+        return err_set(err, ERR_USAGE, errno, "%.200s: %m", path);
+    *ret = real;
+    return 0;
+}
+
 int find_profile(const struct policy_source *source, const char *name, const char *directory, char **ret_path,
                  struct err *err)
 {
@@ -264,16 +275,13 @@ int find_profile(const struct policy_source *source, const char *name, const cha
 
         if (access(path, R_OK) < 0)
             return err_set(err, ERR_USAGE, errno, "%.200s: %m", path);
-        *ret_path = take_ptr(path);
-        return 0;
+        return take_real_path(path, ret_path, err);
     }
     for (size_t i = 0; source->directories && source->directories[i] && value_is_name(name); i++) {
         _cleanup_free_ char *path = mem_printf("%s/seccomp/%s.json", source->directories[i], name);
 
-        if (access(path, R_OK) < 0)
-            continue;
-        *ret_path = take_ptr(path);
-        return 0;
+        if (access(path, R_OK) == 0)
+            return take_real_path(path, ret_path, err);
     }
     names_below(source, "seccomp", ".json", &known);
     r = no_such("seccomp profile", name, &known, err);

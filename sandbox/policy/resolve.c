@@ -459,6 +459,21 @@ static int check_contradictions(const struct resolution *res, struct err *err)
     return check_demands(res, err);
 }
 
+/* Order within a kind stays; kinds stand as policy_print() shows them, so that what it prints gives the same spec. */
+static void group_paths(struct sandbox_spec *spec)
+{
+    struct spec_path *sorted = mem_calloc(spec->npaths, sizeof(*sorted));
+    size_t n = 0;
+
+    for (enum spec_path_kind kind = SPEC_PATH_READONLY; kind <= SPEC_PATH_TMPFS; kind++)
+        for (size_t i = 0; i < spec->npaths; i++)
+            if (spec->paths[i].kind == kind)
+                sorted[n++] = spec->paths[i];
+    free(spec->paths);
+    spec->paths = sorted;
+    spec->paths_room = spec->npaths;
+}
+
 int resolution_finish(struct resolution *res, const struct policy_source *source, struct err *err)
 {
     int r;
@@ -468,5 +483,6 @@ int resolution_finish(struct resolution *res, const struct policy_source *source
         if (r < 0)
             return err_wrap(err, "%.200s: seccomp", res->seccomp_at);
     }
+    group_paths(&res->spec);
     return check_contradictions(res, err);
 }

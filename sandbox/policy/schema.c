@@ -2,6 +2,7 @@
 #include "sandbox/policy/schema.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include <cyaml/cyaml.h>
@@ -192,6 +193,7 @@ struct log {
     char text[300]; /* libcyaml's first words about it */
 };
 
+static void log_note(cyaml_log_t level, void *ctx, const char *fmt, va_list args) __attribute__((format(printf, 3, 0)));
 static void log_note(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
 {
     struct log *log = ctx;

@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/resource.h>
 
 #include "sandbox/base/clock.h"
@@ -204,11 +203,9 @@ bool value_is_name(const char *text)
 static int read_capability(const struct place *place, uint64_t *caps, struct err *err)
 {
     const char *text = place->node->kind == DOCUMENT_SCALAR ? place->node->text : "";
-    char name[64];
-    cap_value_t cap;
+    int cap = caps_parse(text);
 
-    snprintf(name, sizeof(name), "%s%.50s", strncasecmp(text, "cap_", 4) == 0 ? "" : "cap_", text);
-    if (cap_from_name(name, &cap) < 0 || cap < 0 || cap > 63) {
+    if (cap < 0 || cap > 63) {
         wrong(place, text, "a capability (NET_RAW, CAP_CHOWN)", err);
         return err_hint(err, "capabilities(7) lists them; without a list: none, docker or all");
     }
@@ -221,7 +218,7 @@ int value_capabilities(const struct place *place, struct sandbox_spec *spec, str
     static const struct {
         const char *word;
         uint64_t caps;
-    } words[] = {{"none", 0}, {"docker", CAPS_DOCKER}, {"all", UINT64_MAX}};
+    } words[] = {{"none", 0}, {"docker", CAPS_DOCKER}, {"all", CAPS_ALL}};
     uint64_t caps = 0;
 
     if (place->node->kind == DOCUMENT_SCALAR) {
@@ -300,7 +297,7 @@ static int read_pass_item(const struct place *place, struct sandbox_spec *spec, 
     int r;
 
     if (place->node->kind != DOCUMENT_SCALAR)
-        return place_complain(place, err, "found no single value: expected the name of a variable");
+        return place_complain(place, err, "found %s: expected the name of a variable", document_kind_name(place->node));
     if (strcmp(place->node->text, "all") == 0)
         return place_complain(place, err, "\"all\" in a list: expected names; everything is \"pass: all\"");
     r = check_variable(place, place->node->text, err);
@@ -316,9 +313,10 @@ int value_env_pass(const struct place *place, struct sandbox_spec *spec, struct 
         value_list_clear(&spec->env_pass);
         return 0;
     }
-    if (place->node->kind != DOCUMENT_LIST)
-        return place_complain(place, err, "found %s: expected all, or a list of names ([PATH, LC_*])",
-                              place->node->kind == DOCUMENT_MAP ? "a mapping" : "another word");
+    if (place->node->kind == DOCUMENT_SCALAR)
+        return wrong(place, place->node->text, "all, or a list of names ([PATH, LC_*])", err);
+    if (place->node->kind == DOCUMENT_MAP)
+        return place_complain(place, err, "found a mapping: expected all, or a list of names ([PATH, LC_*])");
     spec->env_pass_all = false;
     for (size_t i = 0; i < place->node->n; i++) {
         struct place item = place_item(place, i);

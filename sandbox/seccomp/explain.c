@@ -267,6 +267,12 @@ static void asker_done(struct asker *asker)
 /* Whose answer it is: the last file that says so alone. "": shunt's own. */
 static const char *whose(const struct asker *asker, const uint64_t args[6], uint32_t answer)
 {
+    const char *const *permit = asker->request->permit;
+
+    while (permit && *permit && strcmp(*permit, asker->call) != 0)
+        permit++;
+    if ((permit && *permit) || strcmp(asker->call, "clone3") == 0)
+        return "";
     for (size_t i = asker->set->n; i-- > 0;)
         if (seccomp_evaluate(&asker->alone[i], seccomp_native_arch(), (uint32_t)asker->nr, args) == answer &&
             (i == 0 || (answer & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_ALLOW))
@@ -342,19 +348,48 @@ static void add_rule_cases(const struct asker *asker, struct seccomp_explanation
         add_case(asker, to, &rule->args[i], 1);
 }
 
+/* Whether two cases differ only in the value of the argument: the texts then end alike from " in argument" on. */
+static bool joins(const struct seccomp_case *one, const struct seccomp_case *two)
+{
+    const char *end = strstr(one->when, " in argument "), *other = strstr(two->when, " in argument ");
+
+    return end && other && strcmp(end, other) == 0 && one->answer == two->answer &&
+           strcmp(one->profile, two->profile) == 0;
+}
+
+/* "with A, B, C in argument 0"; returns how many cases that were. */
+static size_t join_cases(const struct seccomp_case *cases, size_t n, char *buf, size_t size)
+{
+    size_t joined = 1, at = 0;
+
+    while (joined < n && joins(&cases[0], &cases[joined]))
+        joined++;
+    for (size_t i = 0; i < joined && at < size; i++) {
+        const char *when = cases[i].when + (i ? strlen("with ") : 0), *end = strstr(when, " in argument ");
+        int length = end && i + 1 < joined ? (int)(end - when) : (int)strlen(when);
+
+        at += (size_t)snprintf(buf + at, size - at, "%s%.*s", i ? ", " : "", length, when);
+    }
+    return joined;
+}
+
+static const char *by_whom(const struct seccomp_case *one)
+{
+    return *one->profile ? one->profile : "shunt";
+}
+
 static void write_text(const char *name, struct seccomp_explanation *to)
 {
-    size_t at = 0;
+    char when[2048];
+    size_t i = 1, at;
 
-    for (size_t i = 0; i < to->ncases && at < sizeof(to->text); i++) {
+    at = (size_t)snprintf(to->text, sizeof(to->text), "%s: %s (%s%s)\n", name, to->cases[0].word, by_whom(&to->cases[0]),
+                          to->known || !*to->cases[0].profile ? "" : ", default");
+    while (i < to->ncases && at < sizeof(to->text)) {
         const struct seccomp_case *one = &to->cases[i];
-        const char *by = *one->profile ? one->profile : "shunt";
 
-        if (i == 0)
-            at += (size_t)snprintf(to->text, sizeof(to->text), "%s: %s (%s%s)\n", name, one->word, by,
-                                   to->known || !*one->profile ? "" : ", default");
-        else
-            at += (size_t)snprintf(to->text + at, sizeof(to->text) - at, "  %s: %s (%s)\n", one->when, one->word, by);
+        i += join_cases(one, to->ncases - i, when, sizeof(when));
+        at += (size_t)snprintf(to->text + at, sizeof(to->text) - at, "  %s: %s (%s)\n", when, one->word, by_whom(one));
     }
 }
 

@@ -4,7 +4,7 @@
  * tens of microseconds.
  *
  * An entry is used only if everything that it was made of is the same; whatever else is the matter, the profile is compiled
- * as if there was no file. The sum (FNV-1a) finds what is stale or damaged. It is no defence against somebody who
+ * as if there was no file. The sum finds what is stale or damaged. It is no defence against somebody who
  * writes a false program: the .bpf lies in the directory of the JSON, belongs to the same owner and is no more
  * writable, so who could forge it could as well have changed the profile.
  */
@@ -45,18 +45,25 @@ struct saved_entry {
     uint32_t unused;
 };
 
+/* FNV-1a, but eight bytes at a step: hashing byte by byte would be a third of the whole loading. */
 static uint64_t add_bytes(uint64_t sum, const void *data, size_t size)
 {
-    const unsigned char *p = data;
+    for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
+        size_t rest = size - i;
+        uint64_t word = 0;
 
-    for (size_t i = 0; i < size; i++)
-        sum = (sum ^ p[i]) * 0x100000001b3ULL;
+        memcpy(&word, (const char *)data + i, rest < sizeof(word) ? rest : sizeof(word));
+        sum = (sum ^ word) * 0x100000001b3ULL;
+        sum ^= sum >> 32; /* a difference in high bits must not stay there */
+    }
     return sum;
 }
 
-static uint64_t add_text(uint64_t sum, const char *text) /* with its end, so that "ab" "c" is not "a" "bc" */
+static uint64_t add_text(uint64_t sum, const char *text) /* with its length: "ab" "c" is not "a" "bc" */
 {
-    return add_bytes(sum, text, strlen(text) + 1);
+    size_t size = strlen(text);
+
+    return add_bytes(add_bytes(sum, &size, sizeof(size)), text, size);
 }
 
 static int read_whole(const char *path, char **ret, size_t *ret_size, struct stat *st)

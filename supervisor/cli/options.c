@@ -31,7 +31,7 @@ static const struct option_row *find_letter(const struct option_row *table, char
     return NULL;
 }
 
-static int unknown_option(const struct option_row *table, const char *word, size_t length,
+static int unknown_option(const struct option_row *table, const char *command, const char *word, size_t length,
                           struct err *err)
 {
     const char *names[CANDIDATES_MAX + 1] = {NULL};
@@ -47,9 +47,9 @@ static int unknown_option(const struct option_row *table, const char *word, size
     if (nearest)
         return err_hint(err, "did you mean --%s?", nearest);
     return err_hint(err,
-                    "\"shunt run --help\" lists the options; those of your own command "
-                    "stand after it: shunt run -- COMMAND --%.*s",
-                    (int)length, word);
+                    "\"shunt %s --help\" lists the options; those of your own command "
+                    "stand after it: shunt %s -- COMMAND --%.*s",
+                    command, command, (int)length, word);
 }
 
 /* Calls the row's setter; a complaint gets the option and the value in front. */
@@ -82,7 +82,7 @@ static int parse_long(const struct option_row *table, struct cursor *cursor, voi
     const struct option_row *row = find_name(table, word, length);
 
     if (!row)
-        return unknown_option(table, word, length, err);
+        return unknown_option(table, cursor->argv[0], word, length, err);
     if (word[length] == '=') {
         if (!row->value)
             return err_set(err, ERR_USAGE, EINVAL, "--%s takes no value", row->name);
@@ -105,9 +105,9 @@ static int parse_short(const struct option_row *table, struct cursor *cursor, vo
         if (!row) {
             err_set(err, ERR_USAGE, EINVAL, "unknown option -%c", *p);
             return err_hint(err,
-                            "\"shunt run --help\" lists the options; those of your own command "
-                            "stand after it: shunt run -- COMMAND -%c",
-                            *p);
+                            "\"shunt %s --help\" lists the options; those of your own command "
+                            "stand after it: shunt %s -- COMMAND -%c",
+                            cursor->argv[0], cursor->argv[0], *p);
         }
         if (!row->value) {
             r = apply(row, NULL, target, err);

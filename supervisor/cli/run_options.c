@@ -9,105 +9,17 @@
 #include "sandbox/base/err.h"
 #include "sandbox/base/nearest.h"
 #include "sandbox/base/units.h"
+#include "supervisor/cli/values.h"
 #include "supervisor/core/verdict.h"
-
-#define MIB (1ULL << 20)
 
 enum {
     WORKERS_MAX = 256,
-    TASKS_MIN = 4, /* a worker needs two of them to come into being */
-    TASKS_MAX = 4194304, /* PID_MAX_LIMIT of 64-bit kernels */
-    COUNT_MAX = 1000000,
-    DAYS_MAX = 30
+    COUNT_MAX = 1000000
 };
-
-#define DURATION_MAX_NS (DAYS_MAX * 24ULL * 3600 * NS_PER_SEC)
 
 static struct run_config *config_of(void *target)
 {
     return &((struct run_options *)target)->config;
-}
-
-/* ---- values ------------------------------------------------------------------------------ */
-
-static int expected(struct err *err, const char *what, const char *hint)
-{
-    err_set(err, ERR_USAGE, EINVAL, "expected %s", what);
-    return err_hint(err, "%s", hint);
-}
-
-static int parse_count(const char *text, uint64_t least, uint64_t most, uint64_t *ret,
-                       struct err *err)
-{
-    uint64_t value;
-
-    if (units_parse_count(text, &value) == 0 && value >= least && value <= most) {
-        *ret = value;
-        return 0;
-    }
-    return err_set(err, ERR_USAGE, EINVAL, "expected a number from %llu to %llu",
-                   (unsigned long long)least, (unsigned long long)most);
-}
-
-static int parse_tasks(const char *text, uint64_t *ret, struct err *err)
-{
-    uint64_t value;
-
-    if (strcmp(text, "auto") == 0) {
-        *ret = RUN_CONFIG_AUTO;
-        return 0;
-    }
-    if (units_parse_count(text, &value) == 0 && value >= TASKS_MIN && value <= TASKS_MAX) {
-        *ret = value;
-        return 0;
-    }
-    return expected(err, "a number of tasks from 4 to 4194304, or auto",
-                    "threads and processes both count, e.g. 64");
-}
-
-static int parse_memory(const char *text, uint64_t *ret, struct err *err)
-{
-    uint64_t value;
-
-    if (strcmp(text, "auto") == 0) {
-        *ret = RUN_CONFIG_AUTO;
-        return 0;
-    }
-    if (strcmp(text, "none") == 0 || strcmp(text, "0") == 0) {
-        *ret = 0;
-        return 0;
-    }
-    /* The two largest values are taken by AUTO and UNSET. */
-    if (units_parse_size(text, &value) == 0 && value >= MIB && value < RUN_CONFIG_UNSET) {
-        *ret = value;
-        return 0;
-    }
-    return expected(err, "a size of at least 1M, auto or none", "e.g. 512M or 1.5G");
-}
-
-static int parse_time(const char *text, uint64_t *ret_ns, struct err *err)
-{
-    uint64_t value;
-
-    if (strcmp(text, "off") == 0 || strcmp(text, "0") == 0) {
-        *ret_ns = 0;
-        return 0;
-    }
-    if (units_parse_duration(text, &value) == 0 && value >= NS_PER_MS && value <= DURATION_MAX_NS) {
-        *ret_ns = value;
-        return 0;
-    }
-    return expected(err, "a time from 1ms to 30 days, or off",
-                    "e.g. 500ms, 10s, 2m; a plain number is seconds");
-}
-
-/* Index of text in a NULL-terminated list, or -1. */
-static int index_of(const char *text, const char *const *words)
-{
-    for (int i = 0; words[i]; i++)
-        if (strcmp(words[i], text) == 0)
-            return i;
-    return -1;
 }
 
 /* ---- --reroute --------------------------------------------------------------------------- */
@@ -156,7 +68,7 @@ int run_options_parse_reroute(const char *text, unsigned *ret, struct err *err)
         int r;
 
         if (length >= sizeof(word))
-            return expected(err, "a list of verdicts", "e.g. tasks,memory or all,-leak");
+            return cli_expected(err, "a list of verdicts", "e.g. tasks,memory or all,-leak");
         memcpy(word, text, length);
         word[length] = '\0';
         r = reroute_word(word, &set, err);
@@ -183,7 +95,7 @@ static int set_workers(void *target, const char *text, struct err *err)
         return 0;
     }
     if (units_parse_count(text, &value) < 0 || value < 1 || value > WORKERS_MAX)
-        return expected(err, "a number of workers from 1 to 256, auto or logical",
+        return cli_expected(err, "a number of workers from 1 to 256, auto or logical",
                         "auto counts the CPUs that this process may really use");
     config->workers = value;
     config->workers_logical = false;
@@ -192,32 +104,32 @@ static int set_workers(void *target, const char *text, struct err *err)
 
 static int set_tasks(void *target, const char *text, struct err *err)
 {
-    return parse_tasks(text, &config_of(target)->tasks, err);
+    return cli_parse_tasks(text, &config_of(target)->tasks, err);
 }
 
 static int set_serial_tasks(void *target, const char *text, struct err *err)
 {
-    return parse_tasks(text, &config_of(target)->serial_tasks, err);
+    return cli_parse_tasks(text, &config_of(target)->serial_tasks, err);
 }
 
 static int set_memory(void *target, const char *text, struct err *err)
 {
-    return parse_memory(text, &config_of(target)->memory_bytes, err);
+    return cli_parse_memory(text, &config_of(target)->memory_bytes, err);
 }
 
 static int set_serial_memory(void *target, const char *text, struct err *err)
 {
-    return parse_memory(text, &config_of(target)->serial_memory_bytes, err);
+    return cli_parse_memory(text, &config_of(target)->serial_memory_bytes, err);
 }
 
 static int set_timeout(void *target, const char *text, struct err *err)
 {
-    return parse_time(text, &config_of(target)->timeout_ns, err);
+    return cli_parse_time(text, &config_of(target)->timeout_ns, err);
 }
 
 static int set_stall(void *target, const char *text, struct err *err)
 {
-    return parse_time(text, &config_of(target)->stall_ns, err);
+    return cli_parse_time(text, &config_of(target)->stall_ns, err);
 }
 
 static int set_reroute(void *target, const char *text, struct err *err)
@@ -228,22 +140,22 @@ static int set_reroute(void *target, const char *text, struct err *err)
 static int set_on_reroute(void *target, const char *text, struct err *err)
 {
     static const char *const words[] = {"pass", "warn", "fail", NULL};
-    int i = index_of(text, words);
+    int i = cli_index_of(text, words);
 
     if (i < 0)
-        return expected(err, "pass, warn or fail", "what a test that passed only alone means");
+        return cli_expected(err, "pass, warn or fail", "what a test that passed only alone means");
     config_of(target)->on_reroute = (enum run_on_reroute)i;
     return 0;
 }
 
 static int set_max_worker_restart(void *target, const char *text, struct err *err)
 {
-    return parse_count(text, 0, COUNT_MAX, &config_of(target)->max_worker_restart, err);
+    return cli_parse_count(text, 0, COUNT_MAX, &config_of(target)->max_worker_restart, err);
 }
 
 static int set_maxfail(void *target, const char *text, struct err *err)
 {
-    return parse_count(text, 0, COUNT_MAX, &config_of(target)->max_fail, err);
+    return cli_parse_count(text, 0, COUNT_MAX, &config_of(target)->max_fail, err);
 }
 
 static int set_exitfirst(void *target, const char *text, struct err *err)
@@ -257,10 +169,10 @@ static int set_exitfirst(void *target, const char *text, struct err *err)
 static int set_fork_server(void *target, const char *text, struct err *err)
 {
     static const char *const words[] = {"auto", "off", NULL};
-    int i = index_of(text, words);
+    int i = cli_index_of(text, words);
 
     if (i < 0)
-        return expected(err, "auto or off", "off starts each worker cold and collects in each");
+        return cli_expected(err, "auto or off", "off starts each worker cold and collects in each");
     config_of(target)->fork_server = (enum run_fork_server)i;
     return 0;
 }
@@ -268,26 +180,18 @@ static int set_fork_server(void *target, const char *text, struct err *err)
 static int set_sandbox(void *target, const char *text, struct err *err)
 {
     static const char *const words[] = {"on", "off", NULL};
-    int i = index_of(text, words);
+    int i = cli_index_of(text, words);
 
     if (i < 0)
-        return expected(err, "on or off", "off leaves lanes, limits and the ledger");
+        return cli_expected(err, "on or off", "off leaves lanes, limits and the ledger");
     config_of(target)->no_sandbox = i == 1;
-    return 0;
-}
-
-static int set_adopt_cgroup(void *target, const char *text, struct err *err)
-{
-    (void)text;
-    (void)err;
-    config_of(target)->adopt_cgroup = true;
     return 0;
 }
 
 static int set_path(const char **ret, const char *text, struct err *err)
 {
     if (!*text)
-        return expected(err, "the path of a file", "it is created or overwritten");
+        return cli_expected(err, "the path of a file", "it is created or overwritten");
     *ret = text;
     return 0;
 }
@@ -305,10 +209,10 @@ static int set_junit(void *target, const char *text, struct err *err)
 static int set_color(void *target, const char *text, struct err *err)
 {
     static const char *const words[] = {"auto", "always", "never", NULL};
-    int i = index_of(text, words);
+    int i = cli_index_of(text, words);
 
     if (i < 0)
-        return expected(err, "auto, always or never", "auto heeds the terminal and NO_COLOR");
+        return cli_expected(err, "auto, always or never", "auto heeds the terminal and NO_COLOR");
     config_of(target)->color = (enum run_color)i;
     return 0;
 }
@@ -368,13 +272,8 @@ const struct option_row run_option_table[] = {
      NULL},
     {"exitfirst", 'x', NULL, "stop after the first failure, as --maxfail=1", set_exitfirst, NULL},
 
-    {"sandbox", 0, "MODE", "on (default) or off: lanes, limits and reports only", set_sandbox,
-     "Isolation"},
-    {"adopt-cgroup", 0, NULL,
-     "cgroup v2: foreign processes beside shunt may be moved into a\n"
-     "leaf, so that shunt can divide its cgroup",
-     set_adopt_cgroup, NULL},
-
+    SANDBOX_OPTION_ROWS,
+    {"sandbox", 0, "MODE", "on (default) or off: lanes, limits and reports only", set_sandbox, NULL},
     {"events", 0, "FILE", "write everything that happens as JSON lines", set_events, "Output"},
     {"junit", 0, "FILE", "write a JUnit report", set_junit, NULL},
     {"color", 0, "WHEN", "auto (default), always or never", set_color, NULL},
@@ -403,6 +302,7 @@ void run_options_init(struct run_options *options)
                 .color = COLOR_AUTO,
             },
     };
+    sandbox_config_init(&options->sandbox);
 }
 
 int run_options_parse(struct run_options *options, int argc, char **argv, struct err *err)
@@ -421,5 +321,6 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
         strcmp(options->config.events_path, options->config.junit_path) == 0)
         return err_set(err, ERR_USAGE, EINVAL, "--events and --junit name the same file, %s", options->config.junit_path);
     options->config.command = argv + first;
+    options->config.sandbox = &options->sandbox;
     return 0;
 }

@@ -5,9 +5,11 @@
 #include <stdbool.h>
 
 #include "supervisor/cli/options.h"
+#include "supervisor/cli/sandbox_options.h"
 #include "supervisor/config/run_config.h"
 
 struct run_options {
+    struct sandbox_config sandbox; /* first: see sandbox_options.h */
     struct run_config config;
     bool help; /* --help was given: nothing else counts */
 };

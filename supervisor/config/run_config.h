@@ -15,7 +15,10 @@ enum run_on_reroute { ON_REROUTE_PASS, ON_REROUTE_WARN, ON_REROUTE_FAIL };
 enum run_fork_server { FORK_SERVER_AUTO, FORK_SERVER_OFF };
 enum run_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
+struct sandbox_config;
+
 struct run_config {
+    const struct sandbox_config *sandbox;
     char **command; /* NULL-terminated, at least one; points into argv */
 
     uint64_t workers;          /* -n N|auto|logical; 1..256, AUTO or UNSET */
@@ -31,7 +34,6 @@ struct run_config {
     unsigned reroute;          /* bit per enum verdict (supervisor/core/verdict.h) */
     enum run_on_reroute on_reroute;
     enum run_fork_server fork_server;
-    bool adopt_cgroup;
     bool no_sandbox;           /* --sandbox=off: lanes and limits only */
 
     const char *events_path;   /* NULL: none */

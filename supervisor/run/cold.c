@@ -16,20 +16,20 @@
 int cold_spawn(struct worker *worker, const int output[2])
 {
     struct run *run = worker->run;
-    _cleanup_free_ char *plugin = paths_find("python");
     _cleanup_close_ int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int stdio[3] = {null, output[0], output[1]};
     struct pytest_worker_identity identity = {.cell = worker->number,
                                               .name = worker->reserved->name,
                                               .workers = run->limits.workers,
                                               .run_id = run->run_id};
-    char **env;
+    char **passed, **env;
     int r;
 
-    if (null < 0 || !plugin)
+    if (null < 0 || !run->python)
         return -ENOENT;
-    env = pytest_environment(environ, plugin, controller_socket_path(run->controller),
-                             &identity);
+    passed = spec_environment(&run->spec, environ, NULL);
+    env = pytest_environment(passed, run->python, controller_socket_path(run->controller), &identity);
+    spec_environment_free(passed);
     r = run_init_spawn_in_cell(run->init, worker->number, run->config->command, env, stdio);
     pytest_environment_free(env);
     return r;

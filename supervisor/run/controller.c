@@ -20,6 +20,7 @@
 #include "supervisor/config/paths.h"
 #include "supervisor/report/text.h"
 #include "supervisor/run/channel.h"
+#include "sandbox/plan/plan.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/suite_reader.h"
@@ -261,7 +262,8 @@ static int controller_listen(struct controller *controller, struct err *err)
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        chmod(path, 0600) < 0 || listen(fd, 64) < 0) {
+        chmod(path, 0600) < 0 || scratch_give(controller->scratch, run_init_plan(controller->run->init)->uid) < 0 ||
+        listen(fd, 64) < 0) {
         int saved = errno;
 
         close_fd(&fd);
@@ -282,9 +284,8 @@ int controller_new(struct run *run, struct controller **ret, struct err *err)
 
     controller->run = run;
     controller->listen_fd = -1;
-    r = scratch_new(&controller->scratch, err);
-    if (r == 0)
-        r = controller_listen(controller, err);
+    controller->scratch = run->scratch;
+    r = controller_listen(controller, err);
     if (r < 0) {
         controller_free(controller);
         return r;
@@ -303,7 +304,6 @@ void controller_free(struct controller *controller)
         ev_io_stop(controller->run->loop, &controller->accept_io);
     close_fd(&controller->listen_fd);
     channel_free(controller->channel);
-    scratch_free(controller->scratch);
     free(controller);
 }
 

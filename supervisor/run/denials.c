@@ -12,7 +12,10 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/io.h"
+#include "sandbox/base/mem.h"
 #include "sandbox/notify/notify.h"
+#include "sandbox/plan/plan.h"
+#include "sandbox/seccomp/profile.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/state.h"
 
@@ -20,20 +23,29 @@
 #define ANSWERS_A_TURN 64
 #define PARENTS_MAX 64
 
+struct denial_listener { /* of the command and all that it forks, or of one cold worker */
+    struct denial_listener *next;
+    struct run *run;
+    struct notify *notify;
+    ev_io io;
+    size_t test; /* whose call is being answered */
+};
+
 /* Our cells are named below our own run's node, which has our pid in its name; a run around us, or one that a test
  * starts, has cells too. */
 static struct worker *worker_by_cgroup(struct run *run, pid_t tid)
 {
-    char path[40], mine[32], text[4096], *node, *cell;
+    char path[40], mine[32], text[4096], *save = NULL;
 
     snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)tid);
     snprintf(mine, sizeof(mine), "/shunt-%d-", (int)getpid());
     if (io_read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
         return NULL;
-    for (node = strstr(text, mine); node; node = strstr(node + 1, mine)) {
-        node[strcspn(node, "\n")] = '\0';
-        cell = strstr(node, "/cell-");
-        return cell ? worker_find(run, (unsigned)strtoul(cell + 6, NULL, 10)) : NULL;
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        const char *node = strstr(line, mine), *cell = node ? strstr(node, "/cell-") : NULL;
+
+        if (cell)
+            return worker_find(run, (unsigned)strtoul(cell + 6, NULL, 10));
     }
     return NULL;
 }
@@ -62,62 +74,116 @@ static size_t test_of(struct run *run, pid_t tid)
 
 static enum notify_answer denial_decide(void *arg, struct notify_denial *denial)
 {
-    struct run *run = arg;
-    size_t test;
+    struct denial_listener *listener = arg;
 
     if (!denial->profile)
         return NOTIFY_CONTINUE;
-    test = test_of(run, denial->tid);
+    listener->test = test_of(listener->run, denial->tid);
     /* Dead meanwhile: what was read may be about another task of that number. Nothing is counted then, either. */
-    run->denied.test = notify_waits(run->denied.notify, denial) ? test : TEST_NONE;
+    if (!notify_waits(listener->notify, denial))
+        listener->test = TEST_NONE;
     return NOTIFY_REFUSE;
 }
 
 static void denial_answered(void *arg, const struct notify_denial *denial)
 {
-    struct run *run = arg;
+    struct denial_listener *listener = arg;
 
-    denials_add(run->denials, run->denied.test, denial->name, denial->errnum, denial->profile);
+    denials_add(listener->run->denials, listener->test, denial->name, denial->errnum, denial->profile);
+}
+
+static void listener_free(struct denial_listener *listener)
+{
+    if (listener->notify)
+        ev_io_stop(listener->run->loop, &listener->io);
+    notify_free(listener->notify);
+    free(listener);
+}
+
+static void listener_gone(struct denial_listener *listener)
+{
+    struct denial_listener **at = &listener->run->denied.listeners;
+
+    while (*at != listener)
+        at = &(*at)->next;
+    *at = listener->next;
+    listener_free(listener);
 }
 
 static void denials_readable(struct ev_loop *loop, ev_io *watcher, int revents)
 {
-    struct run *run = watcher->data;
+    struct denial_listener *listener = watcher->data;
 
+    int r = notify_handle(listener->notify, ANSWERS_A_TURN);
+
+    (void)loop;
     (void)revents;
-    if (notify_handle(run->denied.notify, ANSWERS_A_TURN) < 0)
-        ev_io_stop(loop, watcher); /* -EPIPE: nobody is left under the filter */
+    if (r >= 0)
+        return;
+    if (r != -EPIPE) /* that is: nobody is left under the filter */
+        report_notice(listener->run->report, "refused system calls stay unnamed from here on: %s", strerror(-r));
+    listener_gone(listener);
 }
 
-void denials_open(struct run *run, int listener)
+/* Compiled only when there is somebody to answer. */
+static void open_programs(struct run *run)
 {
-    struct notify_options options = {.listener = listener,
-                                     .programs = run->denied.programs,
-                                     .names = run->denied.names,
-                                     .nprograms = run->denied.nprograms,
-                                     .decide = denial_decide,
-                                     .answered = denial_answered,
-                                     .arg = run};
+    const struct sandbox_plan *plan = run_init_plan(run->init);
+    struct run_denied *denied = &run->denied;
     struct err err = ERR_INIT;
 
-    if (notify_new(&options, &run->denied.notify, &err) < 0) {
+    for (size_t i = 0; i < PLAN_PROFILES && plan->profiles[i] && denied->nprograms == i; i++) {
+        const char *slash = strrchr(plan->profiles[i], '/');
+
+        if (plan_refusing(plan, i, &denied->programs[i], &err) < 0) {
+            report_notice(run->report, "refused system calls get EPERM: %s", err.message);
+            return;
+        }
+        denied->names[i] = mem_printf("seccomp/%s", slash ? slash + 1 : plan->profiles[i]);
+        denied->nprograms++;
+    }
+}
+
+void denials_open(struct run *run, int fd)
+{
+    struct denial_listener *listener = mem_zalloc(sizeof(*listener));
+    struct notify_options options = {.listener = fd,
+                                     .programs = run->denied.programs,
+                                     .names = run->denied.names,
+                                     .decide = denial_decide,
+                                     .answered = denial_answered,
+                                     .arg = listener};
+    struct err err = ERR_INIT;
+
+    if (!run->denied.nprograms)
+        open_programs(run);
+    options.nprograms = run->denied.nprograms;
+    listener->run = run;
+    if (notify_new(&options, &listener->notify, &err) < 0) {
         report_notice(run->report, "refused system calls stay unnamed: %s", err.message);
+        listener_free(listener);
         return;
     }
-    run->denials = denials_new(run->denied.policy ? run->denied.policy : "standard");
-    ev_io_init(&run->denied.io, denials_readable, notify_fd(run->denied.notify), EV_READ);
-    run->denied.io.data = run;
+    if (!run->denials)
+        run->denials = denials_new(run->spec.name);
+    listener->next = run->denied.listeners;
+    run->denied.listeners = listener;
+    ev_io_init(&listener->io, denials_readable, notify_fd(listener->notify), EV_READ);
+    listener->io.data = listener;
     /* After messages of the same turn: a worker's last reports of one test come before a call of the next one. */
-    ev_set_priority(&run->denied.io, PRIORITY_DEATH);
-    ev_io_start(run->loop, &run->denied.io);
+    ev_set_priority(&listener->io, PRIORITY_DEATH);
+    ev_io_start(run->loop, &listener->io);
 }
 
 void denials_close(struct run *run)
 {
-    if (run->denied.notify)
-        ev_io_stop(run->loop, &run->denied.io);
-    notify_free(run->denied.notify);
-    run->denied.notify = NULL;
+    while (run->denied.listeners)
+        listener_gone(run->denied.listeners);
     denials_free(run->denials);
     run->denials = NULL;
+    for (size_t i = 0; i < run->denied.nprograms; i++) {
+        seccomp_profile_done(&run->denied.programs[i]);
+        free((char *)run->denied.names[i]);
+    }
+    run->denied.nprograms = 0;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/run/isolation.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +11,12 @@
 
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/err.h"
+#include "sandbox/base/mem.h"
+#include "sandbox/caps/caps.h"
+#include "sandbox/plan/plan.h"
+#include "sandbox/scratch/scratch.h"
 #include "supervisor/config/paths.h"
+#include "supervisor/config/sandbox_config.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
 
@@ -23,7 +31,7 @@ static void note_missing(struct run *run, const char *text, const char *hint)
 
 static int open_cgroup(struct run *run, struct err *err)
 {
-    struct cgroup_run_options options = {.adopt = run->config->adopt_cgroup};
+    struct cgroup_run_options options = {.adopt = run->config->sandbox->adopt_cgroup};
     struct err why = ERR_INIT;
     int r = cgroup_host_open(&run->host, err);
 
@@ -37,21 +45,103 @@ static int open_cgroup(struct run *run, struct err *err)
     return 0;
 }
 
+static char *find_profile(const char *policies, const char *name)
+{
+    char *path = policies ? mem_printf("%s/seccomp/%s", policies, name) : NULL;
+
+    if (path && access(path, R_OK) == 0)
+        return path;
+    free(path);
+    return NULL;
+}
+
+/* What the run itself needs below a /tmp that is not the host's. */
+static void list_kept(const struct run *run, const char *keep[], size_t n)
+{
+    static char enter_dir[PATH_MAX];
+    _cleanup_free_ char *enter = paths_find("libshunt-enter.so");
+    size_t k = 0;
+    char *slash;
+
+    keep[k++] = scratch_directory(run->scratch);
+    if (run->python)
+        keep[k++] = run->python;
+    if (enter && (slash = strrchr(enter, '/'))) {
+        snprintf(enter_dir, sizeof(enter_dir), "%.*s", (int)(slash - enter), enter);
+        keep[k++] = enter_dir;
+    }
+    keep[k < n ? k : n - 1] = NULL;
+}
+
+static int load_spec(struct run *run, struct err *err)
+{
+    if (run->config->no_sandbox) {
+        spec_init(&run->spec);
+        return 0;
+    }
+    return sandbox_config_load(run->config->sandbox, &run->spec, err);
+}
+
+static int start_init(struct run *run, struct err *err)
+{
+    _cleanup_free_ char *policies = sandbox_config_policies(), *cwd = getcwd(NULL, 0);
+    _cleanup_free_ char *guard = find_profile(policies, "guard.json"), *worker = find_profile(policies, "worker.json");
+    const char *keep[8];
+    struct run_init_spec spec = {
+        .spec = &run->spec,
+        .cgroup = run->cgroup,
+        .cgroup_tasks = run->cgroup && cgroup_run_has(run->cgroup) & CGROUP_HAS_TASKS,
+        .cells = true,
+        .learn = run->config->sandbox->learn_path != NULL,
+        .cwd = cwd,
+        .home = getenv("HOME"),
+        .keep = keep,
+        .guard_profile = guard,
+        .worker_profile = worker,
+    };
+
+    if (!cwd)
+        return err_set(err, ERR_SYSTEM, errno, "no working directory: %m");
+    list_kept(run, keep, sizeof(keep) / sizeof(keep[0]));
+    if (run->spec.tmp == SPEC_TMP_OVERLAY && (run->spec.uid == SPEC_ID_KEEP || geteuid() != 0))
+        run->layers = scratch_make_on_disk();
+    spec.scratch = run->layers;
+    return run_init_start(&spec, &run->init, err);
+}
+
+/* Limits that a policy or --require demands; the rest was checked when the run init was started. */
+static int check_limits(const struct run *run, struct err *err)
+{
+    unsigned has = run->cgroup ? cgroup_run_has(run->cgroup) : 0;
+    unsigned gives = (has & CGROUP_HAS_TASKS ? SPEC_BIT(SPEC_TASKS) : 0) |
+                     (has & CGROUP_HAS_MEMORY ? SPEC_BIT(SPEC_MEMORY) : 0) |
+                     (has & CGROUP_HAS_CPU ? SPEC_BIT(SPEC_CPU) : 0) |
+                     (has & CGROUP_HAS_KILL || run_init_contained(run->init) ? SPEC_BIT(SPEC_KILL) : 0);
+    unsigned limits = SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_MEMORY) | SPEC_BIT(SPEC_CPU) | SPEC_BIT(SPEC_KILL);
+    unsigned lacking = run->spec.demands & limits & ~gives;
+
+    for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
+        if (lacking & SPEC_BIT(g)) {
+            err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and not to be had here: %s%s%.250s",
+                    spec_guarantee_name((enum spec_guarantee)g), run->spec.name,
+                    spec_guarantee_text((enum spec_guarantee)g), *run->missing ? ": " : "", run->missing);
+            return err_hint(err, "\"shunt doctor --policy %s\" says what to do", run->spec.name);
+        }
+    return 0;
+}
+
 int isolation_open(struct run *run, struct err *err)
 {
-    _cleanup_free_ char *profile = paths_find("policies/seccomp/default.json");
-    struct run_init_spec spec = {.want = run->config->no_sandbox ? 0 : ~0u,
-                                 .seccomp_profile = run->config->no_sandbox ? NULL : profile};
     int r;
 
-    scratch_sweep();
-    r = open_cgroup(run, err);
+    r = load_spec(run, err);
+    if (r == 0)
+        r = open_cgroup(run, err);
     if (r < 0)
         return r;
-    spec.cgroup = run->cgroup;
     if (run->cgroup)
         cgroup_run_warm(run->cgroup);
-    r = run_init_start(&spec, &run->init, err);
+    r = start_init(run, err);
     if (r < 0)
         return r;
     if (!run->config->no_sandbox && *run_init_missing(run->init))
@@ -59,26 +149,50 @@ int isolation_open(struct run *run, struct err *err)
     if (*stall_why_not(run))
         note_missing(run, stall_why_not(run),
                      run->config->timeout_ns ? "" : "give --timeout, which ends what hangs, too");
-    return 0;
+    return check_limits(run, err);
 }
 
-void isolation_describe(unsigned has, char *text, size_t size)
+void isolation_close(struct run *run)
 {
+    scratch_remove_tree(run->layers);
+    free(run->layers);
+    free(run->python);
+    scratch_free(run->scratch);
+    spec_done(&run->spec);
+}
+
+static const char *capabilities(const struct sandbox_spec *spec)
+{
+    if (spec->caps == UINT64_MAX)
+        return "";
+    return spec->caps == CAPS_DOCKER && geteuid() == 0 ? "14 capabilities" : spec->caps ? "fewer capabilities" : "no capabilities";
+}
+
+void isolation_describe(const struct run *run, char *text, size_t size)
+{
+    const struct sandbox_plan *plan = run_init_plan(run->init);
+    const struct sandbox_spec *spec = &plan->spec;
     const struct {
-        unsigned bit;
+        bool holds;
         const char *text;
     } words[] = {
-        {RUN_INIT_PID_NS, "pid namespace"},   {RUN_INIT_MOUNT_NS, "mount namespace"},
-        {RUN_INIT_IPC_NS, "ipc namespace"},   {RUN_INIT_CELLS, "a cell for each worker"},
-        {RUN_INIT_CGROUP_RO, "cgroup files read-only"}, {RUN_INIT_SECCOMP, "seccomp"},
-        {RUN_INIT_CAPS, geteuid() == 0 ? "14 capabilities" : "no capabilities"},
+        {plan->identity == PLAN_ID_USERNS, "user namespace"},
+        {plan->identity == PLAN_ID_SWITCH, "a user id of its own"},
+        {plan->namespaces & CLONE_NEWPID, "pid namespace"},
+        {plan->namespaces & CLONE_NEWNS, "mount namespace"},
+        {plan->namespaces & CLONE_NEWIPC, "ipc namespace"},
+        {plan->namespaces & CLONE_NEWNET, "loopback network"},
+        {spec->root_readonly, "read-only root"},
+        {run_init_cells(run->init), "a cell for each worker"},
+        {run_init_cells(run->init) && plan->gives & SPEC_BIT(SPEC_TMP), "with its own /tmp and /dev/shm"},
+        {plan->filter.len, plan->notify ? "seccomp, refusals named" : "seccomp"},
+        {plan->landlock, "Landlock"},
+        {*capabilities(spec), capabilities(spec)},
+        {true, "no_new_privs"},
     };
-    size_t at = 0;
+    int at = snprintf(text, size, "%s: ", run->config->no_sandbox ? "no sandbox" : spec->name);
 
-    text[0] = '\0';
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && at < size; i++)
-        if (has & words[i].bit)
-            at += (size_t)snprintf(text + at, size - at, "%s%s", at ? ", " : "", words[i].text);
-    if (at < size)
-        snprintf(text + at, size - at, "%sno_new_privs", at ? ", " : "");
+    for (size_t i = 0, n = 0; i < sizeof(words) / sizeof(words[0]) && at > 0 && (size_t)at < size; i++)
+        if (words[i].holds)
+            at += snprintf(text + at, size - (size_t)at, "%s%s", n++ ? ", " : "", words[i].text);
 }

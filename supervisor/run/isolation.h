@@ -7,7 +7,10 @@
 struct err;
 struct run;
 
-/* Fills run->host, cgroup, init and missing. What is not to be had is noted, not refused. */
+/* Fills run->spec, host, cgroup, init and missing. What is not to be had is noted, or refused where the policy demands it.
+ * run->scratch is there already. */
 int isolation_open(struct run *run, struct err *err);
-/* "pid, mount and ipc namespaces; seccomp; 14 capabilities; no_new_privs". */
-void isolation_describe(unsigned has, char *text, size_t size);
+/* Once nothing of the run lives: files that it needed. */
+void isolation_close(struct run *run);
+/* "standard: pid namespace, mount namespace, ...; seccomp; 14 capabilities; no_new_privs". */
+void isolation_describe(const struct run *run, char *text, size_t size);

@@ -62,7 +62,7 @@ static void report_header(struct run *run)
         .budget = run->limits.budget_text,
     };
 
-    isolation_describe(run_init_has(run->init), isolation, sizeof(isolation));
+    isolation_describe(run, isolation, sizeof(isolation));
     report_run_start(run->report, &header);
     report_suite(run->report, &run->suite);
     if (run->limits.notice[0])
@@ -137,7 +137,7 @@ static void init_failed(struct run *run, const struct run_init_event *event)
 /* With a pid namespace the kernel has ended everything; without one what we know of is ended here. */
 static void init_gone(struct run *run)
 {
-    bool contained = run_init_has(run->init) & RUN_INIT_PID_NS;
+    bool contained = run_init_contained(run->init);
 
     for (struct worker *w = run->workers; w && !contained; w = w->next)
         if (w->pid > 0 && !w->exited)
@@ -174,6 +174,11 @@ static void init_event(struct run *run, struct run_init_event *event)
             command_exited(run, event->status);
         else
             worker_exited(run, event);
+        break;
+    case RUN_INIT_LISTENER:
+        denials_open(run, event->fd);
+        break;
+    case RUN_INIT_LEFT:
         break;
     case RUN_INIT_GONE:
         init_gone(run);
@@ -310,16 +315,17 @@ static int open_report(struct run *run, struct err *err)
 
 static int start_command(struct run *run, struct err *err)
 {
-    _cleanup_free_ char *plugin = paths_find("python");
     static const int stdio[3] = {0, 1, 2};
-    char **env;
+    char **passed, **env;
     int r;
 
-    if (!plugin) {
+    if (!run->python) {
         err_set(err, ERR_SYSTEM, ENOENT, "shunt's own pytest plugin was not found");
         return err_hint(err, "reinstall shunt, or name its data directory in SHUNT_DATADIR");
     }
-    env = pytest_environment(environ, plugin, controller_socket_path(run->controller), NULL);
+    passed = spec_environment(&run->spec, environ, NULL);
+    env = pytest_environment(passed, run->python, controller_socket_path(run->controller), NULL);
+    spec_environment_free(passed);
     r = run_init_spawn(run->init, COMMAND_TAG, run->config->command, env, stdio);
     pytest_environment_free(env);
     return r < 0 ? err_set(err, ERR_SYSTEM, -r, "cannot start %s: %m", run->config->command[0]) : 0;
@@ -335,7 +341,11 @@ static int run_open(struct run *run, struct err *err)
     for (size_t i = 0; i < sizeof(id); i++)
         snprintf(run->run_id + 2 * i, 3, "%02x", id[i]);
     run->start_ns = clock_now_ns();
+    scratch_sweep();
+    run->python = paths_find("python");
     r = open_report(run, err);
+    if (r == 0)
+        r = scratch_new(&run->scratch, err);
     if (r == 0)
         r = isolation_open(run, err);
     if (r == 0)
@@ -362,6 +372,7 @@ static void run_close(struct run *run)
     }
     cgroup_run_destroy(run->cgroup, 2000);
     cgroup_host_free(run->host);
+    isolation_close(run);
 }
 
 static int framework_status(struct run *run)
@@ -436,6 +447,7 @@ static int run_finish(struct run *run, struct err *err)
 
 static void run_free(struct run *run)
 {
+    denials_close(run);
     controller_free(run->controller);
     channel_free(run->template);
     signals_done(run);

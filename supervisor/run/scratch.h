@@ -10,6 +10,9 @@ struct scratch;
 
 int scratch_new(struct scratch **ret, struct err *err);
 const char *scratch_socket(const struct scratch *scratch);
+const char *scratch_directory(const struct scratch *scratch);
+/* Once the socket is there: it belongs to whom the command runs as. */
+int scratch_give(struct scratch *scratch, unsigned owner);
 /* Removes the files; the object stays. */
 void scratch_remove(struct scratch *scratch);
 void scratch_free(struct scratch *scratch);

@@ -28,15 +28,16 @@
 
 #include "sandbox/cgroup/cgroup.h"
 #include "sandbox/launch/run_init.h"
+#include "sandbox/plan/plan.h"
 #include "supervisor/config/run_config.h"
 #include "supervisor/core/detector.h"
 #include "supervisor/core/suite.h"
 #include "supervisor/report/report.h"
 
 struct channel;
+struct denial_listener;
 struct denials;
 struct lanes;
-struct notify;
 struct packet;
 struct sock_fprog;
 
@@ -178,14 +179,11 @@ struct run_quit { /* what a test asked for: pytest.exit(), KeyboardInterrupt */
     bool interrupt;
 };
 
-struct run_denied { /* who answers refused calls; set the first four before denials_open() */
-    const char *policy;                 /* its name; NULL: "standard" */
-    const struct sock_fprog *programs;  /* refusing forms; not owned */
-    const char *const *names;           /* of their profiles: "seccomp/default.json" */
+struct run_denied { /* who answers refused calls */
+    struct sock_fprog programs[PLAN_PROFILES]; /* refusing forms */
+    const char *names[PLAN_PROFILES];          /* of their profiles: "seccomp/default.json" */
     size_t nprograms;
-    struct notify *notify; /* NULL: refused calls are not seen */
-    ev_io io;
-    size_t test; /* whose call is being answered */
+    struct denial_listener *listeners;
 };
 
 struct run {
@@ -198,6 +196,10 @@ struct run {
     struct cgroup_host *host;
     struct cgroup_run *cgroup; /* NULL: none */
     struct run_init *init;
+    struct sandbox_spec spec;  /* of the policy and the options */
+    char *python;              /* directory of the framework's plugin; NULL: not found */
+    struct scratch *scratch;   /* the directory of the listening socket */
+    char *layers;              /* a directory for the upper layers of workers' overlays; NULL: none */
     struct run_limits limits;
     char missing[1024]; /* isolation that is not to be had, and why */
     char run_id[33];
@@ -314,7 +316,7 @@ bool stall_check(struct worker *worker, uint64_t now_ns);
 const char *stall_why_not(const struct run *run); /* "": nothing is in its way */
 
 /* denials.c */
-/* The listener of the run's filter; taken. Where it does not work a notice says so. */
+/* A listener: of the command's filter, and with cold workers one of each; taken. Where it does not work a notice says so. */
 void denials_open(struct run *run, int listener);
 void denials_close(struct run *run);
 

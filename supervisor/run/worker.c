@@ -135,7 +135,7 @@ struct worker *worker_new(struct run *run, struct slot *reserved)
             return worker;
         }
     }
-    if (run_init_has(run->init) & RUN_INIT_CELLS) {
+    if (run_init_cells(run->init)) {
         worker->state = WORKER_CELL;
         if (run_init_prepare_cell(run->init, worker->number) < 0)
             worker_start_failed(worker, "asking for a cell", errno);
@@ -245,7 +245,7 @@ void worker_kill(struct worker *worker)
         return;
     if (worker->leaf)
         cgroup_leaf_kill(worker->leaf);
-    if (run_init_has(run->init) & RUN_INIT_CELLS)
+    if (run_init_cells(run->init))
         run_init_drop_cell(run->init, worker->number);
     else if (worker->pid_inside > 0 && !worker->exited)
         run_init_kill_tree(run->init, worker->pid_inside);

@@ -40,9 +40,9 @@ static void worker_joining(struct worker *worker, struct packet *packet)
     at += snprintf(header + at, sizeof(header) - (size_t)at, "\"stdout\",\"stderr\"");
     fds[n++] = out[0];
     fds[n++] = out[1];
-    filter = run_init_worker_filter_fd(worker->run->init);
+    filter = run_init_seal_fd(worker->run->init);
     if (filter >= 0) {
-        at += snprintf(header + at, sizeof(header) - (size_t)at, ",\"filter\"");
+        at += snprintf(header + at, sizeof(header) - (size_t)at, ",\"seal\"");
         fds[n++] = filter;
     }
     snprintf(header + at, sizeof(header) - (size_t)at, "]}");

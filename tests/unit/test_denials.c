@@ -143,13 +143,17 @@ static void test_where(void **state)
     const struct denial *d;
 
     denials_add(denials, 1, "keyctl", EPERM, TIGHT);
+    denials_add(denials, 1, "unshare", EPERM, TIGHT);
     denials_add(denials, 1, "bpf", ENOSYS, TIGHT);
-    denials_set_where(denials, 1, EPERM, "tests/test_a.py:12");
-    denials_set_where(denials, 1, EPERM, "tests/test_a.py:99"); /* the first one stays */
+    denials_add(denials, 1, "keyctl", EPERM, TIGHT);
+    denials_set_where(denials, 1, EACCES, "nobody got that");
     denials_set_where(denials, 2, EPERM, "nobody");
+    denials_set_where(denials, 1, EPERM, "tests/test_a.py:1");
+    denials_set_where(denials, 1, EPERM, "tests/test_a.py:12"); /* a second try of the test */
     d = denials_of_test(denials, 1);
     assert_string_equal(d->where, "tests/test_a.py:12");
-    assert_string_equal(d->next->where, "");
+    assert_string_equal(d->next->where, ""); /* it was not the last one */
+    assert_string_equal(d->next->next->where, "");
 }
 
 static void test_words(void **state)

@@ -23,10 +23,10 @@ class Enter:
             return 0
         return -int(self._lib.shunt_enter_join((ctypes.c_int * len(fds))(*fds), len(fds)))
 
-    def seal(self, filter_fd: int) -> int:
+    def seal(self, seal_fd: int) -> int:
         if self._lib is None:
             return 0
-        return -int(self._lib.shunt_enter_seal(filter_fd))
+        return -int(self._lib.shunt_enter_seal(seal_fd))
 
 
 def _intermediate(session: Any, state: State, enter: Enter, fd: int) -> None:
@@ -35,7 +35,7 @@ def _intermediate(session: Any, state: State, enter: Enter, fd: int) -> None:
     channel.send({"t": "joining"})
     message = channel.recv()
     named = dict(zip(message.header["fds"], message.fds))
-    namespaces = [f for n, f in named.items() if n in ("user", "ipc", "mnt", "pid")]
+    namespaces = [f for n, f in named.items() if n in ("user", "ipc", "net", "mnt", "pid")]
     errno = enter.join(namespaces)
     if errno:
         channel.send({"t": "enter-failed", "stage": "joining the cell's namespaces", "errno": errno})

@@ -308,11 +308,11 @@ def run_forked(session: Any, state: State, channel: Channel, enter: Any, fds: Di
     """From the fork in the cell to the end of the worker. Never returns."""
     os.setsid()
     inherit.redirect_stdio(fds["stdout"], fds["stderr"])
-    failure = enter.seal(fds.get("filter", -1))
+    failure = enter.seal(fds.get("seal", -1))
     if failure:
         channel.send({"t": "enter-failed", "stage": "sealing the worker", "errno": failure})
         os._exit(1)
-    for name in ("stdout", "stderr", "filter"):
+    for name in ("stdout", "stderr", "seal"):
         if name in fds:
             os.close(fds[name])
     state.pid = os.getpid()

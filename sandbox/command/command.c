@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/* One command in one sandbox: its life. limits.c is about its cgroup. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/clock.h"
+#include "sandbox/base/mem.h"
+#include "sandbox/command/internal.h"
+#include "sandbox/command/verdict.h"
+#include "sandbox/launch/run_init.h"
+#include "sandbox/notify/notify.h"
+#include "sandbox/plan/plan.h"
+#include "sandbox/scratch/scratch.h"
+#include "sandbox/seccomp/profile.h"
+
+#define TAG 1
+#define ANSWERS_A_TURN 64
+#define EVENTS_A_TURN 64
+#define LEFT_MAX 32
+
+static int watch(struct sandbox *sandbox, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+    return epoll_ctl(sandbox->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/* --- start --- */
+
+static char *guard_path(const struct sandbox_options *options)
+{
+    char *path;
+
+    if (!options->policies)
+        return NULL;
+    path = mem_printf("%s/seccomp/guard.json", options->policies);
+    if (access(path, R_OK) == 0)
+        return path;
+    free(path);
+    return NULL;
+}
+
+static const char *home_of(const struct sandbox_options *options)
+{
+    if (options->home)
+        return options->home;
+    for (size_t i = 0; options->envp[i]; i++)
+        if (strncmp(options->envp[i], "HOME=", 5) == 0 && options->envp[i][5] == '/')
+            return options->envp[i] + 5;
+    return NULL;
+}
+
+static int launch(struct sandbox *sandbox, const struct sandbox_options *options, struct err *err)
+{
+    _cleanup_free_ char *guard = guard_path(options);
+    _cleanup_free_ char *here = options->cwd ? NULL : getcwd(NULL, 0);
+    struct run_init_spec spec = {
+        .spec = &sandbox->spec,
+        .payload = sandbox->leaf ? &sandbox->birth : NULL,
+        .cgroup_tasks = sandbox->leaf && sandbox->has & CGROUP_HAS_TASKS,
+        .learn = options->learn,
+        .keep_session = true,
+        .watch_left = true,
+        .cwd = options->cwd ? options->cwd : here,
+        .home = home_of(options),
+        .scratch = sandbox->scratch,
+        .guard_profile = guard,
+    };
+    int r;
+
+    if (!spec.cwd)
+        return err_set(err, ERR_SYSTEM, errno, "no working directory: %m");
+    r = run_init_start(&spec, &sandbox->init, err);
+    return r < 0 ? r : watch(sandbox, run_init_fd(sandbox->init));
+}
+
+static int spawn(struct sandbox *sandbox, const struct sandbox_options *options, struct err *err)
+{
+    char **env = spec_environment(&sandbox->spec, options->envp, NULL);
+    int r;
+
+    sandbox->start_ns = clock_now_ns();
+    r = run_init_spawn(sandbox->init, TAG, options->argv, env, options->stdio);
+    spec_environment_free(env);
+    return r < 0 ? err_set(err, ERR_SYSTEM, -r, "cannot start %s: %m", options->argv[0]) : 0;
+}
+
+/* The upper layers of overlays: on disk, so that what a command writes to /tmp does not count as its memory. Another owner
+ * could not write there. */
+static void make_scratch(struct sandbox *sandbox)
+{
+    const struct sandbox_spec *spec = &sandbox->spec;
+    bool overlay = spec->tmp == SPEC_TMP_OVERLAY || spec->workdir == SPEC_WORKDIR_OVERLAY;
+
+    scratch_sweep_disk();
+    if (overlay && !(spec->uid != SPEC_ID_KEEP && geteuid() == 0))
+        sandbox->scratch = scratch_make_on_disk();
+}
+
+int sandbox_start(const struct sandbox_options *options, struct sandbox **ret, struct err *err)
+{
+    struct sandbox *sandbox = mem_zalloc(sizeof(*sandbox));
+    int r;
+
+    sandbox->birth = (struct cgroup_birth)CGROUP_BIRTH_INIT;
+    sandbox->learn = options->learn;
+    spec_copy(&sandbox->spec, options->spec);
+    sandbox->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    r = sandbox->epoll_fd < 0 ? err_set(err, ERR_SYSTEM, errno, "epoll: %m") : 0;
+    if (r == 0)
+        r = command_open_limits(sandbox, options->adopt_cgroup, err);
+    if (r == 0) {
+        make_scratch(sandbox);
+        r = launch(sandbox, options, err);
+    }
+    if (r == 0)
+        r = command_check_limits(sandbox, err);
+    if (r == 0)
+        r = spawn(sandbox, options, err);
+    if (r < 0) {
+        sandbox_free(sandbox);
+        return r;
+    }
+    *ret = sandbox;
+    return 0;
+}
+
+/* --- refused calls --- */
+
+/* Only now that something was refused is it worth compiling what says with which errno. */
+static int open_notify(struct sandbox *sandbox)
+{
+    const struct sandbox_plan *plan = run_init_plan(sandbox->init);
+    struct notify_options options = {.listener = take_fd(&sandbox->listener),
+                                     .programs = sandbox->refusing,
+                                     .names = sandbox->profile_names,
+                                     .learn = sandbox->learn};
+    struct err err = ERR_INIT;
+
+    for (size_t i = 0; i < PLAN_PROFILES && plan->profiles[i]; i++) {
+        const char *slash = strrchr(plan->profiles[i], '/');
+
+        if (plan_refusing(plan, i, &sandbox->refusing[i], &err) < 0)
+            break;
+        sandbox->profile_names[i] = mem_printf("seccomp/%s", slash ? slash + 1 : plan->profiles[i]);
+        options.nprograms++;
+    }
+    epoll_ctl(sandbox->epoll_fd, EPOLL_CTL_DEL, options.listener, NULL);
+    if (notify_new(&options, &sandbox->notify, &err) < 0)
+        return -EIO;
+    return watch(sandbox, notify_fd(sandbox->notify));
+}
+
+static void answer(struct sandbox *sandbox)
+{
+    if (!sandbox->notify && sandbox->listener >= 0 && open_notify(sandbox) < 0)
+        return;
+    if (sandbox->notify && !sandbox->notify_over && notify_handle(sandbox->notify, ANSWERS_A_TURN) == -EPIPE) {
+        sandbox->notify_over = true;
+        epoll_ctl(sandbox->epoll_fd, EPOLL_CTL_DEL, notify_fd(sandbox->notify), NULL);
+    }
+}
+
+static void take_listener(struct sandbox *sandbox, int fd)
+{
+    sandbox->listener = fd;
+    sandbox->has_listener = true;
+    watch(sandbox, fd);
+}
+
+/* --- life --- */
+
+static void note_left(struct sandbox *sandbox, const struct run_init_event *event)
+{
+    struct sandbox_left *left;
+
+    if (sandbox->result.nleft >= LEFT_MAX)
+        return;
+    mem_grow(&sandbox->left, &sandbox->left_room, sandbox->result.nleft + 1, sizeof(*sandbox->left));
+    left = &sandbox->left[sandbox->result.nleft++];
+    left->pid = event->pid_inside;
+    snprintf(left->comm, sizeof(left->comm), "%.15s", event->stage);
+}
+
+static void note_denials(struct sandbox *sandbox)
+{
+    const struct notify_count *counts;
+    size_t n = sandbox->notify ? notify_counts(sandbox->notify, &counts) : 0;
+
+    sandbox->denials = mem_calloc(n + 1, sizeof(*sandbox->denials));
+    for (size_t i = 0; i < n; i++)
+        sandbox->denials[i] = (struct sandbox_denial){.call = counts[i].name,
+                                                      .profile = counts[i].profile ? counts[i].profile : "",
+                                                      .errnum = counts[i].errnum,
+                                                      .count = counts[i].count};
+    sandbox->result.denials = sandbox->denials;
+    sandbox->result.ndenials = n;
+}
+
+static void command_exited(struct sandbox *sandbox, const struct run_init_event *event)
+{
+    struct sandbox_result *result = &sandbox->result;
+
+    result->wait_status = event->status;
+    result->wall_ns = clock_now_ns() - sandbox->start_ns;
+    result->cpu_ns = event->cpu_ns;
+    result->memory_peak_bytes = event->peak_bytes;
+    command_read_limits(sandbox);
+    result->verdict = sandbox_decide(result, sandbox->timeout);
+    result->left = sandbox->left;
+    note_denials(sandbox);
+    sandbox->over = true;
+}
+
+static int handle_event(struct sandbox *sandbox, struct run_init_event *event)
+{
+    switch (event->type) {
+    case RUN_INIT_LISTENER:
+        take_listener(sandbox, event->fd);
+        return 0;
+    case RUN_INIT_LEFT:
+        note_left(sandbox, event);
+        return 0;
+    case RUN_INIT_EXITED:
+        if (event->tag == TAG)
+            command_exited(sandbox, event);
+        return 0;
+    case RUN_INIT_FAILED:
+        sandbox->failed_errnum = event->errnum ? event->errnum : EIO;
+        snprintf(sandbox->failed_stage, sizeof(sandbox->failed_stage), "%s", event->stage);
+        return -sandbox->failed_errnum;
+    case RUN_INIT_GONE:
+        snprintf(sandbox->failed_stage, sizeof(sandbox->failed_stage), "the sandbox's first process was killed");
+        sandbox->failed_errnum = EPIPE;
+        return -EPIPE;
+    case RUN_INIT_STARTED:
+    case RUN_INIT_PENDING:
+    case RUN_INIT_CELL:
+    case RUN_INIT_NONE:
+        return 0;
+    }
+    return 0;
+}
+
+int sandbox_dispatch(struct sandbox *sandbox)
+{
+    struct run_init_event event;
+
+    answer(sandbox);
+    command_tick(sandbox);
+    for (int i = 0; i < EVENTS_A_TURN && !sandbox->over; i++) {
+        int r = run_init_next(sandbox->init, &event);
+
+        if (r < 0 || event.type == RUN_INIT_NONE)
+            break;
+        r = handle_event(sandbox, &event);
+        if (r < 0)
+            return r;
+    }
+    return sandbox->over;
+}
+
+int sandbox_fd(const struct sandbox *sandbox)
+{
+    return sandbox->epoll_fd;
+}
+
+int sandbox_signal(struct sandbox *sandbox, int signum)
+{
+    return run_init_signal(sandbox->init, TAG, signum);
+}
+
+int sandbox_kill(struct sandbox *sandbox, bool timeout)
+{
+    sandbox->timeout = sandbox->timeout || timeout;
+    return run_init_signal(sandbox->init, TAG, SIGKILL);
+}
+
+void sandbox_timed_out(struct sandbox *sandbox)
+{
+    sandbox->timeout = true;
+}
+
+unsigned sandbox_uid(const struct sandbox *sandbox)
+{
+    return run_init_plan(sandbox->init)->uid;
+}
+
+const struct sandbox_result *sandbox_result(const struct sandbox *sandbox)
+{
+    return &sandbox->result;
+}
+
+const char *sandbox_failed_stage(const struct sandbox *sandbox)
+{
+    return sandbox->failed_stage;
+}
+
+void sandbox_free(struct sandbox *sandbox)
+{
+    if (!sandbox)
+        return;
+    run_init_free(sandbox->init);
+    notify_free(sandbox->notify);
+    if (sandbox->has_listener)
+        close_fd(&sandbox->listener);
+    command_close_limits(sandbox);
+    scratch_remove_tree(sandbox->scratch);
+    for (size_t i = 0; i < PLAN_PROFILES; i++) {
+        seccomp_profile_done(&sandbox->refusing[i]);
+        free((char *)sandbox->profile_names[i]);
+    }
+    close_fd(&sandbox->epoll_fd);
+    free(sandbox->scratch);
+    free(sandbox->denials);
+    free(sandbox->left);
+    spec_done(&sandbox->spec);
+    free(sandbox);
+}

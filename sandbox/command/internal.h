@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Shared by the files of sandbox/command/. */
+#include <linux/filter.h>
+
+#include "sandbox/cgroup/cgroup.h"
+#include "sandbox/plan/plan.h"
+#include "sandbox/sandbox.h"
+
+struct notify;
+struct run_init;
+
+struct sandbox {
+    struct sandbox_spec spec;
+    struct run_init *init;
+    int epoll_fd;
+    uint64_t start_ns;
+    bool over, timeout, learn;
+    char *scratch;
+
+    struct cgroup_host *host;
+    struct cgroup_run *cgroup; /* NULL: none */
+    struct cgroup_leaf *leaf;
+    struct cgroup_birth birth;
+    struct cgroup_counters counters;
+    unsigned has;                   /* enum cgroup_has */
+    char cgroup_missing[600], missing[1200], limits_by[200];
+
+    struct notify *notify; /* NULL until something is refused */
+    bool has_listener, notify_over;
+    int listener;
+    struct sock_fprog refusing[PLAN_PROFILES];
+    const char *profile_names[PLAN_PROFILES];
+
+    int failed_errnum;
+    char failed_stage[64];
+    struct sandbox_denial *denials;
+    struct sandbox_left *left;
+    size_t left_room;
+    struct sandbox_result result;
+};
+
+/* limits.c: a cgroup of its own with the spec's limits, as far as it is to be had; SPEC_AUTO is resolved in sandbox->spec. */
+int command_open_limits(struct sandbox *sandbox, bool adopt, struct err *err);
+/* Once the plan is known: how the limits hold, and what the policy demands. */
+int command_check_limits(struct sandbox *sandbox, struct err *err);
+void command_tick(struct sandbox *sandbox);
+void command_read_limits(struct sandbox *sandbox);
+void command_close_limits(struct sandbox *sandbox);

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting the run init: one try after the other, each with less, until the kernel plays along. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/err.h"
+#include "sandbox/base/io.h"
+#include "sandbox/base/mem.h"
+#include "sandbox/cgroup/cgroup.h"
+#include "sandbox/launch/internal.h"
+#include "sandbox/launch/wire.h"
+#include "sandbox/plan/plan.h"
+
+#define START_TIMEOUT_MS 10000
+#define TRIES 24 /* more than there is to leave out */
+
+static void note_missing(struct run_init *init, const char *what, int errnum, const char *remedy)
+{
+    size_t at = strlen(init->missing);
+
+    snprintf(init->missing + at, sizeof(init->missing) - at, "%s%s: %s%s%s%s", at ? "; " : "", what,
+             strerror(errnum), *remedy ? " (" : "", remedy, *remedy ? ")" : "");
+}
+
+static int wait_ready(struct run_init *init, struct wire_event *event)
+{
+    struct pollfd pfd = {init->channel, POLLIN, 0};
+    int r;
+
+    do
+        r = poll(&pfd, 1, START_TIMEOUT_MS);
+    while (r < 0 && errno == EINTR);
+    if (r <= 0)
+        return r == 0 ? -ETIMEDOUT : -errno;
+    if (recv(init->channel, event, sizeof(*event), 0) != sizeof(*event) || event->type != WIRE_READY)
+        return -EPIPE;
+    return -event->errnum;
+}
+
+void run_init_end_child(struct run_init *init)
+{
+    if (init->pid > 0 && !init->reaped) {
+        kill(init->pid, SIGKILL);
+        while (waitpid(init->pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    init->pid = 0;
+    close_fd(&init->channel);
+}
+
+struct attempt { /* how one try ended */
+    bool cloned;
+    unsigned lost;
+    char stage[64];
+};
+
+static int open_setup(const struct run_init_spec *spec, bool userns, int pair[2], int go[2], struct wire_setup *setup)
+{
+    go[0] = go[1] = -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    if (userns && pipe2(go, O_CLOEXEC) < 0) {
+        int saved = errno;
+
+        close(pair[0]);
+        close(pair[1]);
+        return -saved;
+    }
+    setup->channel = pair[1];
+    setup->go = go[0];
+    setup->payload = spec->payload;
+    setup->keep_session = spec->keep_session && spec->spec->tty;
+    setup->watch_left = spec->watch_left;
+    return 0;
+}
+
+/* One try with exactly this plan. On failure nothing stays. */
+static int try_start(struct run_init *init, const struct run_init_spec *spec, struct cgroup_birth *birth,
+                     struct attempt *attempt)
+{
+    const struct sandbox_plan *plan = init->plan;
+    bool userns = plan->identity == PLAN_ID_USERNS;
+    struct wire_setup setup = {.plan = plan, .birth = birth};
+    struct wire_event event = {0};
+    int pair[2], go[2], r;
+
+    *attempt = (struct attempt){.stage = "starting"};
+    /* Itself, and whoever the supervisor of the cell is, are counted, too. */
+    if (plan->task_limit == PLAN_TASKS_NPROC && !spec->cells)
+        setup.nproc = plan->spec.limits.tasks + userns;
+    r = open_setup(spec, userns, pair, go, &setup);
+    if (r < 0)
+        return r;
+    fflush(NULL);
+    init->pid = cgroup_birth_clone(birth, plan->namespaces | (userns ? CLONE_NEWUSER : 0));
+    if (init->pid == 0) {
+        close(pair[0]);
+        close_fd(&go[1]);
+        init_main(&setup);
+    }
+    init->reaped = false;
+    init->channel = pair[0];
+    close(pair[1]);
+    close_fd(&go[0]);
+    r = init->pid < 0 ? init->pid : 0;
+    attempt->cloned = r == 0;
+    snprintf(attempt->stage, sizeof(attempt->stage), "%s", userns ? "user namespace" : "namespaces");
+    if (r == 0 && userns)
+        r = userns_map_ids(init->pid, plan);
+    if (r == 0 && userns && write(go[1], "g", 1) != 1)
+        r = -EPIPE;
+    close_fd(&go[1]);
+    if (r == 0) {
+        r = wait_ready(init, &event);
+        attempt->lost = (unsigned)event.status;
+        event.stage[sizeof(event.stage) - 1] = '\0';
+        snprintf(attempt->stage, sizeof(attempt->stage), "%s", event.stage);
+    } else if (userns) {
+        attempt->cloned = false;
+    }
+    if (r < 0)
+        run_init_end_child(init);
+    return r;
+}
+
+/* Can a cell be made? Found out by making one. */
+static bool try_cell(struct run_init *init)
+{
+    struct pollfd pfd = {init->channel, POLLIN, 0};
+    struct run_init_event event;
+    bool made = false;
+
+    if (run_init_prepare_cell(init, UINT64_MAX) < 0 || poll(&pfd, 1, START_TIMEOUT_MS) <= 0 ||
+        run_init_next(init, &event) < 0)
+        return false;
+    if (event.type == RUN_INIT_CELL) {
+        made = true;
+        for (int i = 0; i < RUN_INIT_CELL_NS; i++)
+            close_fd(&event.ns_fd[i]);
+        run_init_drop_cell(init, UINT64_MAX);
+    } else if (event.type == RUN_INIT_FAILED) {
+        note_missing(init, event.stage, event.errnum, "");
+    }
+    return made;
+}
+
+/* What the next try goes without. False: there is nothing left to leave out. */
+static bool leave_out(const struct run_init *init, const struct attempt *attempt, struct sandbox_spec *spec,
+                      unsigned *without)
+{
+    unsigned before = *without;
+    const struct sandbox_plan *plan = init->plan;
+
+    if (attempt->cloned) {
+        *without |= attempt->lost;
+    } else if (plan->identity == PLAN_ID_USERNS) {
+        *without |= PLAN_WITHOUT_USERNS;
+        if (geteuid() == 0)
+            *without |= PLAN_WITHOUT_NAMESPACES;
+    } else if (plan->namespaces && geteuid() == 0 && plan->identity == PLAN_ID_KEEP &&
+               spec->userns == SPEC_USERNS_AUTO && !(before & PLAN_WITHOUT_USERNS)) {
+        spec->userns = SPEC_USERNS_ALWAYS; /* root without CAP_SYS_ADMIN, as in a container */
+        return true;
+    } else if (plan->namespaces) {
+        *without |= PLAN_WITHOUT_NAMESPACES;
+    }
+    return *without != before;
+}
+
+static int start_rungs(struct run_init *init, const struct run_init_spec *given, struct cgroup_birth *birth,
+                       struct err *err)
+{
+    struct sandbox_spec spec;
+    struct plan_request request = {
+        .spec = &spec,
+        .cells = given->cells,
+        .cgroup_tasks = given->cgroup_tasks,
+        .learn = given->learn,
+        .cwd = given->cwd,
+        .home = given->home,
+        .scratch = given->scratch,
+        .keep = given->keep,
+        .guard_profile = given->guard_profile,
+        .worker_profile = given->worker_profile,
+    };
+    struct attempt attempt;
+    int r = 0;
+
+    spec_copy(&spec, given->spec);
+    for (int i = 0; i < TRIES; i++) {
+        plan_free(init->plan);
+        init->plan = NULL;
+        r = plan_compile(&request, &init->plan, err);
+        if (r < 0)
+            break;
+        r = try_start(init, given, birth, &attempt);
+        if (r == 0)
+            break;
+        err_set(err, ERR_SYSTEM, -r, "cannot start the sandbox: %s: %m", attempt.stage);
+        if (!leave_out(init, &attempt, &spec, &request.without))
+            break;
+        note_missing(init, attempt.stage, -r, r == -EPERM && geteuid() != 0 ? "needs root" : "");
+    }
+    spec_done(&spec);
+    return r;
+}
+
+/* What a policy cannot do without, of the things that this room gives. */
+static int check_demands(const struct run_init *init, const struct sandbox_spec *spec, struct err *err)
+{
+    const unsigned limits = SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_MEMORY) | SPEC_BIT(SPEC_CPU) | SPEC_BIT(SPEC_KILL);
+    unsigned lacking = spec->demands & ~limits & ~init->plan->gives;
+
+    for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
+        if (lacking & SPEC_BIT(g)) {
+            err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and not to be had here: %s%s%s%s",
+                    spec_guarantee_name((enum spec_guarantee)g), spec->name,
+                    spec_guarantee_text((enum spec_guarantee)g), *init->missing ? " (" : "", init->missing,
+                    *init->missing ? ")" : "");
+            return err_hint(err, "\"shunt doctor --policy %s\" says what to do", spec->name);
+        }
+    return 0;
+}
+
+int run_init_start(const struct run_init_spec *spec, struct run_init **ret, struct err *err)
+{
+    struct run_init *init = mem_zalloc(sizeof(*init));
+    struct cgroup_birth birth = CGROUP_BIRTH_INIT;
+    int r = 0;
+
+    init->channel = init->seal_fd = -1;
+    if (spec->cgroup && (r = cgroup_run_birth_control(spec->cgroup, &birth)) < 0)
+        err_set(err, ERR_SYSTEM, -r, "cannot open the run's cgroup: %m");
+    if (r == 0)
+        r = start_rungs(init, spec, spec->cgroup ? &birth : NULL, err);
+    cgroup_birth_done(&birth);
+    if (r == 0)
+        r = check_demands(init, spec->spec, err);
+    if (r == 0 && spec->cells && (init->seal_fd = plan_seal_fd(init->plan)) < 0)
+        r = err_set(err, ERR_SYSTEM, -init->seal_fd, "memfd_create: %m");
+    if (r < 0) {
+        run_init_free(init);
+        return r;
+    }
+    if (init->plan->cell_namespaces)
+        init->cells = try_cell(init);
+    io_set_nonblock(init->channel, true);
+    *ret = init;
+    return 0;
+}

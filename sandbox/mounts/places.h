@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the rules want at which path: collected from the request in the order of their authority, then sorted so that
+ * parents come before children. compile.c makes operations of them. */
+#include "sandbox/mounts/internal.h"
+
+enum place_kind {
+    PLACE_NOTHING, /* takes the place of a rule of less authority */
+    PLACE_BIND,    /* what is there outside: MOP_RDONLY, MOP_IDMAP */
+    PLACE_KEEP,    /* likewise, if /tmp or the like would cover it */
+    PLACE_HIDE,
+    PLACE_TMPFS,
+    PLACE_OVERLAY,
+    PLACE_DEV,
+    PLACE_MQUEUE,
+    PLACE_FREEZE,  /* what is there inside, read-only */
+    PLACE_READONLY /* a mount that is there inside, read-only with all below it */
+};
+
+struct place {
+    enum place_kind kind;
+    unsigned flags; /* MOP_ */
+    unsigned seq;
+    bool cover;     /* a /tmp, /var/tmp or /dev/shm of our own, which PLACE_KEEP looks through */
+    char *path;
+    const char *name;   /* PLACE_OVERLAY */
+    const char *origin; /* or NULL */
+    uint64_t size_bytes;
+    mode_t mode;
+    uid_t uid;
+    int slot;
+};
+
+struct places {
+    struct place *items;
+    size_t n, room;
+    char *cwd;          /* resolved */
+    char *scratch;      /* resolved, or NULL */
+    char *tmp[3];       /* /tmp, /var/tmp, /dev/shm resolved; NULL where there is none of its own */
+    bool root_readonly; /* the spec's word, or that of a rule for "/" */
+    bool map_ids;
+};
+
+int places_collect(struct places *places, const struct mount_request *request, struct err *err);
+void places_done(struct places *places);
+
+/* Parents before children; of several for a path the last word stays. */
+void places_sort(struct places *places);
+/* The index of the innermost place that contains place `i` (before it, once sorted), or -1. */
+int places_parent(const struct places *places, size_t i);
+/* True when something (not PLACE_NOTHING) is strictly below `dir`. */
+bool places_any_below(const struct places *places, const char *dir);
+/* True when the view has a /tmp (/var/tmp) that is an overlay. */
+bool places_overlays_tmp(const struct mount_request *request, bool root_readonly);
+/* "tmp", "var-tmp", "shm" */
+const char *places_tmp_name(size_t which);

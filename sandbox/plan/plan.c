@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+#include "sandbox/plan/plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/err.h"
+#include "sandbox/base/io.h"
+#include "sandbox/base/mem.h"
+#include "sandbox/landlock/landlock.h"
+#include "sandbox/launch/seal.h"
+#include "sandbox/seccomp/profile.h"
+
+/* Ids of the range that nobody hands out (systemd's list of uid ranges leaves 1879048192 and up alone); one a supervisor,
+ * so that two runs at a time can neither signal nor count each other's processes. */
+#define POOL_BASE 1900000000u
+#define POOL_SMALL 60000u /* where only 16 bits of ids are mapped, as in many containers */
+#define POOL_SMALL_SIZE 5000u
+
+/* --- ids --- */
+
+static bool id_is_mapped(const char *map_file, uint32_t id)
+{
+    _cleanup_fclose_ FILE *f = fopen(map_file, "re");
+    unsigned long inside, outside, count;
+
+    while (f && fscanf(f, "%lu %lu %lu", &inside, &outside, &count) == 3)
+        if (id >= inside && id - inside < count)
+            return true;
+    return false;
+}
+
+static uint32_t pool_id(void)
+{
+    uint32_t id = POOL_BASE + (uint32_t)getpid();
+
+    if (id_is_mapped("/proc/self/uid_map", id) && id_is_mapped("/proc/self/gid_map", id))
+        return id;
+    return POOL_SMALL + (uint32_t)getpid() % POOL_SMALL_SIZE;
+}
+
+/* Does what is asked for need namespaces that an ordinary user gets from a user namespace only? */
+static bool needs_userns(const struct sandbox_spec *spec, bool cgroup_tasks)
+{
+    const unsigned namespaced = SPEC_BIT(SPEC_PID) | SPEC_BIT(SPEC_MOUNT) | SPEC_BIT(SPEC_IPC) | SPEC_BIT(SPEC_UTS) |
+                                SPEC_BIT(SPEC_NET) | SPEC_BIT(SPEC_READONLY) | SPEC_BIT(SPEC_TMP);
+
+    return (spec->limits.tasks && !cgroup_tasks && !spec->observe) || (spec->demands & namespaced);
+}
+
+static enum plan_identity choose_identity(const struct plan_request *request, const struct sandbox_spec *spec)
+{
+    bool root = geteuid() == 0, possible = spec->userns != SPEC_USERNS_NEVER &&
+                                           !(request->without & (PLAN_WITHOUT_USERNS | PLAN_WITHOUT_NAMESPACES));
+
+    if (root && spec->uid != SPEC_ID_KEEP)
+        return PLAN_ID_SWITCH;
+    if (!possible)
+        return PLAN_ID_KEEP;
+    if (spec->userns == SPEC_USERNS_ALWAYS)
+        return PLAN_ID_USERNS;
+    return !root && needs_userns(spec, request->cgroup_tasks) ? PLAN_ID_USERNS : PLAN_ID_KEEP;
+}
+
+static void set_ids(struct sandbox_plan *plan)
+{
+    const struct sandbox_spec *spec = &plan->spec;
+
+    plan->uid = geteuid();
+    plan->gid = getegid();
+    if (plan->identity != PLAN_ID_SWITCH)
+        return;
+    plan->uid = spec->uid == SPEC_ID_AUTO ? pool_id() : spec->uid;
+    plan->gid = spec->gid == SPEC_ID_AUTO || spec->gid == SPEC_ID_KEEP ? plan->uid : spec->gid;
+}
+
+/* --- what is left out --- */
+
+static void leave_out(struct sandbox_spec *spec, unsigned without)
+{
+    if (without & PLAN_WITHOUT_NAMESPACES)
+        without |= SPEC_BIT(SPEC_PID) | SPEC_BIT(SPEC_MOUNT) | SPEC_BIT(SPEC_IPC) | SPEC_BIT(SPEC_UTS) |
+                   SPEC_BIT(SPEC_NET);
+    if (without & SPEC_BIT(SPEC_PID))
+        spec->ns_pid = spec->ns_time = false;
+    if (without & SPEC_BIT(SPEC_IPC))
+        spec->ns_ipc = false;
+    if (without & SPEC_BIT(SPEC_UTS))
+        spec->ns_uts = false;
+    if (without & SPEC_BIT(SPEC_NET))
+        spec->network = SPEC_NET_HOST;
+    if (without & SPEC_BIT(SPEC_MOUNT)) {
+        spec->ns_mount = spec->ns_cgroup = spec->dev_minimal = spec->mask_kernel = false;
+        without |= SPEC_BIT(SPEC_READONLY) | SPEC_BIT(SPEC_TMP);
+        spec->workdir = SPEC_WORKDIR_AS_IS;
+    }
+    if (without & SPEC_BIT(SPEC_READONLY))
+        spec->root_readonly = false;
+    if (without & SPEC_BIT(SPEC_TMP)) {
+        spec->tmp = SPEC_TMP_HOST;
+        spec->shm_private = false;
+    }
+    if (without & SPEC_BIT(SPEC_LANDLOCK))
+        spec->landlock = false;
+    if (without & SPEC_BIT(SPEC_DENIALS))
+        spec->notify = false;
+}
+
+/* --- namespaces and mounts --- */
+
+static unsigned long flags_of(const struct sandbox_spec *spec)
+{
+    unsigned wants = spec_wants(spec);
+
+    return (spec->ns_pid ? CLONE_NEWPID : 0) |
+           (wants & (SPEC_BIT(SPEC_MOUNT) | SPEC_BIT(SPEC_READONLY) | SPEC_BIT(SPEC_TMP)) || spec->ns_pid ? CLONE_NEWNS
+                                                                                                            : 0) |
+           (spec->ns_ipc ? CLONE_NEWIPC : 0) | (spec->ns_uts ? CLONE_NEWUTS : 0) |
+           (spec->network != SPEC_NET_HOST ? CLONE_NEWNET : 0) | (spec->ns_cgroup ? CLONE_NEWCGROUP : 0);
+}
+
+/* A cell repeats what keeps workers apart from each other. */
+static unsigned long cell_flags_of(unsigned long run)
+{
+    return run & CLONE_NEWPID ? run & (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET) : 0;
+}
+
+static int compile_mounts(const struct plan_request *request, struct sandbox_plan *plan, struct err *err)
+{
+    struct mount_request mounts = {
+        .spec = &plan->spec,
+        .cwd = request->cwd,
+        .home = request->home,
+        .scratch = request->scratch,
+        .keep = request->keep,
+        .own_pid_ns = plan->namespaces & CLONE_NEWPID,
+        .own_net_ns = plan->namespaces & CLONE_NEWNET,
+        .initial_userns = plan->identity != PLAN_ID_USERNS && geteuid() == 0,
+        .id_outside = SPEC_ID_KEEP,
+        .id_inside = SPEC_ID_KEEP,
+    };
+    static const enum mounts_for exec[] = {MOUNTS_EXEC}, run[] = {MOUNTS_RUN, MOUNTS_COMMAND, MOUNTS_CELL};
+    size_t n = request->cells ? 3 : 1;
+
+    if (!(plan->namespaces & CLONE_NEWNS))
+        return 0;
+    if (plan->identity == PLAN_ID_SWITCH) {
+        mounts.id_outside = geteuid();
+        mounts.id_inside = plan->uid;
+    }
+    for (size_t i = 0; i < n; i++) {
+        mounts.what = request->cells ? run[i] : exec[i];
+        if (mounts.what == MOUNTS_CELL && !plan->cell_namespaces)
+            continue;
+        int r = mount_plan_compile(&mounts, &plan->mounts[mounts.what], err);
+
+        if (r < 0)
+            return r;
+        if (mount_plan_empty(plan->mounts[mounts.what])) {
+            mount_plan_free(plan->mounts[mounts.what]);
+            plan->mounts[mounts.what] = NULL;
+        }
+    }
+    return 0;
+}
+
+/* --- filters --- */
+
+static int compile_filters(const struct plan_request *request, struct sandbox_plan *plan, struct err *err)
+{
+    /* A forked worker joins its cell by setns(), and its own filter refuses that from then on. */
+    static const char *const permit[] = {"setns", NULL};
+    const struct sandbox_spec *spec = &plan->spec;
+    const char *paths[] = {spec->seccomp, request->guard_profile, NULL}, *worker[] = {request->worker_profile, NULL};
+    struct seccomp_request seccomp = {.paths = paths,
+                                      .caps = spec->caps,
+                                      .permit = request->cells ? permit : NULL,
+                                      .log_all = request->learn};
+    int r;
+
+    if (!spec->seccomp)
+        return 0;
+    seccomp.notify = plan->notify = spec->notify || request->learn;
+    for (size_t i = 0; paths[i]; i++)
+        plan->profiles[i] = mem_strdup(paths[i]);
+    r = seccomp_profile_compile(&seccomp, &plan->filter, err);
+    if (r == 0 && request->cells && request->worker_profile)
+        r = seccomp_profile_compile(&(struct seccomp_request){.paths = worker}, &plan->worker_filter, err);
+    return r;
+}
+
+int plan_refusing(const struct sandbox_plan *plan, size_t i, struct sock_fprog *ret, struct err *err)
+{
+    return seccomp_profile_compile(
+        &(struct seccomp_request){.path = plan->profiles[i], .caps = plan->spec.caps}, ret, err);
+}
+
+/* --- all of it --- */
+
+static enum plan_task_limit choose_task_limit(const struct plan_request *request, const struct sandbox_plan *plan)
+{
+    if (!plan->spec.limits.tasks || plan->spec.observe)
+        return PLAN_TASKS_NONE;
+    if (request->cgroup_tasks)
+        return PLAN_TASKS_CGROUP;
+    /* A user namespace counts its own processes, an id that nobody else has counts its own, too. Root's are not counted. */
+    if ((plan->identity == PLAN_ID_USERNS && geteuid() != 0) || plan->identity == PLAN_ID_SWITCH)
+        return PLAN_TASKS_NPROC;
+    if (plan->namespaces & CLONE_NEWPID && !(request->without & PLAN_WITHOUT_PID_MAX))
+        return PLAN_TASKS_PID_MAX;
+    return PLAN_TASKS_NONE;
+}
+
+static unsigned given(const struct sandbox_plan *plan)
+{
+    const unsigned not_ours = SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_MEMORY) | SPEC_BIT(SPEC_CPU);
+    unsigned gives = spec_wants(&plan->spec) & ~plan->spec.demands & ~not_ours;
+    struct sandbox_spec bare = plan->spec;
+
+    bare.demands = 0;
+    gives = spec_wants(&bare) & ~not_ours;
+    if (plan->identity == PLAN_ID_KEEP || (plan->identity == PLAN_ID_USERNS && geteuid() == 0))
+        gives &= ~SPEC_BIT(SPEC_USER);
+    else if (geteuid() != 0 && plan->spec.uid != SPEC_ID_KEEP)
+        gives |= SPEC_BIT(SPEC_USER);
+    if (!(plan->namespaces & CLONE_NEWNS))
+        gives &= ~(SPEC_BIT(SPEC_MOUNT) | SPEC_BIT(SPEC_READONLY) | SPEC_BIT(SPEC_TMP));
+    return gives;
+}
+
+int plan_compile(const struct plan_request *request, struct sandbox_plan **ret, struct err *err)
+{
+    struct sandbox_plan *plan = mem_zalloc(sizeof(*plan));
+    bool root = geteuid() == 0;
+    int r;
+
+    spec_copy(&plan->spec, request->spec);
+    leave_out(&plan->spec, request->without);
+    plan->cwd = mem_strdup(request->cwd);
+    plan->scratch = request->scratch ? mem_strdup(request->scratch) : NULL;
+    plan->identity = choose_identity(request, &plan->spec);
+    /* Without a user namespace an ordinary user gets no other. */
+    if (!root && plan->identity != PLAN_ID_USERNS)
+        leave_out(&plan->spec, PLAN_WITHOUT_NAMESPACES);
+    set_ids(plan);
+    plan->namespaces = flags_of(&plan->spec);
+    plan->cell_namespaces = request->cells ? cell_flags_of(plan->namespaces) : 0;
+    plan->task_limit = choose_task_limit(request, plan);
+    r = compile_mounts(request, plan, err);
+    if (r == 0)
+        r = landlock_compile(&plan->spec, request->cwd, request->home, request->keep, &plan->landlock);
+    if (r == 0)
+        r = compile_filters(request, plan, err);
+    if (r < 0) {
+        plan_free(plan);
+        return r;
+    }
+    plan->gives = given(plan);
+    *ret = plan;
+    return 0;
+}
+
+void plan_free(struct sandbox_plan *plan)
+{
+    if (!plan)
+        return;
+    for (int i = 0; i < 4; i++)
+        mount_plan_free(plan->mounts[i]);
+    free(plan->landlock);
+    seccomp_profile_done(&plan->filter);
+    for (int i = 0; i < PLAN_PROFILES; i++)
+        free(plan->profiles[i]);
+    seccomp_profile_done(&plan->worker_filter);
+    free(plan->cwd);
+    free(plan->scratch);
+    spec_done(&plan->spec);
+    free(plan);
+}
+
+int plan_seal_fd(const struct sandbox_plan *plan)
+{
+    struct seal_header header = {
+        .magic = SEAL_MAGIC,
+        .filter_bytes = (uint32_t)(plan->worker_filter.len * sizeof(struct sock_filter)),
+        .landlock_bytes = plan->landlock ? plan->landlock->bytes : 0,
+        .caps = plan->spec.caps,
+    };
+    _cleanup_close_ int fd = memfd_create("shunt-seal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int r;
+
+    if (fd < 0)
+        return -errno;
+    r = io_write_all(fd, &header, sizeof(header));
+    if (r == 0 && header.filter_bytes)
+        r = io_write_all(fd, plan->worker_filter.filter, header.filter_bytes);
+    if (r == 0 && header.landlock_bytes)
+        r = io_write_all(fd, plan->landlock, header.landlock_bytes);
+    if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        r = -errno;
+    return r < 0 ? r : take_fd(&fd);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "sandbox/scratch/scratch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/err.h"
+#include "sandbox/base/io.h"
+#include "sandbox/base/mem.h"
+
+#define DEPTH_MAX 512 /* each level holds a descriptor, and what a test makes in its /tmp may be deep */
+
+/* Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); 0: no such process. */
+static unsigned long long start_time(pid_t pid)
+{
+    char path[64], buf[1024];
+    unsigned long long start = 0;
+    char *end;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    if (io_read_file_at(AT_FDCWD, path, buf, sizeof(buf)) < 0)
+        return 0;
+    end = strrchr(buf, ')');
+    if (!end || sscanf(end + 1,
+                       " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+                       "%*d %llu",
+                       &start) != 1)
+        return 0;
+    return start;
+}
+
+static unsigned long long pid_namespace(void)
+{
+    struct stat st;
+
+    return stat("/proc/self/ns/pid", &st) < 0 ? 0 : (unsigned long long)st.st_ino;
+}
+
+int scratch_make(const char *base, char **ret, struct err *err)
+{
+    _cleanup_free_ char *path = mem_printf("%s/shunt-%d-%llu-%llu", base, (int)getpid(), start_time(getpid()),
+                                           pid_namespace());
+    struct stat st;
+
+    if (mkdir(path, 0700) < 0 &&
+        (errno != EEXIST || lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())) {
+        int saved = errno;
+
+        err_set(err, ERR_SYSTEM, saved, "cannot create %s: %m", path);
+        err_hint(err, "set TMPDIR to a directory that you can write to");
+        return -saved;
+    }
+    *ret = take_ptr(path);
+    return 0;
+}
+
+static size_t disk_places(const char *places[3])
+{
+    const char *given = getenv("TMPDIR");
+    size_t n = 0;
+
+    places[n++] = "/var/tmp";
+    if (given && *given == '/')
+        places[n++] = given;
+    places[n++] = "/tmp";
+    return n;
+}
+
+char *scratch_make_on_disk(void)
+{
+    const char *places[3];
+    size_t n = disk_places(places);
+    char *path = NULL;
+
+    for (size_t i = 0; i < n; i++)
+        if (access(places[i], W_OK | X_OK) == 0 && scratch_make(places[i], &path, NULL) == 0)
+            return path;
+    return NULL;
+}
+
+static bool is_dots(const char *name)
+{
+    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+static void empty(int dir, dev_t device, unsigned depth)
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+
+    while (d && (entry = readdir(d))) {
+        _cleanup_close_ int child = -1;
+        struct stat st;
+
+        if (is_dots(entry->d_name) || unlinkat(dir, entry->d_name, 0) == 0 || depth >= DEPTH_MAX)
+            continue;
+        /* overlayfs makes its work directory 0000, and root may be without CAP_DAC_OVERRIDE. */
+        if (fchmodat(dir, entry->d_name, 0700, 0) < 0)
+            continue;
+        child = openat(dir, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (child >= 0 && fstat(child, &st) == 0 && st.st_dev == device)
+            empty(child, device, depth + 1);
+        unlinkat(dir, entry->d_name, AT_REMOVEDIR);
+    }
+}
+
+void scratch_remove_tree(const char *path)
+{
+    _cleanup_close_ int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return;
+    empty(fd, st.st_dev, 0);
+    rmdir(path);
+}
+
+int scratch_sweep_base(const char *base)
+{
+    _cleanup_closedir_ DIR *dir = opendir(base);
+    unsigned long long ours = pid_namespace();
+    struct dirent *entry;
+    int swept = 0;
+
+    while (dir && (entry = readdir(dir))) {
+        unsigned long long start, namespace;
+        int pid, used = 0;
+        struct stat st;
+
+        if (sscanf(entry->d_name, "shunt-%d-%llu-%llu%n", &pid, &start, &namespace, &used) != 3 ||
+            entry->d_name[used] || namespace != ours || start_time(pid) == start)
+            continue;
+        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
+            st.st_uid == geteuid()) {
+            _cleanup_free_ char *path = mem_printf("%s/%s", base, entry->d_name);
+
+            scratch_remove_tree(path);
+            swept += access(path, F_OK) < 0;
+        }
+    }
+    return swept;
+}
+
+int scratch_sweep_disk(void)
+{
+    const char *places[3];
+    size_t n = disk_places(places);
+    int swept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        swept += scratch_sweep_base(places[i]);
+    return swept;
+}

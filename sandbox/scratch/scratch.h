@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Directories of one supervisor: upper layers of overlays, sockets. The name says who owns them (pid, start time, pid
+ * namespace), so that a later run can remove what a killed one left.
+ */
+struct err;
+
+/* Makes "<base>/shunt-<pid>-<start time>-<pid namespace>", mode 0700. An existing one of that name is ours, too: 0.
+ * `ret` is the caller's to free. */
+int scratch_make(const char *base, char **ret, struct err *err);
+/* The same in the first place on a disk that will do (/var/tmp, TMPDIR, /tmp); NULL when there is none. */
+char *scratch_make_on_disk(void);
+/* Removes the directory and everything in it; follows no links, crosses no mounts. NULL: nothing. */
+void scratch_remove_tree(const char *path);
+/* Removes below `base` what dead supervisors of this user left. Returns how many. */
+int scratch_sweep_base(const char *base);
+/* All places of scratch_make_on_disk(). */
+int scratch_sweep_disk(void);

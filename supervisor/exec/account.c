@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/exec/account.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "sandbox/base/clock.h"
+#include "sandbox/base/err.h"
+#include "sandbox/sandbox.h"
+#include "supervisor/exec/exec.h"
+
+#define REPORT_VERSION 1
+#define NAMED_MAX 6
+
+/* --- for people --- */
+
+static unsigned wanted_and_missing(const struct sandbox *sandbox, const struct sandbox_spec *spec)
+{
+    return spec_wants(spec) & ~sandbox_gives(sandbox);
+}
+
+static void print_guarantees(const char *what, unsigned bits)
+{
+    const char *separator = "";
+
+    fprintf(stderr, "shunt: %s: ", what);
+    for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
+        if (bits & SPEC_BIT(g)) {
+            fprintf(stderr, "%s%s", separator, spec_guarantee_name((enum spec_guarantee)g));
+            separator = ", ";
+        }
+    fputs(bits ? "\n" : "nothing\n", stderr);
+}
+
+void account_started(const struct exec_config *config, const struct sandbox *sandbox, const struct sandbox_spec *spec)
+{
+    unsigned missing = wanted_and_missing(sandbox, spec);
+
+    if (config->verbose) {
+        fprintf(stderr, "shunt: policy %s%s%s\n", spec->name, *sandbox_limits_by(sandbox) ? "; limits: " : "",
+                sandbox_limits_by(sandbox));
+        print_guarantees("in force", sandbox_gives(sandbox));
+    }
+    if (!missing || config->quiet)
+        return;
+    print_guarantees("not in force", missing);
+    if (*sandbox_missing(sandbox))
+        fprintf(stderr, "  %s\n", sandbox_missing(sandbox));
+    fprintf(stderr, "  \"shunt doctor --policy %s\" says what to do\n", spec->name);
+}
+
+static void print_what_happened(const char *command, const struct sandbox_result *result)
+{
+    int status = result->wait_status;
+
+    fprintf(stderr, "shunt: %s: ", command);
+    switch (result->verdict) {
+    case SANDBOX_OK:
+        fputs("exit 0", stderr);
+        break;
+    case SANDBOX_TIMEOUT:
+        fprintf(stderr, "not done after %.1f s, ended", (double)result->wall_ns / NS_PER_SEC);
+        break;
+    case SANDBOX_MEMORY:
+        fprintf(stderr, "out of memory at its limit of %" PRIu64 " MiB", result->memory_limit_bytes >> 20);
+        break;
+    case SANDBOX_TASKS:
+        fprintf(stderr, "%" PRIu64 " of %" PRIu64 " tasks, %" PRIu64 " more refused", result->tasks_peak,
+                result->tasks_limit, result->tasks_refused);
+        break;
+    case SANDBOX_DENIED:
+        fputs("died of a refused system call (SIGSYS)", stderr);
+        break;
+    case SANDBOX_SIGNAL:
+        fprintf(stderr, "died of SIG%s", sigabbrev_np(WTERMSIG(status)));
+        break;
+    case SANDBOX_EXIT:
+        fprintf(stderr, "exit %d", WEXITSTATUS(status));
+        break;
+    }
+    if (result->verdict == SANDBOX_MEMORY || result->verdict == SANDBOX_TASKS)
+        fprintf(stderr, WIFSIGNALED(status) ? ", died of SIG%s" : ", exit %s%d",
+                WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : "", WEXITSTATUS(status));
+    fprintf(stderr, "   [%s]\n", sandbox_verdict_name(result->verdict));
+}
+
+static void print_evidence(const struct sandbox_result *result)
+{
+    fprintf(stderr, "  %.2f s, CPU %.2f s", (double)result->wall_ns / NS_PER_SEC, (double)result->cpu_ns / NS_PER_SEC);
+    if (result->tasks_known)
+        fprintf(stderr, ", tasks at most %s%" PRIu64, result->tasks_peak_exact ? "" : "≥", result->tasks_peak);
+    if (result->tasks_refused && result->verdict != SANDBOX_TASKS)
+        fprintf(stderr, " (%" PRIu64 " refused at %" PRIu64 ")", result->tasks_refused, result->tasks_limit);
+    fprintf(stderr, ", memory at most %.1f MiB%s\n", (double)result->memory_peak_bytes / (1 << 20),
+            result->memory_known ? "" : " (largest process)");
+}
+
+static void print_denials(const struct sandbox_result *result, const char *policy)
+{
+    for (size_t i = 0; i < result->ndenials && i < NAMED_MAX; i++) {
+        const struct sandbox_denial *denial = &result->denials[i];
+
+        fprintf(stderr, "  denied: %s (policy %s%s%s): %s, %" PRIu64 " time%s\n", denial->call, policy,
+                *denial->profile ? ", " : "", denial->profile,
+                denial->errnum ? strerrorname_np(denial->errnum) : "let go on", denial->count,
+                denial->count == 1 ? "" : "s");
+    }
+    if (result->ndenials > NAMED_MAX)
+        fprintf(stderr, "  denied: %zu more; --report has all\n", result->ndenials - NAMED_MAX);
+}
+
+static void print_left(const struct sandbox_result *result)
+{
+    if (!result->nleft)
+        return;
+    fprintf(stderr, "  left behind and killed: %zu process%s:", result->nleft, result->nleft == 1 ? "" : "es");
+    for (size_t i = 0; i < result->nleft && i < NAMED_MAX; i++)
+        fprintf(stderr, " %s (%d)", result->left[i].comm, result->left[i].pid);
+    fputs(result->nleft > NAMED_MAX ? " ...\n" : "\n", stderr);
+}
+
+static const char *remedy(const struct sandbox_result *result)
+{
+    switch (result->verdict) {
+    case SANDBOX_TIMEOUT:
+        return "give it more time with --timeout";
+    case SANDBOX_MEMORY:
+        return "give it more with --memory, or find out what grows";
+    case SANDBOX_TASKS:
+        return "give it more with --tasks, or start fewer threads";
+    case SANDBOX_OK:
+    case SANDBOX_EXIT:
+    case SANDBOX_SIGNAL:
+    case SANDBOX_DENIED:
+        break;
+    }
+    return result->ndenials ? "if that is what failed: another --policy, or --learn FILE to see what it needs" : NULL;
+}
+
+/* A command that failed for itself has said so itself. Refusals count when it failed, since then they may be why. */
+static bool worth_saying(const struct sandbox_result *result)
+{
+    bool failed = result->verdict != SANDBOX_OK;
+
+    return result->verdict == SANDBOX_TIMEOUT || result->verdict == SANDBOX_MEMORY || result->verdict == SANDBOX_TASKS ||
+           result->verdict == SANDBOX_DENIED || result->nleft || (failed && result->ndenials);
+}
+
+void account_print(const struct exec_config *config, const struct sandbox *sandbox, const struct sandbox_spec *spec)
+{
+    const struct sandbox_result *result = sandbox_result(sandbox);
+
+    if (!config->verbose && (config->quiet || !worth_saying(result)))
+        return;
+    print_what_happened(config->command[0], result);
+    print_evidence(result);
+    print_denials(result, spec->name);
+    print_left(result);
+    if (remedy(result) && result->verdict != SANDBOX_OK)
+        fprintf(stderr, "  %s\n", remedy(result));
+}
+
+/* --- JSON --- */
+
+static json_t *guarantees(unsigned bits)
+{
+    json_t *list = json_array();
+
+    for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
+        if (bits & SPEC_BIT(g))
+            json_array_append_new(list, json_string(spec_guarantee_name((enum spec_guarantee)g)));
+    return list;
+}
+
+/* A name that a hostile process gave itself need not be UTF-8. */
+static json_t *text(const char *bytes)
+{
+    char clean[64];
+    size_t n = 0;
+    json_t *string = json_string(bytes);
+
+    if (string)
+        return string;
+    for (; *bytes && n + 1 < sizeof(clean); bytes++)
+        clean[n++] = (unsigned char)*bytes < 0x20 || (unsigned char)*bytes > 0x7e ? '?' : *bytes;
+    clean[n] = '\0';
+    return json_string(clean);
+}
+
+static json_t *denials(const struct sandbox_result *result)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < result->ndenials; i++) {
+        const struct sandbox_denial *denial = &result->denials[i];
+
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:I}", "call", denial->call, "profile", denial->profile, "errno",
+                            denial->errnum ? strerrorname_np(denial->errnum) : "", "count", (json_int_t)denial->count));
+    }
+    return list;
+}
+
+static json_t *left(const struct sandbox_result *result)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < result->nleft; i++)
+        json_array_append_new(list, json_pack("{s:i, s:o}", "pid", result->left[i].pid, "comm", text(result->left[i].comm)));
+    return list;
+}
+
+static json_t *limited(const char *unit, uint64_t peak, bool exact, uint64_t limit, const char *hits, uint64_t nhits)
+{
+    char peak_key[32], limit_key[32];
+
+    snprintf(peak_key, sizeof(peak_key), "peak%s", unit);
+    snprintf(limit_key, sizeof(limit_key), "limit%s", unit);
+    return json_pack("{s:I, s:b, s:o, s:I}", peak_key, (json_int_t)peak, "exact", exact, limit_key,
+                     limit ? json_integer((json_int_t)limit) : json_null(), hits, (json_int_t)nhits);
+}
+
+static json_t *account(const struct exec_config *config, const struct sandbox *sandbox, const struct sandbox_spec *spec)
+{
+    const struct sandbox_result *r = sandbox_result(sandbox);
+    int status = r->wait_status;
+
+    return json_pack(
+        "{s:i, s:o, s:s, s:o, s:o, s:f, s:f, s:o, s:o, s:o, s:o, s:{s:s, s:o, s:o, s:s, s:s}}", "version", REPORT_VERSION,
+        "command", text(config->command[0]), "verdict", sandbox_verdict_name(r->verdict), "exit",
+        WIFEXITED(status) ? json_integer(WEXITSTATUS(status)) : json_null(), "signal",
+        WIFSIGNALED(status) ? json_sprintf("SIG%s", sigabbrev_np(WTERMSIG(status))) : json_null(), "wall_ms",
+        (double)r->wall_ns / NS_PER_MS, "cpu_ms", (double)r->cpu_ns / NS_PER_MS, "tasks",
+        r->tasks_known ? limited("", r->tasks_peak, r->tasks_peak_exact, r->tasks_limit, "refused", r->tasks_refused)
+                       : json_null(),
+        "memory", limited("_bytes", r->memory_peak_bytes, r->memory_known, r->memory_limit_bytes, "oom_kills", r->oom_kills),
+        "denied", denials(r), "leaked", left(r), "sandbox", "policy", spec->name, "in_force",
+        guarantees(sandbox_gives(sandbox)), "missing", guarantees(wanted_and_missing(sandbox, spec)), "limits_by",
+        sandbox_limits_by(sandbox), "why_missing", sandbox_missing(sandbox));
+}
+
+int account_write(const struct exec_config *config, const struct sandbox *sandbox, const struct sandbox_spec *spec,
+                  struct err *err)
+{
+    json_t *root = account(config, sandbox, spec);
+    int r = 0;
+
+    errno = 0;
+    if (!root || json_dump_file(root, config->report_path, JSON_INDENT(1)) < 0) {
+        r = err_set(err, ERR_SYSTEM, errno ? errno : EIO, "cannot write the report %s: %m", config->report_path);
+        err_hint(err, "the command itself has run");
+    }
+    json_decref(root);
+    return r;
+}

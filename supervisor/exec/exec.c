@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/exec/exec.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/clock.h"
+#include "sandbox/base/err.h"
+#include "sandbox/sandbox.h"
+#include "supervisor/config/sandbox_config.h"
+#include "supervisor/exec/account.h"
+#include "supervisor/exec/relay.h"
+
+#define DIED_OF(signum) (128 + (signum))
+
+struct exec {
+    const struct exec_config *config;
+    struct sandbox_spec spec;
+    struct sandbox *sandbox;
+    struct relay relay;
+    sigset_t before; /* signal mask of our caller, which the command gets back */
+    int signal_fd;
+    uint64_t deadline_ns; /* 0: none */
+    bool asked;           /* SIGTERM was sent for the time being over */
+};
+
+static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
+
+static int open_signals(struct exec *exec)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
+        sigaddset(&set, forwarded[i]);
+    sigprocmask(SIG_BLOCK, &set, &exec->before);
+    exec->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return exec->signal_fd < 0 ? -errno : 0;
+}
+
+/* What the terminal sends to its foreground group, the command has received as well, where it shares the terminal. */
+static void forward_signals(struct exec *exec)
+{
+    struct signalfd_siginfo info;
+
+    while (read(exec->signal_fd, &info, sizeof(info)) == sizeof(info))
+        if (!(exec->spec.tty && info.ssi_code == SI_KERNEL))
+            sandbox_signal(exec->sandbox, (int)info.ssi_signo);
+}
+
+static void apply_limits(struct exec *exec)
+{
+    const struct exec_config *config = exec->config;
+    struct spec_limits *limits = &exec->spec.limits;
+
+    if (config->tasks_given)
+        limits->tasks = config->tasks;
+    if (config->memory_given)
+        limits->memory_bytes = config->memory_bytes;
+    if (config->cpus_given)
+        limits->cpu_milli = config->cpu_milli;
+    if (config->timeout_given)
+        limits->timeout_ns = config->timeout_ns;
+}
+
+static int start(struct exec *exec, const struct sandbox_config *sandbox, struct err *err)
+{
+    _cleanup_free_ char *policies = sandbox_config_policies();
+    struct sandbox_options options = {
+        .spec = &exec->spec,
+        .argv = exec->config->command,
+        .envp = environ,
+        .policies = policies,
+        .adopt_cgroup = sandbox->adopt_cgroup,
+        .learn = sandbox->learn_path != NULL,
+    };
+    int r = relay_open(&exec->relay, !exec->spec.tty, options.stdio);
+
+    if (r < 0)
+        return err_set(err, ERR_SYSTEM, -r, "pipe: %m");
+    r = sandbox_start(&options, &exec->sandbox, err);
+    relay_started(&exec->relay);
+    if (r == 0 && exec->spec.limits.timeout_ns)
+        exec->deadline_ns = clock_now_ns() + exec->spec.limits.timeout_ns;
+    return r;
+}
+
+/* First politely; what has not ended by then is killed. */
+static void time_is_over(struct exec *exec)
+{
+    if (exec->asked || !exec->config->grace_ns) {
+        sandbox_kill(exec->sandbox, true);
+        exec->deadline_ns = 0;
+        return;
+    }
+    sandbox_signal(exec->sandbox, SIGTERM);
+    sandbox_timed_out(exec->sandbox);
+    exec->asked = true;
+    exec->deadline_ns = clock_now_ns() + exec->config->grace_ns;
+}
+
+static int poll_ms(const struct exec *exec, uint64_t now)
+{
+    uint64_t tick = sandbox_tick_ns(exec->sandbox), wait = tick ? tick : UINT64_MAX;
+
+    if (exec->deadline_ns && exec->deadline_ns <= now)
+        return 0;
+    if (exec->deadline_ns && exec->deadline_ns - now < wait)
+        wait = exec->deadline_ns - now;
+    return wait == UINT64_MAX ? -1 : (int)(wait / NS_PER_MS > 3600000 ? 3600000 : wait / NS_PER_MS + 1);
+}
+
+static int loop(struct exec *exec)
+{
+    for (;;) {
+        struct pollfd fds[5] = {{sandbox_fd(exec->sandbox), POLLIN, 0}, {exec->signal_fd, POLLIN, 0}};
+        int n = 2 + relay_poll(&exec->relay, fds + 2), r;
+
+        if (poll(fds, (nfds_t)n, poll_ms(exec, clock_now_ns())) < 0 && errno != EINTR)
+            return -errno;
+        forward_signals(exec);
+        relay_turn(&exec->relay, fds + 2, n - 2);
+        r = sandbox_dispatch(exec->sandbox);
+        if (r != 0)
+            return r;
+        if (exec->deadline_ns && clock_now_ns() >= exec->deadline_ns)
+            time_is_over(exec);
+    }
+}
+
+static int status_of(const struct sandbox_result *result)
+{
+    if (result->verdict == SANDBOX_TIMEOUT)
+        return EXEC_STATUS_TIMEOUT;
+    return WIFSIGNALED(result->wait_status) ? DIED_OF(WTERMSIG(result->wait_status)) : WEXITSTATUS(result->wait_status);
+}
+
+static int did_not_start(const struct exec *exec, int r, struct err *err)
+{
+    const char *stage = sandbox_failed_stage(exec->sandbox);
+
+    if (strcmp(stage, "exec") == 0) {
+        err_set(err, ERR_USAGE, -r, "cannot run \"%.200s\" inside the sandbox: %m", exec->config->command[0]);
+        return err_hint(err, "policy %s, uid %u: is the program there, and may that user read it?", exec->spec.name,
+                        sandbox_uid(exec->sandbox));
+    }
+    return err_set(err, ERR_SYSTEM, -r, "the sandbox broke: %s: %m", stage);
+}
+
+static int exec_run(struct exec *exec, const struct sandbox_config *sandbox, struct err *err)
+{
+    int r = open_signals(exec);
+
+    if (r < 0)
+        return err_set(err, ERR_SYSTEM, -r, "signals: %m");
+    r = start(exec, sandbox, err);
+    if (r < 0)
+        return r;
+    account_started(exec->config, exec->sandbox, &exec->spec);
+    r = loop(exec);
+    relay_close(&exec->relay);
+    if (r < 0)
+        return did_not_start(exec, r, err);
+    account_print(exec->config, exec->sandbox, &exec->spec);
+    if (exec->config->report_path) {
+        r = account_write(exec->config, exec->sandbox, &exec->spec, err);
+        if (r < 0)
+            return r;
+    }
+    return status_of(sandbox_result(exec->sandbox));
+}
+
+int exec_main(const struct sandbox_config *sandbox, const struct exec_config *config, struct err *err)
+{
+    struct exec exec = {.config = config, .signal_fd = -1};
+    int r = sandbox_config_load(sandbox, &exec.spec, err);
+
+    if (r < 0)
+        return r;
+    apply_limits(&exec);
+    r = exec_run(&exec, sandbox, err);
+    sandbox_free(exec.sandbox);
+    close_fd(&exec.signal_fd);
+    spec_done(&exec.spec);
+    return r;
+}
