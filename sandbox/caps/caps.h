@@ -19,6 +19,8 @@
  * that is not uid 0 keeps nothing over exec. What one does not have is not gained. A process without capabilities (an
  * ordinary user) has nothing to lose: 0. Async-signal-safe. Returns 0 or -errno. */
 int caps_keep(uint64_t mask);
+/* The bounding set alone. */
+int caps_bound(uint64_t mask);
 /* caps_keep(CAPS_DOCKER). */
 int caps_drop(void);
 

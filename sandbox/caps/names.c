@@ -8,16 +8,18 @@
 
 #include "sandbox/caps/caps.h"
 
+#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
 int caps_parse(const char *name)
 {
     char full[64];
     cap_value_t value;
 
-    /* libcap also takes numbers, with anything behind them: names only, a policy is read by people. */
-    if (!*name || strspn(name, "0123456789") > 0)
-        return -EINVAL;
     if (strncasecmp(name, "cap_", 4) == 0)
         name += 4;
+    /* libcap also takes numbers, and a list of which it reads the first: one name only, a policy is read by people. */
+    if (!*name || strspn(name, "0123456789") > 0 || name[strspn(name, NAME_LETTERS)])
+        return -EINVAL;
     if ((size_t)snprintf(full, sizeof(full), "cap_%s", name) >= sizeof(full) || cap_from_name(full, &value) < 0)
         return -EINVAL;
     return value;

@@ -43,7 +43,7 @@ static unsigned limits_wanted(const struct sandbox_spec *spec)
     if (spec->observe)
         return CGROUP_HAS_TASKS | CGROUP_HAS_MEMORY;
     return (spec->limits.tasks ? CGROUP_HAS_TASKS : 0) | (spec->limits.memory_bytes ? CGROUP_HAS_MEMORY : 0) |
-           (spec->limits.cpu_milli ? CGROUP_HAS_CPU : 0);
+           (spec->limits.cpu_milli && spec->limits.cpu_milli != SPEC_AUTO ? CGROUP_HAS_CPU : 0);
 }
 
 int command_open_limits(struct sandbox *sandbox, bool adopt, struct err *err)

@@ -28,9 +28,6 @@
 #include "sandbox/plan/plan.h"
 #include "sandbox/rlimits/rlimits.h"
 
-/* To change ids with, and to drop the rest. */
-#define CAPS_TO_SWITCH (CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETPCAP))
-
 static _Noreturn void fail(int report, const char *stage, int errnum)
 {
     struct spawn_report failure = {.errnum = errnum};
@@ -125,8 +122,7 @@ static void drop_privileges(const struct sandbox_plan *plan, int report)
     const struct sandbox_spec *spec = &plan->spec;
 
     if (plan->identity == PLAN_ID_SWITCH) {
-        check(report, "dropping capabilities",
-              caps_keep(spec->caps | CAPS_TO_SWITCH));
+        check(report, "dropping capabilities", caps_bound(spec->caps));
         if (setgroups(0, NULL) < 0)
             fail(report, "dropping groups", errno);
         /* By system call: the C library's functions would look for other threads. */

@@ -148,12 +148,24 @@ static int check_plain(const struct parse *p)
     return 0;
 }
 
+/* Values reach terminals in messages and lists: whoever wrote the file must not steer them. C1 controls are C2 80..9F. */
+static bool has_control(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)text[i], next = i + 1 < length ? (unsigned char)text[i + 1] : 0;
+
+        if ((c < ' ' && c != '\t' && c != '\n') || c == 0x7f || (c == 0xc2 && next >= 0x80 && next <= 0x9f))
+            return true;
+    }
+    return false;
+}
+
 static int take_scalar(const struct parse *p, char **ret)
 {
     const char *value = (const char *)p->event.data.scalar.value;
 
-    if (strlen(value) != p->event.data.scalar.length)
-        return refuse(p, event_line(p), "a value holds a NUL character", "no value has one");
+    if (has_control(value, p->event.data.scalar.length))
+        return refuse(p, event_line(p), "a value holds a control character", "no value has one but tabs and line ends");
     *ret = mem_strdup(value);
     return 0;
 }

@@ -164,7 +164,7 @@ static void print_values(const cyaml_schema_value_t *schema, FILE *out)
         fputs(schema->type == CYAML_SEQUENCE ? " list" : schema->type == CYAML_STRING ? " text" : " any", out);
 }
 
-void explain_keys(const struct cyaml_schema_value *schema, const char *prefix, FILE *out)
+void explain_keys(const struct cyaml_schema_value *schema, const char *word, const char *prefix, FILE *out)
 {
     if (schema->type == CYAML_SEQUENCE && schema->sequence.entry->type == CYAML_MAPPING)
         schema = schema->sequence.entry;
@@ -175,10 +175,12 @@ void explain_keys(const struct cyaml_schema_value *schema, const char *prefix, F
 
         snprintf(path, sizeof(path), "%.60s%s%.60s", prefix, *prefix ? "." : "", field->key);
         if (field->value.type != CYAML_MAPPING) {
-            fputs(path, out);
+            fprintf(out, "%s %s", word, path);
             print_values(&field->value, out);
             fputc('\n', out);
         }
-        explain_keys(&field->value, path, out);
+        /* The policies of a project have the keys that were printed for policies. */
+        if (strcmp(path, "policies") != 0)
+            explain_keys(&field->value, word, path, out);
     }
 }

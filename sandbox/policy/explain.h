@@ -13,5 +13,5 @@ struct place;
 
 /* Fills `err` for the first mismatch and returns -EINVAL; 0: nothing was found. */
 int explain_mismatch(const struct cyaml_schema_value *schema, const struct place *place, struct err *err);
-/* One line for each key below `schema`: the key's path behind `prefix`, and what it takes. */
-void explain_keys(const struct cyaml_schema_value *schema, const char *prefix, FILE *out);
+/* One line for each key below `schema`: `word`, the key's path behind `prefix`, and what it takes. */
+void explain_keys(const struct cyaml_schema_value *schema, const char *word, const char *prefix, FILE *out);

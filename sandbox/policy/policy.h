@@ -5,11 +5,14 @@
  * Policies: YAML files read by a schema, extended by name, resolved to a struct sandbox_spec.
  *
  * A name is looked for in this order: the project's shunt.yaml (its `policies:`), then NAME.yaml in each directory given.
- * A name with a slash or ending in .yaml is a file. Machines (machines/NAME.yaml) hold the numbers of known CI machines.
+ * A policy that extends its own name means the next of that name in this order, so that a project can change a policy and
+ * keep the rest of it. A name with a slash or ending in .yaml is a file. Machines (machines/NAME.yaml) hold the numbers of
+ * known CI machines.
  * Every error is ERR_USAGE and says file:line: key: what was found, and what was expected.
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "sandbox/spec/spec.h"
 
@@ -38,3 +41,11 @@ void policy_list_free(struct policy_entry *entries, size_t n);
 /* The resolved spec in the same YAML that policy files are written in, complete, with where each value came from as a comment
  * where known. Malloc'ed. */
 char *policy_print(const struct sandbox_spec *spec);
+
+/* Reads a file as what it is (a policy, a machine, a project's file, a seccomp profile by its ending .json), or a name as
+ * policy_load() does, and resolves all that is in it, system call filters included. `ret_what`: "policy hardened",
+ * malloc'ed. */
+int policy_check(const struct policy_source *source, const char *name, char **ret_what, struct err *err);
+
+/* Every key of policies, machines and project files, one a line with what it takes: "policy files.tmp host|overlay|fresh". */
+void policy_print_schema(FILE *out);

@@ -243,7 +243,7 @@ void schema_free(enum schema_kind kind, void *raw)
     cyaml_free(&config, schema_of(kind), raw, 0);
 }
 
-void schema_print(enum schema_kind kind, FILE *out)
+void schema_print(enum schema_kind kind, const char *word, FILE *out)
 {
-    explain_keys(schema_of(kind), "", out);
+    explain_keys(schema_of(kind), word, "", out);
 }

@@ -79,5 +79,5 @@ enum schema_kind { SCHEMA_POLICY, SCHEMA_MACHINE, SCHEMA_PROJECT };
 int schema_load(enum schema_kind kind, const struct document *doc, void **ret, struct err *err);
 void schema_free(enum schema_kind kind, void *raw);
 
-/* A line for each key: "files.tmp host|overlay|fresh". What tests/tools/check-policies compares with docs/policies.md. */
-void schema_print(enum schema_kind kind, FILE *out);
+/* A line for each key: "WORD files.tmp host|overlay|fresh". */
+void schema_print(enum schema_kind kind, const char *word, FILE *out);

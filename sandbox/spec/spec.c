@@ -161,7 +161,7 @@ unsigned spec_wants(const struct sandbox_spec *spec)
     } rows[] = {
         {!spec->observe && spec->limits.tasks, SPEC_BIT(SPEC_TASKS)},
         {!spec->observe && spec->limits.memory_bytes, SPEC_BIT(SPEC_MEMORY)},
-        {!spec->observe && spec->limits.cpu_milli, SPEC_BIT(SPEC_CPU)},
+        {!spec->observe && spec->limits.cpu_milli && spec->limits.cpu_milli != SPEC_AUTO, SPEC_BIT(SPEC_CPU)},
         {spec->ns_pid, SPEC_BIT(SPEC_PID) | SPEC_BIT(SPEC_KILL)},
         {spec->ns_mount || files || spec->root_readonly, SPEC_BIT(SPEC_MOUNT)},
         {spec->ns_ipc, SPEC_BIT(SPEC_IPC)},

@@ -83,7 +83,7 @@ int spec_rlimit_parse(const char *name);    /* RLIMIT_x or -EINVAL */
 struct spec_limits { /* 0: none; SPEC_AUTO: from the surroundings */
     uint64_t tasks;
     uint64_t memory_bytes;
-    uint64_t cpu_milli;  /* thousandths of a CPU */
+    uint64_t cpu_milli;  /* thousandths of a CPU; AUTO: none */
     uint64_t timeout_ns; /* exec: wall time of the command; run: of one test */
 };
 

@@ -86,7 +86,8 @@ void scope_enter(char **argv)
     struct cgroup_host *host;
     struct err err = ERR_INIT;
 
-    if (cgroup_host_open(&host, &err) < 0)
+    /* Looking around costs half a millisecond: only where there is somebody to ask. */
+    if (getenv("SHUNT_SCOPE") || access("/run/systemd/system", F_OK) < 0 || cgroup_host_open(&host, &err) < 0)
         return;
     if (cgroup_host_scope_command(host, prefix, PREFIX_MAX)) {
         if (probe(prefix))

@@ -76,12 +76,15 @@ bool controller_congested(const struct controller *controller)
 static int controller_suite_end(struct controller *controller, struct packet *packet)
 {
     struct run *run = controller->run;
-    const char *digest;
+    const char *digest, *keep;
 
     if (run->suite.count != controller->expected)
         return -EPROTO;
-    if (packet_text(packet, "digest", 64, true, &digest) < 0)
+    if (packet_text(packet, "digest", 64, true, &digest) < 0 || packet_text(packet, "keep", 1000, true, &keep) < 0)
         return -EPROTO;
+    /* Seen from inside the run sandbox only: it cannot name more than the template reaches anyway. */
+    if (keep && *keep == '/')
+        run_init_keep(run->init, keep);
     snprintf(run->options.digest, sizeof(run->options.digest), "%s", digest ? digest : "");
     run_suite_ready(run);
     return 0;

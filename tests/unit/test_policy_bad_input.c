@@ -127,7 +127,9 @@ static const struct row rows[] = {
     {"---\npolicy: y\n", 2, "a second document begins here (---): expected one", NULL},
     {"files: {\n", 3, NULL, "indent with blanks"},
     {"\tnetwork: host\n", 2, NULL, "indent with blanks"},
-    {"summary: \"a\\0b\"\n", 2, "a value holds a NUL character", NULL},
+    {"summary: \"a\\0b\"\n", 2, "a value holds a control character", NULL},
+    {"summary: \"\\e]0;title\\a\"\n", 2, "a value holds a control character", NULL},
+    {"\"\\x9b31m\": 1\n", 2, "a value holds a control character", NULL},
     {"summary: \"\xff\xfe\"\n", 2, "is no UTF-8 text: invalid leading UTF-8 octet", NULL},
     {"summary: \"\x01\"\n", 2, "is no UTF-8 text: control characters are not allowed", NULL},
 };

@@ -10,7 +10,7 @@ import pytest
 from _pytest._code.code import ReprFileLocation
 
 from . import reports, suite, template
-from .channel import Channel, Closed, Message
+from .channel import Channel, Closed, Message, printable
 from .state import State
 
 # Threads of these modules live in the controller on purpose; a worker does without them.
@@ -137,7 +137,16 @@ class Controller:
         self.channel.send(header)
         for first, count, payload in chunks:
             self.channel.send({"t": "tests", "first": first, "n": count}, payload)
-        self.channel.send({"t": "suite-end", "digest": suite.digest(self.items)})
+        self.channel.send({"t": "suite-end", "digest": suite.digest(self.items), "keep": self._kept_path()})
+
+    def _kept_path(self) -> Optional[str]:
+        """What tests leave in their tmp_path is there after the run: workers keep that directory when their /tmp is another."""
+        factory = getattr(self.config, "_tmp_path_factory", None)
+        if factory is None:
+            return None
+        base = factory.getbasetemp()  # as under xdist: one base, a directory in it for each worker
+        kept = base.parent if base.parent.name.startswith("pytest-of-") else base
+        return printable(str(kept), 1000)
 
     def _plan(self) -> Message:
         answer = self.channel.recv()
@@ -149,9 +158,6 @@ class Controller:
         return answer
 
     def _fork_template(self, fd: int) -> None:
-        factory = getattr(self.config, "_tmp_path_factory", None)
-        if factory is not None:
-            factory.getbasetemp()  # as under xdist: one base, a directory in it for each worker
         if self.state.seed_watch is not None:
             self.state.random_state = self.state.seed_watch.stop()
         sys.stdout.flush()
