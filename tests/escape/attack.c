@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void outcome_refused(struct outcome *out, int errnum)
@@ -116,11 +117,22 @@ static int say(const char *name, const struct outcome *out)
     return out->end;
 }
 
+/* Only what provably lives in other namespaces than the host may change them; not knowing is no. */
+static bool away_from_host(const char *host)
+{
+    unsigned long mnt, uts;
+    struct stat own_mnt, own_uts;
+    return host && sscanf(host, "%lu,%lu", &mnt, &uts) == 2 && !stat("/proc/self/ns/mnt", &own_mnt) &&
+           !stat("/proc/self/ns/uts", &own_uts) && own_mnt.st_ino != mnt && own_uts.st_ino != uts;
+}
+
 int main(int argc, char **argv)
 {
+    const char *host = NULL;
     int at = 1;
-    if (at < argc && !strncmp(argv[at], "--mark=", 7))
-        at++;
+    for (; at < argc && (!strncmp(argv[at], "--mark=", 7) || !strncmp(argv[at], "--host=", 7)); at++)
+        if (argv[at][2] == 'h')
+            host = argv[at] + 7;
     if (at >= argc)
         return list_attacks(stderr, 4);
     if (!strcmp(argv[at], "--list"))
@@ -128,6 +140,10 @@ int main(int argc, char **argv)
     const struct attack *attack = find_attack(argv[at]);
     if (!attack || argc - at - 1 < attack->nargs) {
         fprintf(stderr, "attack: usage: %s %s\n", argv[at], attack ? attack->args : "is no attack; --list names them");
+        return 4;
+    }
+    if (attack->changes_host && !geteuid() && !away_from_host(host)) {
+        fprintf(stderr, "attack: %s would change the host: --host is missing, or these are its namespaces\n", attack->name);
         return 4;
     }
     struct outcome out = {.end = ATTACK_ABSENT, .detail = "said nothing"};

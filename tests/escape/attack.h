@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Attacks on a sandbox, from inside: `attack [--mark=TEXT] NAME [ARG]...` tries one for real and prints one line.
+ * Attacks on a sandbox, from inside: `attack [--mark=TEXT] [--host=MNT,UTS] NAME [ARG]...` tries one for real and prints one line.
  *
  *   NAME: refused ERRNO         exit status 1
  *   NAME: succeeded DETAIL      0
@@ -10,6 +10,9 @@
  *
  * Where nothing stops an attack it must do no harm: each proves that it could, and leaves it at that (signal 0, a file
  * that the runner made for it, an ioctl on the runner's own terminal). What multiplies is bounded by a count.
+ * What cannot be done harmlessly (umount, pivot_root, a host name) is marked `changes_host`, and is not even tried unless
+ * `--host` names the inodes of the host's mount and uts namespaces and this process is in neither: the runner puts
+ * namespaces of its own around every attempt, and this is what notices when it did not.
  * `--mark` does nothing: the runner finds by it, in /proc/PID/cmdline, whatever an attack left behind.
  */
 #include <stdbool.h>
@@ -28,6 +31,7 @@ struct attack {
     const char *args; /* for the usage message */
     int nargs;        /* at least so many */
     void (*run)(char *const args[], struct outcome *out);
+    bool changes_host;
 };
 
 /* What each file offers, ended by a NULL name. */

@@ -137,10 +137,10 @@ static void mount_cgroup(char *const args[], struct outcome *out)
 }
 
 const struct attack attacks_cgroup[] = {
-    {"cgroup-join", "DIRECTORY[:DIRECTORY]...", 1, join},
-    {"cgroup-raise", "FILE...", 1, raise_limit},
-    {"cgroup-nest", "", 0, nest},
-    {"cgroup-release-agent", "", 0, release_agent},
-    {"cgroup-mount", "DIRECTORY", 1, mount_cgroup},
+    {"cgroup-join", "DIRECTORY[:DIRECTORY]...", 1, join, false},
+    {"cgroup-raise", "FILE...", 1, raise_limit, false},
+    {"cgroup-nest", "", 0, nest, false},
+    {"cgroup-release-agent", "", 0, release_agent, false},
+    {"cgroup-mount", "DIRECTORY", 1, mount_cgroup, true},
     {0},
 };

@@ -41,11 +41,9 @@ class Result:
 
 
 def command_of(attempt, report):
-    attack = [str(attempt.attack), f"--mark={attempt.mark}", *attempt.arguments()]
+    attack = [str(attempt.attack), f"--mark={attempt.mark}", fixtures.host_namespaces(), *attempt.arguments()]
     if attempt.policy == "bare":
-        # What is mounted or named there is nobody's.
-        wrap = ["unshare", "--mount", "--uts", "--propagation=private"] if os.getuid() == 0 else []
-        return [*attempt.prefix(wrap), *attack]
+        return [*attempt.prefix(), *attack]
     return [
         *attempt.prefix(), str(attempt.shunt), "exec", "--policy", attempt.policy,
         "--tasks", str(attempt.tasks), "--memory", attempt.memory, "--timeout", attempt.timeout,

@@ -62,7 +62,7 @@ class Attempt:
         self.stdin, self.terminal, self.unread = subprocess.DEVNULL, False, False
         self.shunt, self.attack = bench.shunt, bench.attack
         self.tasks, self.memory, self.timeout = 128, "400M", "25s"
-        self.while_running = None
+        self.while_running, self.last_words = None, []
         # Where no time limit is promised, what runs into one is not waited for.
         self.endless = {"brief", "unread"} & set(row.setup) and row.expected(policy, user) == "open"
         self.stack = contextlib.ExitStack()
@@ -110,18 +110,20 @@ class Attempt:
 
         self.proofs.append(proof)
 
-    def prefix(self, wrap=()):
-        """The words before the command: into the cgroup, a session with the terminal, the user."""
+    def prefix(self):
+        """The words before the command: into the cgroup, away from the host's mounts and name, a session with the
+        terminal, the user. Under every policy: one that enforces nothing attacks what is outside for real."""
         words = []
         if self.places:
             joins = " && ".join(f"echo $$ > '{place}/cgroup.procs'" for place in self.places)
             words += ["/bin/sh", "-c", f'{joins} && exec "$@"', "sh"]
-        words += wrap
+        if os.getuid() == 0:
+            words += ["unshare", "--mount", "--uts", "--propagation=private"]
         if self.terminal:
             words += ["setsid", "--ctty", "--wait"]
         if self.uid != os.getuid():
             words += ["setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups", "--inh-caps=-all"]
-        return words
+        return words + self.last_words
 
     def environment(self):
         kept = {k: os.environ[k] for k in ("PATH", "LANG") if k in os.environ}
@@ -130,6 +132,11 @@ class Attempt:
     def arguments(self):
         """The attack's words with the values in."""
         return [re.sub(r"\{(\w+)\}", lambda m: str(self.values[m.group(1)]), word) for word in self.row.attack]
+
+
+def host_namespaces():
+    """What the attack program must not be in, to do what cannot be done harmlessly."""
+    return "--host=" + ",".join(str(os.stat(f"/proc/self/ns/{kind}").st_ino) for kind in ("mnt", "uts"))
 
 
 def processes_with(mark):
@@ -398,13 +405,15 @@ def terminal(attempt):
 
 
 def hostname(attempt):
+    """The name around shunt is one of the attempt's own, and looked at from there when shunt has ended."""
+    file = attempt.top / "hostname"
+    attempt.last_words = ["/bin/sh", "-c", f'"$@"; s=$?; uname -n > "{file}"; exit $s', "sh"]
     before = socket.gethostname()
+    attempt.own(attempt.top)
 
     def proof():
-        now = socket.gethostname()
-        if now != before:
-            socket.sethostname(before)
-        return None if now == before else f"the host is called {now}"
+        now = file.read_text().strip() if file.exists() else "(nobody looked)"
+        return None if now == before else f"outside, the host is called {now}"
 
     attempt.proofs.append(proof)
 

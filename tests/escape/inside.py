@@ -148,7 +148,8 @@ def run_column(bench, rows, board, policy, user):
             except fixtures.Absent as why:
                 board.add("run", row.name, policy, user, execute.Result("absent", str(why)))
                 continue
-            commands[row.name] = [str(attempt.attack), f"--mark={attempt.mark}", *attempt.arguments()]
+            words = (f"--mark={attempt.mark}", fixtures.host_namespaces(), *attempt.arguments())
+            commands[row.name] = [str(attempt.attack), *words]
         run = SuiteRun(holder, {"test_rows.py": SUITE, "rows.json": json.dumps(commands)}, ("-n", "2", "--tasks", "64"))
         run.start()
         status = run.finish()

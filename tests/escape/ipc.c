@@ -32,7 +32,7 @@ static void message_queue(char *const args[], struct outcome *out)
 }
 
 const struct attack attacks_ipc[] = {
-    {"sysv-memory", "KEY", 1, system_v_memory},
-    {"message-queue", "NAME", 1, message_queue},
+    {"sysv-memory", "KEY", 1, system_v_memory, false},
+    {"message-queue", "NAME", 1, message_queue, false},
     {0},
 };

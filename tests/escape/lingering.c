@@ -164,13 +164,13 @@ static void linger(char *const args[], struct outcome *out)
 }
 
 const struct attack attacks_lingering[] = {
-    {"daemonise", "", 0, daemonise},
-    {"outlive-parent", "", 0, outlive_parent},
-    {"leave-stopped", "", 0, leave_stopped},
-    {"leave-traced", "", 0, leave_traced},
-    {"leave-vforked", "", 0, leave_vforked},
-    {"hop", "", 0, hop},
-    {"ignore-end", "", 0, ignore_end},
-    {"linger", "MILLISECONDS CHILDREN", 2, linger},
+    {"daemonise", "", 0, daemonise, false},
+    {"outlive-parent", "", 0, outlive_parent, false},
+    {"leave-stopped", "", 0, leave_stopped, false},
+    {"leave-traced", "", 0, leave_traced, false},
+    {"leave-vforked", "", 0, leave_vforked, false},
+    {"hop", "", 0, hop, false},
+    {"ignore-end", "", 0, ignore_end, false},
+    {"linger", "MILLISECONDS CHILDREN", 2, linger, false},
     {0},
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Mounts, old and new calls, and namespaces. In bare runs the runner gives a mount namespace of its own, which propagates
- * nothing: what is mounted here goes away with it. */
+/* Mounts, old and new calls, and namespaces. The runner gives a mount namespace of its own, which propagates nothing,
+ * under every policy and without one: what is mounted here goes away with it. */
 #include "tests/escape/attack.h"
 
 #include <dirent.h>
@@ -190,25 +190,25 @@ static void join_pidfd(char *const args[], struct outcome *out)
 }
 
 const struct attack attacks_namespaces[] = {
-    {"mount-tmpfs", "DIRECTORY", 1, mount_tmpfs},
-    {"mount-bind", "DIRECTORY", 1, mount_bind},
-    {"mount-proc", "DIRECTORY", 1, mount_proc},
-    {"mount-sysfs", "DIRECTORY", 1, mount_sysfs},
-    {"remount", "MOUNT", 1, remount},
-    {"make-shared", "MOUNT", 1, make_shared},
-    {"umount", "MOUNT", 1, unmount},
-    {"pivot-root", "MOUNT", 1, pivot},
-    {"open-tree", "PATH", 1, tree_open},
-    {"move-mount", "DIRECTORY", 1, tree_move},
-    {"fsopen", "", 0, filesystem_open},
-    {"fsmount", "", 0, filesystem_mount},
-    {"fspick", "MOUNT", 1, filesystem_pick},
-    {"mount-setattr", "MOUNT", 1, attributes},
-    {"unshare", "KIND[,KIND]", 1, unshare_one},
-    {"clone", "KIND[,KIND]", 1, clone_one},
-    {"clone3", "KIND[,KIND]", 1, clone3_one},
-    {"nested-mount", "DIRECTORY", 1, nested_mount},
-    {"setns-others", "", 0, join_others},
-    {"setns-pidfd", "PID", 1, join_pidfd},
+    {"mount-tmpfs", "DIRECTORY", 1, mount_tmpfs, true},
+    {"mount-bind", "DIRECTORY", 1, mount_bind, true},
+    {"mount-proc", "DIRECTORY", 1, mount_proc, true},
+    {"mount-sysfs", "DIRECTORY", 1, mount_sysfs, true},
+    {"remount", "MOUNT", 1, remount, true},
+    {"make-shared", "MOUNT", 1, make_shared, true},
+    {"umount", "MOUNT", 1, unmount, true},
+    {"pivot-root", "MOUNT", 1, pivot, true},
+    {"open-tree", "PATH", 1, tree_open, false},
+    {"move-mount", "DIRECTORY", 1, tree_move, true},
+    {"fsopen", "", 0, filesystem_open, false},
+    {"fsmount", "", 0, filesystem_mount, false},
+    {"fspick", "MOUNT", 1, filesystem_pick, false},
+    {"mount-setattr", "MOUNT", 1, attributes, true},
+    {"unshare", "KIND[,KIND]", 1, unshare_one, false},
+    {"clone", "KIND[,KIND]", 1, clone_one, false},
+    {"clone3", "KIND[,KIND]", 1, clone3_one, false},
+    {"nested-mount", "DIRECTORY", 1, nested_mount, false},
+    {"setns-others", "", 0, join_others, false},
+    {"setns-pidfd", "PID", 1, join_pidfd, false},
     {0},
 };

@@ -121,14 +121,14 @@ static void other_interfaces(char *const args[], struct outcome *out)
 }
 
 const struct attack attacks_network[] = {
-    {"abstract-socket", "NAME", 1, to_abstract},
-    {"path-socket", "PATH", 1, to_path},
-    {"tcp", "ADDRESS PORT", 2, to_tcp},
-    {"udp", "ADDRESS PORT", 2, to_udp},
-    {"own-loopback", "", 0, own_loopback},
-    {"bind-port", "PORT", 1, bind_port},
-    {"raw-packets", "", 0, raw_packets},
-    {"vsock", "", 0, virtual_machine},
-    {"other-interfaces", "", 0, other_interfaces},
+    {"abstract-socket", "NAME", 1, to_abstract, false},
+    {"path-socket", "PATH", 1, to_path, false},
+    {"tcp", "ADDRESS PORT", 2, to_tcp, false},
+    {"udp", "ADDRESS PORT", 2, to_udp, false},
+    {"own-loopback", "", 0, own_loopback, false},
+    {"bind-port", "PORT", 1, bind_port, false},
+    {"raw-packets", "", 0, raw_packets, false},
+    {"vsock", "", 0, virtual_machine, false},
+    {"other-interfaces", "", 0, other_interfaces, false},
     {0},
 };

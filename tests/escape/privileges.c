@@ -146,15 +146,15 @@ static void oom_protect(char *const args[], struct outcome *out)
 }
 
 const struct attack attacks_privileges[] = {
-    {"who-am-i", "UID CAPS", 2, who_am_i},
-    {"gain", "PROGRAM", 1, gain},
-    {"become-root", "", 0, become_root},
-    {"drop-groups", "", 0, drop_groups},
-    {"all-capabilities", "", 0, all_capabilities},
-    {"holds-capabilities", "MASK [bounding]", 1, holds_capabilities},
-    {"new-privileges", "", 0, new_privileges},
-    {"raise-rlimit", "nproc|nofile", 1, raise_rlimit},
-    {"raise-priority", "", 0, raise_priority},
-    {"oom-protect", "", 0, oom_protect},
+    {"who-am-i", "UID CAPS", 2, who_am_i, false},
+    {"gain", "PROGRAM", 1, gain, false},
+    {"become-root", "", 0, become_root, false},
+    {"drop-groups", "", 0, drop_groups, false},
+    {"all-capabilities", "", 0, all_capabilities, false},
+    {"holds-capabilities", "MASK [bounding]", 1, holds_capabilities, false},
+    {"new-privileges", "", 0, new_privileges, false},
+    {"raise-rlimit", "nproc|nofile", 1, raise_rlimit, false},
+    {"raise-priority", "", 0, raise_priority, false},
+    {"oom-protect", "", 0, oom_protect, false},
     {0},
 };

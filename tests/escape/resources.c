@@ -209,15 +209,15 @@ static void output_flood(char *const args[], struct outcome *out)
 }
 
 const struct attack attacks_resources[] = {
-    {"fork-bomb", "COUNT", 1, fork_bomb},
-    {"fork-tree", "DEPTH", 1, fork_tree},
-    {"zombies", "COUNT", 1, zombies},
-    {"thread-bomb", "COUNT", 1, thread_bomb},
-    {"memory-bomb", "MIB [child]", 1, memory_bomb},
-    {"memory-files", "MIB", 1, memory_files},
-    {"descriptor-bomb", "COUNT", 1, descriptor_bomb},
-    {"file-flood", "DIRECTORY MIB [NAME]", 2, file_flood},
-    {"huge-file", "PATH", 1, huge_file},
-    {"output-flood", "MIB", 1, output_flood},
+    {"fork-bomb", "COUNT", 1, fork_bomb, false},
+    {"fork-tree", "DEPTH", 1, fork_tree, false},
+    {"zombies", "COUNT", 1, zombies, false},
+    {"thread-bomb", "COUNT", 1, thread_bomb, false},
+    {"memory-bomb", "MIB [child]", 1, memory_bomb, false},
+    {"memory-files", "MIB", 1, memory_files, false},
+    {"descriptor-bomb", "COUNT", 1, descriptor_bomb, false},
+    {"file-flood", "DIRECTORY MIB [NAME]", 2, file_flood, false},
+    {"huge-file", "PATH", 1, huge_file, false},
+    {"output-flood", "MIB", 1, output_flood, false},
     {0},
 };

@@ -64,9 +64,9 @@ static void steal(char *const args[], struct outcome *out)
 }
 
 const struct attack attacks_terminals[] = {
-    {"tiocsti", "[wide]", 0, push},
-    {"tioclinux", "[wide]", 0, paste},
-    {"open-terminal", "", 0, open_terminal},
-    {"steal-terminal", "", 0, steal},
+    {"tiocsti", "[wide]", 0, push, false},
+    {"tioclinux", "[wide]", 0, paste, false},
+    {"open-terminal", "", 0, open_terminal, false},
+    {"steal-terminal", "", 0, steal, false},
     {0},
 };
