@@ -150,11 +150,13 @@ def judge_bare(row, user, seen):
 
 def trouble(seen, row, expected):
     """What is wrong whatever the row expects. None: nothing."""
+    if expected == "open":
+        return None
     if seen.overdue:
-        return None if expected == "open" else f"no end after {LATEST} s"
+        return f"no end after {LATEST} s"
     if seen.status in (3, 4, 6) and seen.end == "silent":
         return f"shunt: status {seen.status}: {seen.stderr[:200]}"
-    if seen.alive and expected != "open":
+    if seen.alive:
         return f"processes live after shunt: {seen.alive}"
     codes = {"succeeded": 0, "refused": 1, "absent": 2}
     if seen.end in codes and seen.status != codes[seen.end] and not seen.report.get("verdict") in table.VERDICTS:
