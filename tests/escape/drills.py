@@ -38,7 +38,7 @@ def cgroups_left(attempt):
 
 def exec_command(attempt, *attack):
     return [
-        *attempt.prefix(), str(attempt.shunt), "exec", "--policy", attempt.policy, "--tasks", "32", "--",
+        *attempt.prefix(), str(attempt.shunt), "exec", "--policy", attempt.policy_argument, "--tasks", "32", "--",
         str(attempt.attack), f"--mark={attempt.mark}", *attack,
     ]  # fmt: skip
 

@@ -45,7 +45,7 @@ def command_of(attempt, report):
     if attempt.policy == "bare":
         return [*attempt.prefix(), *attack]
     return [
-        *attempt.prefix(), str(attempt.shunt), "exec", "--policy", attempt.policy,
+        *attempt.prefix(), str(attempt.shunt), "exec", "--policy", attempt.policy_argument,
         "--tasks", str(attempt.tasks), "--memory", attempt.memory, "--timeout", attempt.timeout,
         "--report", str(report), *attempt.options, "--", *attack,
     ]  # fmt: skip
@@ -173,7 +173,8 @@ def holds(word, row, seen):
     if word == "works":
         return seen.end == "succeeded"
     if word in table.VERDICTS:
-        return seen.report.get("verdict") == word and seen.seconds < 10
+        named = seen.report.get("verdict") == word or (word == "tasks" and seen.report.get("tasks", {}).get("refused"))
+        return bool(named) and seen.seconds < 10
     return True
 
 

@@ -51,7 +51,7 @@ class SuiteRun:
         if not knows and attempt.policy != "standard":
             raise RuntimeError("shunt run has no --policy")
         return [
-            *attempt.prefix(), str(attempt.shunt), "run", *(("--policy", attempt.policy) if knows else ()),
+            *attempt.prefix(), str(attempt.shunt), "run", *(("--policy", attempt.policy_argument) if knows else ()),
             "--events", str(self.events_path), *self.options, "--",
             python(), "-m", "pytest", "-p", "no:cacheprovider", "-q", *self.pytest_arguments,
         ]  # fmt: skip
