@@ -39,7 +39,7 @@ struct run_init_spec {
     bool watch_left;              /* LEFT events when the command exits */
     const char *cwd, *home, *scratch; /* see struct mount_request */
     const char *const *keep;
-    const char *guard_profile, *worker_profile; /* NULL: none */
+    const char *guard_profile, *worker_profile, *seal_profile; /* see struct plan_request; NULL: none */
 };
 
 /* Starts the run init and waits until it stands (or has failed: stage and errno are in `err`).

@@ -183,21 +183,30 @@ static int compile_filters(const struct plan_request *request, struct sandbox_pl
     /* A forked worker joins its cell by setns(), and its own filter refuses that from then on. */
     static const char *const permit[] = {"setns", NULL};
     const struct sandbox_spec *spec = &plan->spec;
-    const char *paths[] = {spec->seccomp, request->guard_profile, NULL}, *worker[] = {request->worker_profile, NULL};
+    const char *paths[] = {spec->seccomp, NULL, NULL, NULL};
+    size_t n = 1;
     struct seccomp_request seccomp = {.paths = paths,
                                       .caps = spec->caps,
-                                      .permit = request->cells ? permit : NULL,
-                                      .log_all = request->learn};
+                                      .permit = request->cells ? permit : NULL};
     int r;
 
     if (!spec->seccomp)
         return 0;
-    seccomp.notify = plan->notify = spec->notify || request->learn;
-    for (size_t i = 0; paths[i]; i++)
+    plan->notify = spec->notify || request->learn;
+    if (request->guard_profile)
+        paths[n++] = request->guard_profile;
+    if (request->cells && request->worker_profile)
+        paths[n++] = request->worker_profile;
+    for (size_t i = 0; i < n; i++)
         plan->profiles[i] = mem_strdup(paths[i]);
     r = seccomp_profile_compile(&seccomp, &plan->filter, err);
-    if (r == 0 && request->cells && request->worker_profile)
-        r = seccomp_profile_compile(&(struct seccomp_request){.paths = worker}, &plan->worker_filter, err);
+    if (r == 0 && plan->notify) {
+        seccomp.notify = true;
+        seccomp.log_all = request->learn;
+        r = seccomp_profile_compile(&seccomp, &plan->notifying, err);
+    }
+    if (r == 0 && request->cells && request->seal_profile)
+        r = seccomp_profile_compile(&(struct seccomp_request){.path = request->seal_profile}, &plan->worker_filter, err);
     return r;
 }
 
@@ -280,6 +289,7 @@ void plan_free(struct sandbox_plan *plan)
         mount_plan_free(plan->mounts[i]);
     free(plan->landlock);
     seccomp_profile_done(&plan->filter);
+    seccomp_profile_done(&plan->notifying);
     for (int i = 0; i < PLAN_PROFILES; i++)
         free(plan->profiles[i]);
     seccomp_profile_done(&plan->worker_filter);

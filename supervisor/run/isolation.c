@@ -86,6 +86,7 @@ static int start_init(struct run *run, struct err *err)
 {
     _cleanup_free_ char *policies = sandbox_config_policies(), *cwd = getcwd(NULL, 0);
     _cleanup_free_ char *guard = find_profile(policies, "guard.json"), *worker = find_profile(policies, "worker.json");
+    _cleanup_free_ char *seal = find_profile(policies, "seal.json");
     const char *keep[8];
     struct run_init_spec spec = {
         .spec = &run->spec,
@@ -98,6 +99,7 @@ static int start_init(struct run *run, struct err *err)
         .keep = keep,
         .guard_profile = guard,
         .worker_profile = worker,
+        .seal_profile = seal,
     };
 
     if (!cwd)
