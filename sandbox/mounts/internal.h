@@ -84,6 +84,7 @@ struct mount_state {
 
 /* paths.c: all by descriptor (O_PATH), no symbolic link is followed: -ELOOP. */
 int mounts_open_path(const char *path);
+int mounts_open_at(int dirfd, const char *path);
 /* The same, and makes what is missing: directories, and a file at the end when !dir. */
 int mounts_make_path(const char *path, bool dir);
 bool mounts_is_below(const char *path, const char *dir); /* or the same */

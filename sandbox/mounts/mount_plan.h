@@ -39,6 +39,7 @@ struct mount_plan;
 
 enum mounts_for { MOUNTS_EXEC, MOUNTS_RUN, MOUNTS_COMMAND, MOUNTS_CELL };
 
+/* For RUN, COMMAND and CELL of one run: the same but for `what`, compiled at the same time; they know of each other. */
 struct mount_request {
     enum mounts_for what;
     const struct sandbox_spec *spec;
@@ -51,7 +52,8 @@ struct mount_request {
                                 plan is applied are skipped */
     bool own_pid_ns;     /* /proc is mounted anew */
     bool own_net_ns;     /* /sys, where shown, is that of the host: network devices in it are hidden */
-    bool initial_userns; /* applied with CAP_SYS_ADMIN in the initial user namespace: idmapped mounts are possible */
+    bool initial_userns; /* the run (not the cell) is applied with CAP_SYS_ADMIN in the initial user namespace: idmapped
+                            mounts are possible, overlays keep their marks in trusted.* attributes */
     uint32_t id_outside, id_inside; /* files of uid and gid `id_outside` on writable paths belong to `id_inside` inside, and
                                        the other way round (idmapped mounts); SPEC_ID_KEEP both: no mapping */
 };

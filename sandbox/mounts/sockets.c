@@ -7,7 +7,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -33,54 +35,44 @@ struct linux_dirent64 { /* getdents64(2) */
     char d_name[];
 };
 
-static void bind_socket(int from, int to, const char *name)
+/* `path`: "name" or "directory/name" below both. */
+static void bind_socket(int from, int to, const char *path)
 {
-    _cleanup_close_ int target = openat(to, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_close_ int target = mounts_open_at(to, path);
     _cleanup_close_ int tree = -1;
     struct stat st;
 
     if (target < 0 || fstat(target, &st) < 0 || !S_ISSOCK(st.st_mode))
         return;
-    tree = nm_clone(from, name, 0);
+    tree = nm_clone(from, path, 0);
     if (tree >= 0)
         nm_attach(tree, target);
 }
 
-static void scan(struct walk *walk, int from, int to, int depth);
-
-static void scan_below(struct walk *walk, int from, int to, const char *name, int depth)
+/* One directory, `prefix` ("" or "directory/") below `from`. */
+static void scan(struct walk *walk, int dir, int from, int to, const char *prefix)
 {
-    const int how = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    _cleanup_close_ int below = -1;
-    _cleanup_close_ int below_to = -1;
-
-    if (walk->dirs-- <= 0)
-        return;
-    below = openat(from, name, O_RDONLY | how);
-    if (below < 0)
-        return;
-    below_to = openat(to, name, O_PATH | how);
-    if (below_to >= 0)
-        scan(walk, below, below_to, depth);
-}
-
-static void scan(struct walk *walk, int from, int to, int depth)
-{
-    char buf[4096] __attribute__((aligned(8)));
+    char buf[4096] __attribute__((aligned(8))), path[2 * NAME_MAX + 3];
     long n;
 
-    while ((n = syscall(SYS_getdents64, from, buf, sizeof(buf))) > 0)
+    while ((n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0)
         for (long at = 0; at < n;) {
             const struct linux_dirent64 *entry = (const struct linux_dirent64 *)(buf + at);
+            bool below = entry->d_type == DT_DIR && !*prefix && entry->d_name[0] &&
+                         strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+            _cleanup_close_ int next = -1;
 
             at += entry->d_reclen;
             if (walk->entries-- <= 0)
                 return;
+            snprintf(path, sizeof(path), "%s%s%s", prefix, entry->d_name, below ? "/" : "");
             if (entry->d_type == DT_SOCK && walk->sockets-- > 0)
-                bind_socket(from, to, entry->d_name);
-            else if (entry->d_type == DT_DIR && depth > 0 && strcmp(entry->d_name, ".") != 0 &&
-                     strcmp(entry->d_name, "..") != 0)
-                scan_below(walk, from, to, entry->d_name, depth - 1);
+                bind_socket(from, to, path);
+            if (!below || walk->dirs-- <= 0)
+                continue;
+            next = openat(dir, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            if (next >= 0)
+                scan(walk, next, from, to, path);
         }
 }
 
@@ -94,6 +86,6 @@ int mounts_do_sockets(struct mount_state *state, const struct mount_op *op)
         return -errno;
     if (to < 0)
         return to;
-    scan(&walk, from, to, 2);
+    scan(&walk, from, from, to, "");
     return 0;
 }

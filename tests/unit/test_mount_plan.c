@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which operations come of which spec, in which order; what is refused, and whose fault it says it was. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +18,7 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/mounts/internal.h"
 #include "sandbox/mounts/mountinfo.h"
+#include "sandbox/mounts/mounts.h"
 
 struct fixture {
     char *base; /* /var/tmp/..., with a/b/c, a/file */
@@ -355,6 +357,41 @@ static void test_below(void **state)
     assert_false(mounts_is_below("/", "/a"));
 }
 
+/* As overlays leave it, deeper than there are descriptors, with links to what must stay. */
+static void test_remove_tree(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *top = mem_printf("%s/a", f->base);
+    _cleanup_free_ char *link_path = mem_printf("%s/a/b/link", f->base);
+    int at = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    for (int i = 0; i < 1500; i++) {
+        int next;
+
+        assert_int_equal(mkdirat(at, "d", 0700), 0);
+        next = openat(at, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(next >= 0);
+        close(at);
+        at = next;
+    }
+    close(at);
+    make(f->base, "stays");
+    make(f->base, "stays/inside");
+    assert_int_equal(symlink("../../stays", link_path), 0);
+    make(f->base, "a/work");
+    make(f->base, "a/work/work");
+    chmod(top, 0500);
+    at = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(fchmodat(at, "work/work", 0, 0), 0);
+    close(at);
+    assert_int_equal(mounts_remove_tree(top), 0);
+    assert_int_equal(access(top, F_OK), -1);
+    at = open(f->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(faccessat(at, "stays/inside", F_OK, 0), 0);
+    close(at);
+    assert_int_equal(mounts_remove_tree(top), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
@@ -363,7 +400,7 @@ int main(void)
         TEST(nothing),         TEST(order),    TEST(later_wins),
         TEST(needless),        TEST(root_by_name), TEST(missing),
         TEST(tmpfs_wants_a_directory), TEST(no_home), TEST(hidden_cwd),
-        TEST(views),           TEST(rules_below_proc), TEST(too_many),
+        TEST(views),           TEST(rules_below_proc), TEST(too_many), TEST(remove_tree),
         cmocka_unit_test(test_mountinfo), cmocka_unit_test(test_below),
     };
 
