@@ -163,7 +163,7 @@ SUITES ?= $(if $(filter check-suites,$(MAKECMDGOALS)),,networkx-quick)
 check-suites: all ## real suites, outcome by outcome against plain pytest (SUITES=...)
 	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/suites/run $(SUITES)
 
-check-vm: all $(BUILD)/tests/test_cgroup_real ## integration tests on pure cgroup v2, in user-mode Linux
+check-vm: all $(addprefix $(BUILD)/tests/,test_cgroup_real test_mounts_real test_mounts_run) ## integration tests on pure cgroup v2, in user-mode Linux
 	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/vm/run
 
 bench: all ## side by side with plain pytest and xdist

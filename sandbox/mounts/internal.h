@@ -12,8 +12,8 @@
 
 #include "sandbox/mounts/mount_plan.h"
 
-#define MOUNTS_SLOTS 192  /* descriptors that an operation opens for a later one */
-#define MOUNTS_MORE 32    /* paths of mount_apply.keep */
+#define MOUNTS_SLOTS 192      /* descriptors that an operation opens for a later one */
+#define MOUNTS_MORE 32        /* paths of mount_apply.keep */
 #define MOUNTS_ASIDE ".shunt" /* in /dev/shm, where no scratch directory is */
 
 enum mount_op_kind {
@@ -25,7 +25,7 @@ enum mount_op_kind {
     OP_DEV,
     OP_MQUEUE,
     OP_TMPFS,
-    OP_SEAL,    /* a tmpfs becomes read-only, now that it holds its mount points */
+    OP_SEAL, /* a tmpfs becomes read-only, now that it holds its mount points */
     OP_HIDE,
     OP_FREEZE,  /* path, as it is in this view, becomes read-only */
     OP_BIND,    /* slot -> path */
@@ -57,7 +57,7 @@ struct mount_op {
     const char *name; /* OP_OVERLAY: of its upper directory in the scratch directory */
     uint64_t size_bytes;
     mode_t mode;
-    uid_t uid; /* OP_TMPFS: or -1 */
+    uid_t uid;  /* OP_TMPFS: or -1 */
     char *text; /* what is described, and the stage of a failure */
 };
 

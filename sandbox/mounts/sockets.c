@@ -58,8 +58,8 @@ static void scan(struct walk *walk, int dir, int from, int to, const char *prefi
     while ((n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0)
         for (long at = 0; at < n;) {
             const struct linux_dirent64 *entry = (const struct linux_dirent64 *)(buf + at);
-            bool below = entry->d_type == DT_DIR && !*prefix && entry->d_name[0] &&
-                         strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+            bool below = entry->d_type == DT_DIR && !*prefix && entry->d_name[0] && strcmp(entry->d_name, ".") != 0 &&
+                         strcmp(entry->d_name, "..") != 0;
             _cleanup_close_ int next = -1;
 
             at += entry->d_reclen;

@@ -53,8 +53,12 @@ static int setup(void **state)
     fclose(out);
     spec_init(&f->spec);
     f->spec.ns_mount = true;
-    f->request = (struct mount_request){.what = MOUNTS_EXEC, .spec = &f->spec, .cwd = f->base, .home = f->base,
-                                        .id_outside = SPEC_ID_KEEP, .id_inside = SPEC_ID_KEEP};
+    f->request = (struct mount_request){.what = MOUNTS_EXEC,
+                                        .spec = &f->spec,
+                                        .cwd = f->base,
+                                        .home = f->base,
+                                        .id_outside = SPEC_ID_KEEP,
+                                        .id_inside = SPEC_ID_KEEP};
     *state = f;
     return 0;
 }
@@ -151,10 +155,11 @@ static void test_nothing(void **state)
 static void test_order(void **state)
 {
     struct fixture *f = *state;
-    const char *const lines[] = {"private mounts", "open BASE/a/b", "read-only /", "fresh /proc", "minimal /dev",
-                                 "tmpfs on /tmp", "tmpfs on /dev/shm", "tmpfs on /var/tmp", "hide around BASE/a",
-                                 "writable BASE/a/b", "hide BASE/a/b/c", "seal /dev", "seal BASE/a",
-                                 "working directory BASE", NULL};
+    const char *const lines[] = {"private mounts",    "open BASE/a/b",          "read-only /",
+                                 "fresh /proc",       "minimal /dev",           "tmpfs on /tmp",
+                                 "tmpfs on /dev/shm", "tmpfs on /var/tmp",      "hide around BASE/a",
+                                 "writable BASE/a/b", "hide BASE/a/b/c",        "seal /dev",
+                                 "seal BASE/a",       "working directory BASE", NULL};
 
     f->request.own_pid_ns = true;
     f->spec.root_readonly = true;
@@ -259,8 +264,9 @@ static void test_views(void **state)
 {
     struct fixture *f = *state;
     const char *const run[] = {"slave mounts", "read-only /sys", "tmpfs on /dev/shm", "hide /sys/fs/cgroup", NULL};
-    const char *const cell[] = {"slave mounts", "open /tmp", "fresh /proc", "overlay on /tmp", "sockets below /tmp",
-                                "overlay on /var/tmp", "hide /proc/kcore", "keep BASE", NULL};
+    const char *const cell[] = {"slave mounts",     "open /tmp",          "fresh /proc",
+                                "overlay on /tmp",  "sockets below /tmp", "overlay on /var/tmp",
+                                "hide /proc/kcore", "keep BASE",          NULL};
 
     f->spec.tmp = SPEC_TMP_OVERLAY;
     f->spec.shm_private = true;
@@ -397,11 +403,21 @@ static void test_remove_tree(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(nothing),         TEST(order),    TEST(later_wins),
-        TEST(needless),        TEST(root_by_name), TEST(missing),
-        TEST(tmpfs_wants_a_directory), TEST(no_home), TEST(hidden_cwd),
-        TEST(views),           TEST(rules_below_proc), TEST(too_many), TEST(remove_tree),
-        cmocka_unit_test(test_mountinfo), cmocka_unit_test(test_below),
+        TEST(nothing),
+        TEST(order),
+        TEST(later_wins),
+        TEST(needless),
+        TEST(root_by_name),
+        TEST(missing),
+        TEST(tmpfs_wants_a_directory),
+        TEST(no_home),
+        TEST(hidden_cwd),
+        TEST(views),
+        TEST(rules_below_proc),
+        TEST(too_many),
+        TEST(remove_tree),
+        cmocka_unit_test(test_mountinfo),
+        cmocka_unit_test(test_below),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
