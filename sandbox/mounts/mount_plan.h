@@ -10,11 +10,10 @@
  * the run's view would keep cells from mounting a /proc of their own), and that of a cell (MOUNTS_CELL: fresh /proc,
  * masks, /tmp and /dev/shm of one worker). `shunt exec` has one (MOUNTS_EXEC): all of it.
  *
- *            root  /proc        masks of /proc  /sys, /dev  /tmp                        named paths    working
- * directory EXEC     yes   fresh        yes             yes         overlay or fresh            yes            yes RUN
- * yes   fresh        -               yes         fresh (overlay: see below)  yes            yes COMMAND  -     - yes -
- * -                           -              - CELL     -     fresh        yes             -           overlay of what
- * the run has those in /tmp  as in the run
+ *   - EXEC: read-only root, fresh /proc and its masks, /sys, /dev, /tmp, named paths, working directory
+ *   - RUN: the same without masks of /proc; a /tmp only if it is to be fresh, or the root is read-only
+ *   - COMMAND: masks of /proc, and the layers of overlays hidden
+ *   - CELL: fresh /proc and its masks, a /dev/shm, an overlay of the run's /tmp with what the run keeps there
  *
  * An overlaid /tmp is a worker's affair: in a RUN the command sees the host's, unless the root is read-only.
  *
