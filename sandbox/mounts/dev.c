@@ -32,7 +32,8 @@ static int bind_node(int old, const char *from, int dev, const char *name)
     return target < 0 ? -errno : nm_attach(tree, target);
 }
 
-/* Terminals of one's own. `gid` 5 is tty's everywhere; where it is not mapped, or not mountable: without, or the host's. */
+/* Terminals of one's own. `gid` 5 is tty's everywhere; where it is not mapped, or not mountable: without, or the
+ * host's. */
 static int new_pts(int dev)
 {
     static const char *const with_gid[] = {"newinstance", "ptmxmode=0666", "mode=0620", "gid=5", NULL};
@@ -50,8 +51,8 @@ static int new_pts(int dev)
     return target < 0 ? -errno : nm_attach(pts, target);
 }
 
-/* The caller's terminal, which may be kept, belongs to the host's devpts and has no name in ours; ttyname(3) finds it as the
- * console. /dev/ptmx cannot be bound, it looks for the pts beside itself in its own mount. */
+/* The caller's terminal, which may be kept, belongs to the host's devpts and has no name in ours; ttyname(3) finds it
+ * as the console. /dev/ptmx cannot be bound, it looks for the pts beside itself in its own mount. */
 static void bind_console(int old, int dev)
 {
     char link[32], name[64];
@@ -72,7 +73,7 @@ static int make_links(int dev)
     static const struct {
         const char *name, *to;
     } links[] = {
-        {"fd", "/proc/self/fd"},         {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+        {"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
         {"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"},
     };
 

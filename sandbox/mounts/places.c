@@ -43,7 +43,11 @@ static struct place *add(struct places *places, enum place_kind kind, const char
 
     mem_grow(&places->items, &places->room, places->n + 1, sizeof(*places->items));
     place = &places->items[places->n];
-    *place = (struct place){.kind = kind, .path = mem_strdup(path), .flags = flags, .uid = (uid_t)-1, .slot = -1,
+    *place = (struct place){.kind = kind,
+                            .path = mem_strdup(path),
+                            .flags = flags,
+                            .uid = (uid_t)-1,
+                            .slot = -1,
                             .seq = (unsigned)places->n};
     places->n++;
     return place;
@@ -135,36 +139,37 @@ static void add_mqueue(struct places *places, const struct mount_request *reques
         add(places, PLACE_MQUEUE, "/dev/mqueue", MOP_OPTIONAL);
 }
 
-/* Whoever may write cgroup files could raise the limits that hold it. Outermost mounts only: the rest is below. */
-static void add_cgroups(struct places *places)
+/* Whoever may write cgroup files could raise the limits that hold it. Outermost mounts only: the rest is below. What cannot
+ * be read is an error: nothing found must mean that there is nothing. */
+static int add_cgroups(struct places *places, struct err *err)
 {
-    struct mountinfo *info = mem_zalloc(sizeof(*info));
-    struct mountinfo_line line;
+    _cleanup_free_ struct mountinfo *info = mem_zalloc(sizeof(*info));
     _cleanup_free_ char *last = NULL;
+    struct mountinfo_line line;
+    int r = mountinfo_open(info);
 
-    if (mountinfo_open(info) == 0) {
-        while (mountinfo_next(info, &line) > 0) {
-            bool holder = strcmp(line.type, "tmpfs") == 0 && strcmp(line.path, "/sys/fs/cgroup") == 0;
+    if (r < 0)
+        return err_set(err, ERR_SYSTEM, -r, "/proc/self/mountinfo: %s", strerror(-r));
+    while ((r = mountinfo_next(info, &line)) > 0) {
+        bool holder = strcmp(line.type, "tmpfs") == 0 && strcmp(line.path, "/sys/fs/cgroup") == 0;
 
-            if (!holder && strncmp(line.type, "cgroup", 6) != 0)
-                continue;
-            if (last && mounts_is_below(line.path, last))
-                continue;
-            add(places, PLACE_READONLY, line.path, MOP_OPTIONAL);
-            free(last);
-            last = mem_strdup(line.path);
-        }
-        mountinfo_close(info);
+        if (!holder && strncmp(line.type, "cgroup", 6) != 0)
+            continue;
+        if (last && mounts_is_below(line.path, last))
+            continue;
+        add(places, PLACE_READONLY, line.path, MOP_OPTIONAL);
+        free(last);
+        last = mem_strdup(line.path);
     }
-    free(info);
+    mountinfo_close(info);
+    return r < 0 ? err_set(err, ERR_SYSTEM, -r, "/proc/self/mountinfo: %s", strerror(-r)) : 0;
 }
 
-static void add_system(struct places *places, const struct mount_request *request)
+static int add_system(struct places *places, const struct mount_request *request, struct err *err)
 {
     const struct sandbox_spec *spec = request->spec;
+    int r = !spec->observe && !places->root_readonly ? add_cgroups(places, err) : 0;
 
-    if (!spec->observe && !places->root_readonly)
-        add_cgroups(places);
     if (places->root_readonly && !request->own_pid_ns)
         add(places, PLACE_BIND, "/proc", 0);
     if (spec->mask_kernel && !places->root_readonly)
@@ -175,6 +180,7 @@ static void add_system(struct places *places, const struct mount_request *reques
         add_masks(places, masks_net, true);
     if (spec->dev_minimal)
         add(places, PLACE_DEV, "/dev", spec->tty ? MOP_TTY : 0);
+    return r;
 }
 
 /* ---- what stays as it is --------------------------------------------------------------------- */
@@ -332,8 +338,8 @@ static int add_policy_path(struct places *places, const struct mount_request *re
     return 0;
 }
 
-/* Rules below /proc belong to the views that the payload sees: in the run's they would keep cells from mounting theirs. In
- * a cell the others are there already, and need to be kept where a new /tmp would cover them. */
+/* Rules below /proc belong to the views that the payload sees: in the run's they would keep cells from mounting theirs.
+ * In a cell the others are there already, and need to be kept where a new /tmp would cover them. */
 static int add_policy(struct places *places, const struct mount_request *request, struct err *err)
 {
     const struct sandbox_spec *spec = request->spec;
@@ -424,8 +430,8 @@ int places_collect(struct places *places, const struct mount_request *request, s
 
     if (r < 0)
         return r;
-    if (whole)
-        add_system(places, request);
+    if (whole && (r = add_system(places, request, err)) < 0)
+        return r;
     if (request->what != MOUNTS_RUN && (spec->mask_kernel || places->root_readonly))
         add_masks(places, masks_proc, spec->mask_kernel);
     if (request->what != MOUNTS_COMMAND) {

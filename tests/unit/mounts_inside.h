@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * For the tests that apply plans for real: a playground of directories, and the way into new namespaces. As root every test
- * runs twice: with root's own powers, and as uid 1000 in a user namespace of its own, where inherited mounts are locked.
- * Where namespaces are not to be had the tests skip and say so; SHUNT_TEST_MOUNTS=required makes that a failure (the VM
- * sets it).
+ * For the tests that apply plans for real: a playground of directories, and the way into new namespaces. As root every
+ * test runs twice: with root's own powers, and as uid 1000 in a user namespace of its own, where inherited mounts are
+ * locked. Where namespaces are not to be had the tests skip and say so; SHUNT_TEST_MOUNTS=required makes that a failure
+ * (the VM sets it).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,17 +37,19 @@
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/mounts/mount_plan.h"
+#include "sandbox/mounts/mounts.h"
 
 #define UID 1000
 
-/* ---- the playground: a project and a scratch directory below /var/tmp, another below /tmp ------------------------- */
+/* ---- the playground: a project and a scratch directory below /var/tmp, another below /tmp -------------------------
+ */
 
 struct ground {
     bool userns;
-    char *base;    /* in /var/tmp: proj/ proj/sub/ lib/ secret/ scratch/ */
-    char *tmp;     /* in /tmp: keep/ sock */
+    char *base; /* in /var/tmp: proj/ proj/sub/ lib/ secret/ scratch/ */
+    char *tmp;  /* in /tmp: keep/ sock */
     char *proj, *scratch, *secret, *keep, *lib;
-    int listener;  /* on tmp/sock */
+    int listener; /* on tmp/sock */
     struct sandbox_spec spec;
     /* of stacked views */
     struct mount_plan *command, *cell;
@@ -130,9 +132,8 @@ static inline struct ground *ground_new(bool userns)
 
 static inline void ground_free(struct ground *g)
 {
-    _cleanup_free_ char *command = mem_printf("rm -rf '%s' '%s'", g->base, g->tmp);
-
-    assert_int_equal(system(command), 0);
+    assert_int_equal(mounts_remove_tree(g->base), 0);
+    assert_int_equal(mounts_remove_tree(g->tmp), 0);
     close(g->listener);
     spec_done(&g->spec);
     free(g->proj);
@@ -159,7 +160,8 @@ static inline struct mount_request request_of(struct ground *g, enum mounts_for 
     };
 }
 
-/* ---- checks from inside ------------------------------------------------------------------------------------------- */
+/* ---- checks from inside -------------------------------------------------------------------------------------------
+ */
 
 static inline _Noreturn void say(const char *file, int line, const char *what, long value)
 {
@@ -168,16 +170,16 @@ static inline _Noreturn void say(const char *file, int line, const char *what, l
     _exit(1);
 }
 
-#define INSIDE(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            say(__FILE__, __LINE__, #condition, 0);                                                                    \
+#define INSIDE(condition)                           \
+    do {                                            \
+        if (!(condition))                           \
+            say(__FILE__, __LINE__, #condition, 0); \
     } while (0)
-#define INSIDE_EQUAL(value, expected)                                                                                  \
-    do {                                                                                                               \
-        long value_ = (long)(value);                                                                                   \
-        if (value_ != (long)(expected))                                                                                \
-            say(__FILE__, __LINE__, #value " == " #expected, value_);                                                  \
+#define INSIDE_EQUAL(value, expected)                                 \
+    do {                                                              \
+        long value_ = (long)(value);                                  \
+        if (value_ != (long)(expected))                               \
+            say(__FILE__, __LINE__, #value " == " #expected, value_); \
     } while (0)
 
 /* 0, or the positive errno of creating a file there. */
@@ -221,7 +223,8 @@ static inline int try_connect(const char *dir, const char *name)
     return connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? errno : 0;
 }
 
-/* ---- going in ----------------------------------------------------------------------------------------------------- */
+/* ---- going in -----------------------------------------------------------------------------------------------------
+ */
 
 typedef void inside_fn(struct ground *g);
 
@@ -230,9 +233,9 @@ struct entry {
     const struct mount_plan *plan;
     const struct mount_apply *apply;
     inside_fn *before, *check;
-    int expect;             /* of mount_plan_apply() */
-    const char *stage;      /* that it must name */
-    const int *block;       /* system calls that the kernel shall lack; 0 at the end */
+    int expect;        /* of mount_plan_apply() */
+    const char *stage; /* that it must name */
+    const int *block;  /* system calls that the kernel shall lack; 0 at the end */
 };
 
 static inline void block_calls(const int *calls)
@@ -285,8 +288,8 @@ static inline _Noreturn void inside_main(const struct entry *entry)
     _exit(0);
 }
 
-/* A child in a new user namespace (one id) where wanted, then a child of it in new mount, pid, ipc and uts namespaces: what a
- * test tries to write must not reach the machine even when the sandbox fails. */
+/* A child in a new user namespace (one id) where wanted, then a child of it in new mount, pid, ipc and uts namespaces:
+ * what a test tries to write must not reach the machine even when the sandbox fails. */
 static inline void go_inside(const struct entry *entry)
 {
     pid_t outer = fork(), inner;
@@ -304,7 +307,8 @@ static inline void go_inside(const struct entry *entry)
             INSIDE_EQUAL(unshare(CLONE_NEWUSER), 0);
             map_self(uid);
         }
-        inner = (pid_t)syscall(SYS_clone, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD, NULL, NULL, NULL, NULL);
+        inner = (pid_t)syscall(SYS_clone, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD, NULL,
+                               NULL, NULL, NULL);
         INSIDE(inner >= 0);
         if (inner == 0)
             inside_main(entry);
@@ -344,7 +348,8 @@ static inline bool can_unshare(bool userns)
     int status;
 
     if (pid == 0) {
-        if (userns && geteuid() == 0 && (syscall(SYS_setresgid, UID, UID, UID) || syscall(SYS_setresuid, UID, UID, UID)))
+        if (userns && geteuid() == 0 &&
+            (syscall(SYS_setresgid, UID, UID, UID) || syscall(SYS_setresuid, UID, UID, UID)))
             _exit(1);
         _exit(unshare((userns ? CLONE_NEWUSER : 0) | CLONE_NEWNS | CLONE_NEWPID) < 0);
     }
@@ -363,16 +368,16 @@ static inline struct ground *begin(bool userns)
     return NULL;
 }
 
-#define BOTH(name)                                                                                                     \
-    static void test_##name##_as_root(void **state)                                                                    \
-    {                                                                                                                  \
-        (void)state;                                                                                                   \
-        name(false);                                                                                                   \
-    }                                                                                                                  \
-    static void test_##name##_in_userns(void **state)                                                                  \
-    {                                                                                                                  \
-        (void)state;                                                                                                   \
-        name(true);                                                                                                    \
+#define BOTH(name)                                    \
+    static void test_##name##_as_root(void **state)   \
+    {                                                 \
+        (void)state;                                  \
+        name(false);                                  \
+    }                                                 \
+    static void test_##name##_in_userns(void **state) \
+    {                                                 \
+        (void)state;                                  \
+        name(true);                                   \
     }
 
 #define ROWS(name) cmocka_unit_test(test_##name##_as_root), cmocka_unit_test(test_##name##_in_userns)

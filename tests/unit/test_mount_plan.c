@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which operations come of which spec, in which order; what is refused, and whose fault it says it was. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +18,7 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/mounts/internal.h"
 #include "sandbox/mounts/mountinfo.h"
+#include "sandbox/mounts/mounts.h"
 
 struct fixture {
     char *base; /* /var/tmp/..., with a/b/c, a/file */
@@ -51,8 +53,12 @@ static int setup(void **state)
     fclose(out);
     spec_init(&f->spec);
     f->spec.ns_mount = true;
-    f->request = (struct mount_request){.what = MOUNTS_EXEC, .spec = &f->spec, .cwd = f->base, .home = f->base,
-                                        .id_outside = SPEC_ID_KEEP, .id_inside = SPEC_ID_KEEP};
+    f->request = (struct mount_request){.what = MOUNTS_EXEC,
+                                        .spec = &f->spec,
+                                        .cwd = f->base,
+                                        .home = f->base,
+                                        .id_outside = SPEC_ID_KEEP,
+                                        .id_inside = SPEC_ID_KEEP};
     *state = f;
     return 0;
 }
@@ -149,10 +155,11 @@ static void test_nothing(void **state)
 static void test_order(void **state)
 {
     struct fixture *f = *state;
-    const char *const lines[] = {"private mounts", "open BASE/a/b", "read-only /", "fresh /proc", "minimal /dev",
-                                 "tmpfs on /tmp", "tmpfs on /dev/shm", "tmpfs on /var/tmp", "hide around BASE/a",
-                                 "writable BASE/a/b", "hide BASE/a/b/c", "seal /dev", "seal BASE/a",
-                                 "working directory BASE", NULL};
+    const char *const lines[] = {"private mounts",    "open BASE/a/b",          "read-only /",
+                                 "fresh /proc",       "minimal /dev",           "tmpfs on /tmp",
+                                 "tmpfs on /dev/shm", "tmpfs on /var/tmp",      "hide around BASE/a",
+                                 "writable BASE/a/b", "hide BASE/a/b/c",        "seal /dev",
+                                 "seal BASE/a",       "working directory BASE", NULL};
 
     f->request.own_pid_ns = true;
     f->spec.root_readonly = true;
@@ -257,8 +264,9 @@ static void test_views(void **state)
 {
     struct fixture *f = *state;
     const char *const run[] = {"slave mounts", "read-only /sys", "tmpfs on /dev/shm", "hide /sys/fs/cgroup", NULL};
-    const char *const cell[] = {"slave mounts", "open /tmp", "fresh /proc", "overlay on /tmp", "sockets below /tmp",
-                                "overlay on /var/tmp", "hide /proc/kcore", "keep BASE", NULL};
+    const char *const cell[] = {"slave mounts",     "open /tmp",          "fresh /proc",
+                                "overlay on /tmp",  "sockets below /tmp", "overlay on /var/tmp",
+                                "hide /proc/kcore", "keep BASE",          NULL};
 
     f->spec.tmp = SPEC_TMP_OVERLAY;
     f->spec.shm_private = true;
@@ -355,16 +363,61 @@ static void test_below(void **state)
     assert_false(mounts_is_below("/", "/a"));
 }
 
+/* As overlays leave it, deeper than there are descriptors, with links to what must stay. */
+static void test_remove_tree(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *top = mem_printf("%s/a", f->base);
+    _cleanup_free_ char *link_path = mem_printf("%s/a/b/link", f->base);
+    int at = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    for (int i = 0; i < 1500; i++) {
+        int next;
+
+        assert_int_equal(mkdirat(at, "d", 0700), 0);
+        next = openat(at, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(next >= 0);
+        close(at);
+        at = next;
+    }
+    close(at);
+    make(f->base, "stays");
+    make(f->base, "stays/inside");
+    assert_int_equal(symlink("../../stays", link_path), 0);
+    make(f->base, "a/work");
+    make(f->base, "a/work/work");
+    chmod(top, 0500);
+    at = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(fchmodat(at, "work/work", 0, 0), 0);
+    close(at);
+    assert_int_equal(mounts_remove_tree(top), 0);
+    assert_int_equal(access(top, F_OK), -1);
+    at = open(f->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(faccessat(at, "stays/inside", F_OK, 0), 0);
+    close(at);
+    assert_int_equal(mounts_remove_tree(top), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(nothing),         TEST(order),    TEST(later_wins),
-        TEST(needless),        TEST(root_by_name), TEST(missing),
-        TEST(tmpfs_wants_a_directory), TEST(no_home), TEST(hidden_cwd),
-        TEST(views),           TEST(rules_below_proc), TEST(too_many),
-        cmocka_unit_test(test_mountinfo), cmocka_unit_test(test_below),
+        TEST(nothing),
+        TEST(order),
+        TEST(later_wins),
+        TEST(needless),
+        TEST(root_by_name),
+        TEST(missing),
+        TEST(tmpfs_wants_a_directory),
+        TEST(no_home),
+        TEST(hidden_cwd),
+        TEST(views),
+        TEST(rules_below_proc),
+        TEST(too_many),
+        TEST(remove_tree),
+        cmocka_unit_test(test_mountinfo),
+        cmocka_unit_test(test_below),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

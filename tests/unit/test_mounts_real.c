@@ -2,7 +2,8 @@
 /* The view of `shunt exec`, applied on the kernel that runs this and looked at from inside. */
 #include "tests/unit/mounts_inside.h"
 
-/* ---- read-only root ----------------------------------------------------------------------------------------------- */
+/* ---- read-only root -----------------------------------------------------------------------------------------------
+ */
 
 static void see_readonly(struct ground *g)
 {
@@ -63,7 +64,8 @@ static void readonly(bool userns)
 }
 BOTH(readonly)
 
-/* ---- overlays ----------------------------------------------------------------------------------------------------- */
+/* ---- overlays -----------------------------------------------------------------------------------------------------
+ */
 
 static void see_overlay(struct ground *g)
 {
@@ -140,7 +142,8 @@ static void overlay_in_memory(bool userns)
 }
 BOTH(overlay_in_memory)
 
-/* ---- the fallbacks ------------------------------------------------------------------------------------------------ */
+/* ---- the fallbacks ------------------------------------------------------------------------------------------------
+ */
 
 /* Linux before 5.12 and 5.6, or a container engine's filter. */
 static void readonly_without_new_calls(bool userns)
@@ -158,12 +161,13 @@ static void readonly_without_new_calls(bool userns)
 }
 BOTH(readonly_without_new_calls)
 
-/* ---- /dev and masks ----------------------------------------------------------------------------------------------- */
+/* ---- /dev and masks -----------------------------------------------------------------------------------------------
+ */
 
 static void see_dev(struct ground *g)
 {
-    static const char *const expected[] = {"null", "zero", "full", "random", "urandom", "ptmx", "pts", "shm", "fd",
-                                           "stdin", "stdout", "stderr", "tty", "mqueue", "console"};
+    static const char *const expected[] = {"null", "zero",  "full",   "random", "urandom", "ptmx",   "pts",    "shm",
+                                           "fd",   "stdin", "stdout", "stderr", "tty",     "mqueue", "console"};
     DIR *d = opendir("/dev");
     char name[64];
     int master, slave;
@@ -239,7 +243,8 @@ static void masks(bool userns)
 }
 BOTH(masks)
 
-/* ---- attacks ------------------------------------------------------------------------------------------------------ */
+/* ---- attacks ------------------------------------------------------------------------------------------------------
+ */
 
 /* secret/ becomes a link to /etc after the plan was made: nothing below /etc may be mounted, or mounted upon. */
 static void swap_secret(struct ground *g)
@@ -262,7 +267,8 @@ static void refuse_link(bool userns, enum spec_path_kind kind, const char *verb,
     spec_add_path(&g->spec, kind, path, 0, true, NULL); /* optional is no excuse */
     plan = compile(&request);
     /* In the child's own namespace the swap is seen, and outside too: the ground is made anew for each. */
-    go_inside(&(struct entry){.g = g, .plan = plan, .before = swap_secret, .expect = -ELOOP, .stage = stage, .block = block});
+    go_inside(
+        &(struct entry){.g = g, .plan = plan, .before = swap_secret, .expect = -ELOOP, .stage = stage, .block = block});
     mount_plan_free(plan);
     ground_free(g);
 }
@@ -333,7 +339,8 @@ static void no_way_out(bool userns)
 }
 BOTH(no_way_out)
 
-/* ---- paths named at the last moment ------------------------------------------------------------------------------- */
+/* ---- paths named at the last moment -------------------------------------------------------------------------------
+ */
 
 static void see_more_kept(struct ground *g)
 {
@@ -361,13 +368,15 @@ static void more_kept(bool userns)
     for (size_t i = 0; i < 33; i++)
         many[i] = "/tmp/x";
     apply.keep = many;
-    go_inside(&(struct entry){.g = g, .plan = plan, .apply = &apply, .expect = -E2BIG, .stage = "open more kept paths"});
+    go_inside(
+        &(struct entry){.g = g, .plan = plan, .apply = &apply, .expect = -E2BIG, .stage = "open more kept paths"});
     mount_plan_free(plan);
     ground_free(g);
 }
 BOTH(more_kept)
 
-/* ---- owners ------------------------------------------------------------------------------------------------------- */
+/* ---- owners -------------------------------------------------------------------------------------------------------
+ */
 
 #define POOL_UID 54321
 

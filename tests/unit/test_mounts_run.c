@@ -2,7 +2,8 @@
 /* The stacked views of a run, its command and its cells, applied on the kernel that runs this. */
 #include "tests/unit/mounts_inside.h"
 
-/* ---- a run, its command, its cells -------------------------------------------------------------------------------- */
+/* ---- a run, its command, its cells --------------------------------------------------------------------------------
+ */
 
 static void write_map(pid_t pid, const char *which)
 {
@@ -44,7 +45,8 @@ static void in_cell(struct ground *g, inside_fn *check)
     pid_t pid;
 
     INSIDE_EQUAL(pipe2(go, O_CLOEXEC), 0);
-    pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | SIGCHLD, NULL, NULL, NULL, NULL);
+    pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | SIGCHLD, NULL, NULL,
+                         NULL, NULL);
     INSIDE(pid >= 0);
     if (pid == 0) {
         close(go[1]);
