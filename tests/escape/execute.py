@@ -174,7 +174,7 @@ def holds(word, row, seen):
         return seen.end == "succeeded"
     if word in table.VERDICTS:
         named = seen.report.get("verdict") == word or (word == "tasks" and (seen.report.get("tasks") or {}).get("refused"))
-        return bool(named) and seen.seconds < 10
+        return bool(named) and seen.seconds < 25
     return True
 
 
