@@ -173,15 +173,15 @@ def holds(word, row, seen):
     if word == "works":
         return seen.end == "succeeded"
     if word in table.VERDICTS:
-        named = seen.report.get("verdict") == word or (word == "tasks" and seen.report.get("tasks", {}).get("refused"))
-        return bool(named) and seen.seconds < 10
+        named = seen.report.get("verdict") == word or (word == "tasks" and (seen.report.get("tasks") or {}).get("refused"))
+        return bool(named) and seen.seconds < 25
     return True
 
 
 def missing(report):
     """Guarantees that shunt says are not in force here."""
-    sandbox = report.get("sandbox", {})
-    found = sandbox.get("missing", [])
+    sandbox = report.get("sandbox") or {}
+    found = sandbox.get("missing") or []
     return {m["guarantee"] if isinstance(m, dict) else m for m in found}
 
 

@@ -39,7 +39,7 @@ class Bench:
 
     def require_nothing(self, policy, user):
         file = self.top / f"{policy}-less.yaml"
-        file.write_text(f"policy: {policy}-less\nsummary: \"{policy}, as far as it goes here\"\nextends: {policy}\nrequire: []\n")
+        file.write_text(f"policy: {policy}-less\nsummary: \"{policy}, as far as it goes here\"\nextends: {policy}\nrequire: [-tasks, -memory, -kill, -pid, -mount, -net, -readonly, -caps, -seccomp]\n")
         self.less[policy, user] = str(file)
 
     def copy_shunt(self, to):

@@ -89,7 +89,7 @@ def read(path=HERE / "table"):
 def complaints_about(document, rows):
     """Rows that the threat model does not name, and names in it that are no rows. Only runs of `a-b` words count."""
     text = document.read_text()
-    words = {w for w in re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)*)`", text) if w not in ("code", "missing", "absent", "succeeded")}
+    words = {w for w in re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)*)`", text) if w not in ("code", "run", "missing", "absent", "succeeded")}
     names = {row.name for row in rows}
     yield from (f"{document.name} does not name the row {name}" for name in sorted(names - words))
     yield from (f"{document.name}: there is no row {word}" for word in sorted(words - names))
