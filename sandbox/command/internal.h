@@ -28,8 +28,8 @@ struct sandbox {
     char cgroup_missing[600], missing[1200], limits_by[200];
 
     struct notify *notify; /* NULL until something is refused */
-    bool has_listener, notify_over;
-    int listener;
+    bool notify_over;
+    int listener; /* -1 until it arrives, and once notify has it */
     struct sock_fprog refusing[PLAN_PROFILES];
     const char *profile_names[PLAN_PROFILES];
 
