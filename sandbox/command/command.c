@@ -186,6 +186,7 @@ static void answer(struct sandbox *sandbox)
 static void take_listener(struct sandbox *sandbox, int fd)
 {
     sandbox->listener = fd;
+    sandbox->listened = true;
     watch(sandbox, fd);
 }
 

@@ -29,6 +29,7 @@ struct sandbox {
 
     struct notify *notify; /* NULL until something is refused */
     bool notify_over;
+    bool listened; /* one came */
     int listener; /* -1 until it arrives, and once notify has it */
     struct sock_fprog refusing[PLAN_PROFILES];
     const char *profile_names[PLAN_PROFILES];

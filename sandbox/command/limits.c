@@ -130,7 +130,7 @@ unsigned sandbox_gives(const struct sandbox *sandbox)
     unsigned gives = plan->gives;
 
     /* The command has been started, and no listener came: a filter around us has one. */
-    if (sandbox->over && !sandbox->has_listener)
+    if (sandbox->over && !sandbox->listened)
         gives &= ~SPEC_BIT(SPEC_DENIALS);
     if (limits->tasks && plan->task_limit != PLAN_TASKS_NONE)
         gives |= SPEC_BIT(SPEC_TASKS);

@@ -55,6 +55,8 @@ bool run_init_contained(const struct run_init *init);
 const char *run_init_missing(const struct run_init *init);
 /* The run init's own pid, as shunt sees it. */
 pid_t run_init_pid(const struct run_init *init);
+/* Is `pid`, as shunt sees it, a process of this run, running as whom the command runs? */
+bool run_init_owns(const struct run_init *init, pid_t pid, unsigned uid);
 
 /* Runs the command in the run sandbox, in shunt's working directory, with the given environment and stdio
  * (descriptors stay the caller's). The answer is an event: STARTED or FAILED. `tag` comes back in it. */

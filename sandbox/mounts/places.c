@@ -255,12 +255,41 @@ static const char *origin_of(const struct spec_path *path)
     return path->origin ? path->origin : "policy";
 }
 
+/* What lies below the working directory comes from a checkout, which may be a stranger's: a link there would say for itself
+ * where it leads ("build -> /etc"). Links above are the machine's own. */
+static int refuse_links_below(const char *cwd, const char *full, const struct spec_path *path, struct err *err)
+{
+    _cleanup_free_ char *part = NULL, *to = NULL;
+    size_t length = strlen(cwd);
+
+    if (strncmp(full, cwd, length) != 0 || full[length] != '/')
+        return 0;
+    part = mem_strdup(full);
+    for (char *end = part + length + 1;; *end++ = '/') {
+        struct stat st;
+        char kept;
+
+        end += strcspn(end, "/");
+        kept = *end;
+        *end = '\0';
+        if (lstat(part, &st) == 0 && S_ISLNK(st.st_mode)) {
+            to = realpath(part, NULL);
+            err_set(err, ERR_USAGE, ELOOP, "%s: %s is a symbolic link to %s", origin_of(path), part, to ? to : "nothing");
+            return err_hint(err, "what lies in the working directory may not lead out of it: name %s itself",
+                            to ? to : "what is meant");
+        }
+        if (!kept)
+            return 0;
+    }
+}
+
 static int resolve(const struct places *places, const struct mount_request *request, const struct spec_path *path,
                    char **ret, struct err *err)
 {
     const char *text = path->path;
     _cleanup_free_ char *full = NULL;
     char *real;
+    int r;
 
     if (strcmp(text, "~") == 0 || strncmp(text, "~/", 2) == 0) {
         if (!request->home)
@@ -269,6 +298,9 @@ static int resolve(const struct places *places, const struct mount_request *requ
     } else {
         full = text[0] == '/' ? mem_strdup(text) : mem_printf("%s/%s", places->cwd, text);
     }
+    r = refuse_links_below(places->cwd, full, path, err);
+    if (r < 0)
+        return r;
     real = realpath(full, NULL);
     if (!real && path->optional && (errno == ENOENT || errno == ENOTDIR || errno == EACCES)) {
         *ret = NULL;

@@ -98,6 +98,7 @@ static void leave_out(struct sandbox_spec *spec, unsigned without)
         spec->network = SPEC_NET_HOST;
     if (without & SPEC_BIT(SPEC_MOUNT)) {
         spec->ns_mount = spec->ns_cgroup = spec->dev_minimal = spec->mask_kernel = false;
+        spec_clear_paths(spec);
         without |= SPEC_BIT(SPEC_READONLY) | SPEC_BIT(SPEC_TMP);
         spec->workdir = SPEC_WORKDIR_AS_IS;
     }
@@ -117,7 +118,7 @@ static void leave_out(struct sandbox_spec *spec, unsigned without)
 
 static unsigned long flags_of(const struct sandbox_spec *spec)
 {
-    unsigned wants = spec_wants(spec);
+    unsigned wants = spec_wants(spec) & ~spec->demands;
 
     return (spec->ns_pid ? CLONE_NEWPID : 0) |
            (wants & (SPEC_BIT(SPEC_MOUNT) | SPEC_BIT(SPEC_READONLY) | SPEC_BIT(SPEC_TMP)) || spec->ns_pid ? CLONE_NEWNS
@@ -158,13 +159,8 @@ static int compile_mounts(const struct plan_request *request, struct sandbox_pla
     }
     for (size_t i = 0; i < n; i++) {
         mounts.what = request->cells ? run[i] : exec[i];
-        if (mounts.what == MOUNTS_CELL) {
-            /* In a user namespace, upon mounts whose owners are mapped already. */
-            mounts.initial_userns = false;
-            mounts.id_outside = mounts.id_inside = SPEC_ID_KEEP;
-            if (!plan->cell_namespaces)
-                continue;
-        }
+        if (mounts.what == MOUNTS_CELL && !plan->cell_namespaces)
+            continue;
         r = mount_plan_compile(&mounts, &plan->mounts[mounts.what], err);
         if (r < 0)
             return r;
@@ -256,7 +252,7 @@ int plan_compile(const struct plan_request *request, struct sandbox_plan **ret, 
     int r;
 
     spec_copy(&plan->spec, request->spec);
-    leave_out(&plan->spec, request->without);
+    leave_out(&plan->spec, request->without | (landlock_abi() ? 0 : SPEC_BIT(SPEC_LANDLOCK)));
     plan->cwd = mem_strdup(request->cwd);
     plan->scratch = request->scratch ? mem_strdup(request->scratch) : NULL;
     plan->identity = choose_identity(request, &plan->spec);
