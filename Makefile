@@ -3,6 +3,7 @@
 # One make, no recursion. Everything generated lives in build/ (build/san/ with SAN=1):
 #   obj/  libshunt-sandbox.a  libshunt-supervisor.a  shunt  libshunt-enter.so  share/shunt/  tests/
 # Variables: DEV=1 (-Werror)  SAN=1 (address and undefined-behaviour sanitizers)  CC=clang
+#            LINK=dynamic (libraries are linked statically where their archives are there)
 #            PREFIX=/usr/local  DESTDIR=  PYTHON=python3  PYTEST="python3 -m pytest"
 
 VERSION := 0.1.0
@@ -13,6 +14,7 @@ endif
 PREFIX ?= /usr/local
 BUILD ?= $(if $(SAN),build/san,build)
 Q := $(if $(V),,@)
+comma := ,
 
 # ---- flags -----------------------------------------------------------------------------------
 
@@ -31,7 +33,13 @@ harden_ldflags := -Wl,-z,relro,-z,now,-z,noexecstack
 endif
 common_cflags := -fstack-protector-strong -fstack-clash-protection
 all_cflags = $(base_cflags) $(warnings) $(if $(DEV),-Werror) $(common_cflags) $(harden_cflags) $(CFLAGS)
-LIBS := -lseccomp -lcap -lcgroup -lev -ljansson -lcyaml -lyaml
+# Loading seven small libraries takes a third of what `shunt exec true` takes, so they are linked statically where their
+# archives are there (Debian's -dev packages have them). LINK=dynamic for packagers.
+lib_names := seccomp cap cgroup ev jansson cyaml yaml
+archive = $(shell $(CC) -print-file-name=lib$(1).a)
+archives := $(if $(SAN),,$(if $(filter dynamic,$(LINK)),,$(foreach name,$(lib_names),$(if $(findstring /,$(call archive,$(name))),$(name)))))
+LIBS := $(if $(filter $(words $(lib_names)),$(words $(archives))),-Wl$(comma)-Bstatic $(lib_names:%=-l%) \
+	-Wl$(comma)-Bdynamic -lm -lpthread,$(lib_names:%=-l%))
 
 # ---- what there is ---------------------------------------------------------------------------
 

@@ -40,6 +40,8 @@ struct sandbox_options {
     const char *home;                /* for "~/" in policies; NULL: $HOME of envp */
     const char *policies;            /* directory with seccomp/guard.json; NULL: no argument rules beside the profile */
     bool adopt_cgroup;               /* cgroup v2: foreign processes in our cgroup may be moved into a leaf beside us */
+    bool hasty;                      /* the caller exits right after sandbox_free(): nobody waits until the kernel has taken
+                                        the namespaces of an ended command down, and its first process is left to init */
     bool learn;                      /* nothing is refused, everything is counted (see sandbox_learned()) */
 };
 

@@ -28,6 +28,12 @@ struct run_init;
 struct sandbox_plan;
 struct sandbox_spec;
 
+struct run_init_first { /* a command that is started as soon as the run init stands, without being asked for */
+    uint64_t tag;
+    char *const *argv, *const *envp;
+    int stdio[3];
+};
+
 struct run_init_spec {
     const struct sandbox_spec *spec;
     struct cgroup_run *cgroup;    /* its control leaf is where the run init goes; NULL: stays with shunt */
@@ -37,6 +43,10 @@ struct run_init_spec {
     bool learn;                   /* every system call notifies */
     bool keep_session;            /* the command may share the caller's terminal and process group (spec.tty) */
     bool watch_left;              /* LEFT events when the command exits */
+    const struct run_init_first *first; /* NULL: none */
+    unsigned limits;              /* SPEC_BIT()s of TASKS, MEMORY, CPU, KILL that a cgroup gives: what of them spec->demands
+                                     names besides is an error before anything is started */
+    const char *limits_missing;   /* why not more of them; NULL or "": nothing to say */
     const char *cwd, *home, *scratch; /* see struct mount_request */
     const char *const *keep;
     const char *guard_profile, *worker_profile, *seal_profile; /* see struct plan_request; NULL: none */
@@ -118,5 +128,7 @@ pid_t run_init_pid_inside(const struct run_init *init, pid_t pid);
  * sandbox/launch/enter.c. */
 int run_init_seal_fd(const struct run_init *init);
 
+/* The same without waiting, where the kernel ends all of it for certain and nothing but the run init lives. */
+void run_init_abandon(struct run_init *init);
 /* Kills the run init (and so everything), reaps it, frees. Accepts NULL. */
 void run_init_free(struct run_init *init);

@@ -80,6 +80,7 @@ static int start(struct exec *exec, const struct sandbox_config *sandbox, struct
         .envp = environ,
         .policies = policies,
         .adopt_cgroup = sandbox->adopt_cgroup,
+        .hasty = true,
         .learn = sandbox->learn_path != NULL,
     };
     int r = relay_open(&exec->relay, !exec->spec.tty, options.stdio);

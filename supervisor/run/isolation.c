@@ -83,6 +83,20 @@ int isolation_load(struct run *run, struct err *err)
     return sandbox_config_load(run->config->sandbox, &run->spec, err);
 }
 
+static unsigned limits_given(const struct run *run)
+{
+    unsigned has = run->cgroup ? cgroup_run_has(run->cgroup) : 0;
+
+    return (has & CGROUP_HAS_TASKS ? SPEC_BIT(SPEC_TASKS) : 0) | (has & CGROUP_HAS_MEMORY ? SPEC_BIT(SPEC_MEMORY) : 0) |
+           (has & CGROUP_HAS_CPU ? SPEC_BIT(SPEC_CPU) : 0) | (has & CGROUP_HAS_KILL ? SPEC_BIT(SPEC_KILL) : 0);
+}
+
+unsigned isolation_gives(const struct run *run)
+{
+    return run_init_plan(run->init)->gives | limits_given(run) | (counted_tasks(run) ? SPEC_BIT(SPEC_TASKS) : 0) |
+           (run_init_contained(run->init) ? SPEC_BIT(SPEC_KILL) : 0);
+}
+
 static int start_init(struct run *run, struct err *err)
 {
     _cleanup_free_ char *policies = sandbox_config_policies(), *cwd = getcwd(NULL, 0);
@@ -95,6 +109,8 @@ static int start_init(struct run *run, struct err *err)
         .cgroup_tasks = run->cgroup && cgroup_run_has(run->cgroup) & CGROUP_HAS_TASKS,
         .cells = true,
         .learn = run->config->sandbox->learn_path != NULL,
+        .limits = limits_given(run),
+        .limits_missing = run->missing,
         .cwd = cwd,
         .home = getenv("HOME"),
         .keep = keep,
@@ -110,33 +126,6 @@ static int start_init(struct run *run, struct err *err)
         run->layers = scratch_make_on_disk();
     spec.scratch = run->layers;
     return run_init_start(&spec, &run->init, err);
-}
-
-unsigned isolation_gives(const struct run *run)
-{
-    unsigned has = run->cgroup ? cgroup_run_has(run->cgroup) : 0;
-
-    return run_init_plan(run->init)->gives |
-           (has & CGROUP_HAS_TASKS || counted_tasks(run) ? SPEC_BIT(SPEC_TASKS) : 0) |
-           (has & CGROUP_HAS_MEMORY ? SPEC_BIT(SPEC_MEMORY) : 0) | (has & CGROUP_HAS_CPU ? SPEC_BIT(SPEC_CPU) : 0) |
-           (has & CGROUP_HAS_KILL || run_init_contained(run->init) ? SPEC_BIT(SPEC_KILL) : 0);
-}
-
-/* Limits that a policy or --require demands; the rest was checked when the run init was started. */
-static int check_limits(const struct run *run, struct err *err)
-{
-    unsigned gives = isolation_gives(run);
-    unsigned limits = SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_MEMORY) | SPEC_BIT(SPEC_CPU) | SPEC_BIT(SPEC_KILL);
-    unsigned lacking = run->spec.demands & limits & ~gives;
-
-    for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
-        if (lacking & SPEC_BIT(g)) {
-            err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and not to be had here: %s%s%.250s",
-                    spec_guarantee_name((enum spec_guarantee)g), run->spec.name,
-                    spec_guarantee_text((enum spec_guarantee)g), *run->missing ? ": " : "", run->missing);
-            return err_hint(err, "\"shunt doctor --policy %s\" says what to do", run->spec.name);
-        }
-    return 0;
 }
 
 int isolation_open(struct run *run, struct err *err)
@@ -156,7 +145,7 @@ int isolation_open(struct run *run, struct err *err)
     if (*stall_why_not(run))
         note_missing(run, stall_why_not(run),
                      run->config->timeout_ns ? "" : "give --timeout, which ends what hangs, too");
-    return check_limits(run, err);
+    return 0;
 }
 
 void isolation_close(struct run *run)
