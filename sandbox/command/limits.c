@@ -114,12 +114,8 @@ int command_check_limits(struct sandbox *sandbox, struct err *err)
 
     describe(sandbox);
     for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
-        if (lacking & SPEC_BIT(g)) {
-            err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and not to be had here: %s%s%.250s",
-                    spec_guarantee_name((enum spec_guarantee)g), spec->name,
-                    spec_guarantee_text((enum spec_guarantee)g), *sandbox->missing ? ": " : "", sandbox->missing);
-            return err_hint(err, "\"shunt doctor --policy %s\" says what to do", spec->name);
-        }
+        if (lacking & SPEC_BIT(g))
+            return run_init_refuse(spec, (enum spec_guarantee)g, sandbox->missing, err);
     return 0;
 }
 

@@ -215,6 +215,21 @@ static int start_rungs(struct run_init *init, const struct run_init_spec *given,
     return r;
 }
 
+int run_init_refuse(const struct sandbox_spec *spec, enum spec_guarantee g, const char *why, struct err *err)
+{
+    struct sandbox_spec bare = *spec;
+
+    bare.demands = 0;
+    if (!(spec_wants(&bare) & SPEC_BIT(g))) {
+        err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and that policy does not ask for it: %s",
+                spec_guarantee_name(g), spec->name, spec_guarantee_text(g));
+        return err_hint(err, "choose another with --policy (\"shunt policy list\"), or extend it in shunt.yaml");
+    }
+    err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and not to be had here: %s%s%.250s",
+            spec_guarantee_name(g), spec->name, spec_guarantee_text(g), *why ? ": " : "", why);
+    return err_hint(err, "\"shunt doctor --policy %s\" says what to do", spec->name);
+}
+
 /* What a policy cannot do without, of the things that this room gives. */
 static int check_demands(const struct run_init *init, const struct sandbox_spec *spec, struct err *err)
 {
@@ -222,13 +237,8 @@ static int check_demands(const struct run_init *init, const struct sandbox_spec 
     unsigned lacking = spec->demands & ~limits & ~init->plan->gives;
 
     for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
-        if (lacking & SPEC_BIT(g)) {
-            err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and not to be had here: %s%s%s%s",
-                    spec_guarantee_name((enum spec_guarantee)g), spec->name,
-                    spec_guarantee_text((enum spec_guarantee)g), *init->missing ? " (" : "", init->missing,
-                    *init->missing ? ")" : "");
-            return err_hint(err, "\"shunt doctor --policy %s\" says what to do", spec->name);
-        }
+        if (lacking & SPEC_BIT(g))
+            return run_init_refuse(spec, (enum spec_guarantee)g, init->missing, err);
     return 0;
 }
 
