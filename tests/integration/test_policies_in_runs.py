@@ -4,15 +4,14 @@ import os
 import pathlib
 import shutil
 import socket
-import sys
+import subprocess
 import tempfile
 
 import pytest
 
-from conftest import ROOT, Suite, needs_cgroups
+from conftest import ROOT, Suite, clean_environment, needs_cgroups
 
 ISOLATION = ROOT / "tests" / "suites" / "isolation"
-PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
 
 
 @pytest.fixture
@@ -189,6 +188,17 @@ def test_what_is_in_tmp_already_stays_visible_and_unchanged(place, tmp_path_fact
         assert file.read_text() == "old"
     finally:
         shutil.rmtree(file.parent)
+
+
+def test_a_run_may_be_started_in_tmp_itself(place):
+    """No worker could enter its cell: the overlay's root is another directory than the one it covers."""
+    place.write(test_it="import os\ndef test_it(): assert os.getcwd() == '/tmp'")
+    argv, _ = place.command("-n", 1)
+    done = subprocess.run(
+        [*argv, "--rootdir", str(place.path), str(place.path / "test_it.py")],
+        cwd="/tmp", env=clean_environment(), capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done
 
 
 # --- policies of the project, and options ----------------------------------------------------------
