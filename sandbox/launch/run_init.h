@@ -21,12 +21,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "sandbox/spec/spec.h"
+
 struct cgroup_birth;
 struct cgroup_run;
 struct err;
 struct run_init;
 struct sandbox_plan;
-struct sandbox_spec;
 
 struct run_init_first { /* a command that is started as soon as the run init stands, without being asked for */
     uint64_t tag;
@@ -56,6 +57,8 @@ struct run_init_spec {
  * Rungs are tried, not guessed: what the kernel refuses is left out, one thing after the other, and said by
  * run_init_missing(); what spec->demands names and cannot be had is ERR_SANDBOX. Owned by the caller. */
 int run_init_start(const struct run_init_spec *spec, struct run_init **ret, struct err *err);
+/* ERR_SANDBOX for a demand that is not met: the policy does not ask for it, or `why` ("": nobody knows). -errno. */
+int run_init_refuse(const struct sandbox_spec *spec, enum spec_guarantee g, const char *why, struct err *err);
 /* What is in force. */
 const struct sandbox_plan *run_init_plan(const struct run_init *init);
 bool run_init_cells(const struct run_init *init);

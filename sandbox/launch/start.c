@@ -178,6 +178,21 @@ static bool leave_out(const struct run_init *init, const struct attempt *attempt
     return *without != before;
 }
 
+int run_init_refuse(const struct sandbox_spec *spec, enum spec_guarantee g, const char *why, struct err *err)
+{
+    struct sandbox_spec bare = *spec;
+
+    bare.demands = 0;
+    if (!(spec_wants(&bare) & SPEC_BIT(g))) {
+        err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and that policy does not ask for it: %s",
+                spec_guarantee_name(g), spec->name, spec_guarantee_text(g));
+        return err_hint(err, "choose another with --policy (\"shunt policy list\"), or extend it in shunt.yaml");
+    }
+    err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and not to be had here: %s%s%.250s",
+            spec_guarantee_name(g), spec->name, spec_guarantee_text(g), *why ? ": " : "", why);
+    return err_hint(err, "\"shunt doctor --policy %s\" says what to do", spec->name);
+}
+
 /* What a policy cannot do without, before anything is started that way. */
 static int check_demands(const struct run_init *init, const struct run_init_spec *given, struct err *err)
 {
@@ -193,10 +208,7 @@ static int check_demands(const struct run_init *init, const struct run_init_spec
         if (!(lacking & SPEC_BIT(g)))
             continue;
         why = SPEC_BIT(g) & limits ? given->limits_missing ? given->limits_missing : "" : init->missing;
-        err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and not to be had here: %s%s%.280s",
-                spec_guarantee_name((enum spec_guarantee)g), spec->name, spec_guarantee_text((enum spec_guarantee)g),
-                *why ? ": " : "", why);
-        return err_hint(err, "\"shunt doctor --policy %s\" says what to do", spec->name);
+        return run_init_refuse(spec, (enum spec_guarantee)g, why, err);
     }
     return 0;
 }

@@ -576,6 +576,20 @@ def test_what_is_required_and_missing_is_named(place):
     assert not (place.path / "ran").exists()
 
 
+@both
+@pytest.mark.parametrize("where", ["/tmp", "/var/tmp"])
+def test_it_may_be_started_in_a_tmp_itself(place, where):
+    """The overlay's root is another directory than the one it covers, and the check of the working directory minded."""
+    name = f"shunt-exec-test-{os.getpid()}"
+    done = subprocess.run(
+        place.argv("--report", place.report_path, "--", "sh", "-c", f"pwd; echo x >{name} && cat {name}"),
+        cwd=where, env=clean_environment(), capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, f"{where}\nx\n".encode()), done
+    assert "tmp" in place.account()["sandbox"]["in_force"]
+    assert not os.path.exists(f"{where}/{name}")
+
+
 def test_a_policy_that_is_not_there(place):
     done = place.run("--policy", "nosuch", "--", "true")
     assert done.returncode == 4
