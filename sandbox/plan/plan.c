@@ -187,12 +187,12 @@ static int compile_filters(const struct plan_request *request, struct sandbox_pl
     struct seccomp_request seccomp = {.paths = paths,
                                       .caps = spec->caps,
                                       .permit = request->cells ? permit : NULL,
-                                      .log_all = request->learn};
+                                      .log_all = request->learn && spec->notify};
     int r;
 
     if (!spec->seccomp)
         return 0;
-    seccomp.notify = plan->notify = spec->notify || request->learn;
+    seccomp.notify = plan->notify = spec->notify;
     for (size_t i = 0; paths[i]; i++)
         plan->profiles[i] = mem_strdup(paths[i]);
     r = seccomp_profile_compile(&seccomp, &plan->filter, err);
