@@ -175,12 +175,12 @@ char *learn_policy_text(const struct learn *learn, const struct learn_calls *cal
     if (!f)
         abort();
     put_head(f, name, learn, output);
-    if (learn->reach == LEARN_REACH_HOST)
+    if (learn->reach == LEARN_REACH_HOST && learn->base_confines)
         fputs("network: host        # the run reached for an address that is not loopback's\n", f);
     put_files(f, &learn->paths);
     put_seccomp(f, learn, calls, profile_name);
     put_limits(f, learn);
-    if (learn->reach == LEARN_REACH_HOST)
+    if (learn->reach == LEARN_REACH_HOST && learn->base_demands)
         fputs("require: [-net]\n", f);
     fclose(f);
     return text;

@@ -15,7 +15,7 @@
 #include "sandbox/learn/internal.h"
 
 #define FILE_MAX_BYTES (1 << 20)
-#define COMMAND_SHOWN 160
+#define COMMAND_SHOWN 200
 
 static int cannot_write(const char *path, int errnum, struct err *err)
 {
@@ -115,7 +115,7 @@ static void say_against_base(FILE *out, const struct learn *learn, const struct 
 {
     uint64_t tasks = learn_tasks_limit(learn->tasks), memory = learn_memory_limit_mib(learn->memory_bytes);
 
-    if (learn->reach == LEARN_REACH_HOST)
+    if (learn->reach == LEARN_REACH_HOST && learn->base_confines)
         fputs("  + network: host\n", out);
     if (learn->paths.cwd_written)
         fputs("  + writable: .\n", out);
@@ -146,20 +146,29 @@ static void say_not_added(FILE *out, const struct learn *learn, const struct lea
         fprintf(out, "  not added: %lu paths that are too odd or too many\n", learn->paths.odd + learn->paths.lost);
 }
 
+/* On one line, and so that a shell takes it as it was. */
+static bool can_be_shown(const char *word, size_t room)
+{
+    for (const unsigned char *at = (const unsigned char *)word; *at; at++)
+        if (*at < 0x20 || *at == 0x7f || *at == '\'')
+            return false;
+    return strlen(word) + 3 <= room;
+}
+
 static void say_use(FILE *out, const struct learn_output *output)
 {
     /* What has neither a slash nor the ending would be taken for a name. */
     const char *end = strrchr(output->path, '.');
     bool is_path = strchr(output->path, '/') || (end && strcmp(end, ".yaml") == 0);
-    size_t shown = 0;
+    size_t i, shown = 0;
 
     fprintf(out, "  use it: %s --policy %s%s --", output->with, is_path ? "" : "./", output->path);
-    for (size_t i = 0; output->command[i] && shown < COMMAND_SHOWN; i++) {
-        bool plain = *output->command[i] && !strpbrk(output->command[i], " \t\n\"'\\$`*?[]{}()<>|&;#~!");
+    for (i = 0; output->command[i] && can_be_shown(output->command[i], COMMAND_SHOWN - shown); i++) {
+        bool plain = *output->command[i] && !strpbrk(output->command[i], " \"\\$`*?[]{}()<>|&;#~!");
 
-        shown += (size_t)fprintf(out, plain ? " %.120s" : " '%.120s'", output->command[i]);
+        shown += (size_t)fprintf(out, plain ? " %s" : " '%s'", output->command[i]);
     }
-    fputs(shown >= COMMAND_SHOWN ? " ...\n" : "\n", out);
+    fputs(output->command[i] ? " ...\n" : "\n", out);
 }
 
 static void say_files(FILE *out, const struct learn_output *output, const struct written written[2])

@@ -181,7 +181,8 @@ static int exec_run(struct exec *exec, const struct sandbox_config *sandbox, str
     r = start(exec, sandbox, err);
     if (r < 0)
         return r;
-    account_started(exec->config, exec->sandbox, &exec->spec);
+    if (!exec->learn || exec->config->verbose) /* what is not in force was not wanted for this run */
+        account_started(exec->config, exec->sandbox, &exec->spec);
     r = loop(exec);
     relay_close(&exec->relay);
     if (r < 0)
