@@ -54,7 +54,7 @@ enter_lib := $(BUILD)/libshunt-enter.so
 share := $(BUILD)/share/shunt
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(unit_src))
 
-.PHONY: all deps ready demo check check-style check-unit check-integration check-suites check-vm check-fuzz \
+.PHONY: all deps ready demo check check-style check-unit check-integration check-suites check-vm check-escape check-fuzz \
 	bench install uninstall clean help unit-tests FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -71,6 +71,7 @@ needs_check-integration := integration
 needs_check-suites := integration suites
 needs_check-vm := integration vm
 needs_check-fuzz := fuzz
+needs_check-escape := integration
 needs_demo := demo
 needs_bench := integration suites
 needs_deps := $(needs_check)
@@ -173,7 +174,19 @@ SUITES ?= $(if $(filter check-suites,$(MAKECMDGOALS)),,networkx-quick)
 check-suites: all ## real suites, outcome by outcome against plain pytest (SUITES=...)
 	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/suites/run $(SUITES)
 
-check-vm: all $(BUILD)/tests/test_cgroup_real ## integration tests on pure cgroup v2, in user-mode Linux
+# The attacks are one program of their own, which needs nothing but libc. ESCAPE="--policy hardened --rows 'mount*' -v" for a part.
+attack := $(BUILD)/tests/escape/attack
+attack_objects := $(call obj,$(sort $(wildcard tests/escape/*.c)))
+-include $(attack_objects:.o=.d)
+$(attack): $(attack_objects)
+	@mkdir -p $(@D)
+	@echo '  LD    $@'
+	$(Q)$(CC) -pie $(harden_ldflags) $(LDFLAGS) -o $@ $^
+
+check-escape: all $(attack) ## real attacks from inside, under every policy, as root and as an ordinary user
+	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/escape/run --attack $(attack) $(ESCAPE)
+
+check-vm: all $(addprefix $(BUILD)/tests/,test_cgroup_real test_mounts_real test_mounts_run) ## integration tests on pure cgroup v2, in user-mode Linux
 	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/vm/run
 
 # ---- fuzzing: libFuzzer's, so with clang whatever CC is -----------------------------------------

@@ -28,8 +28,8 @@ int caps_parse(const char *name)
 int caps_name(unsigned cap, char *ret, size_t size)
 {
     char *name = cap < 64 ? cap_to_name((cap_value_t)cap) : NULL;
-    int n = name && strncmp(name, "cap_", 4) == 0 ? snprintf(ret, size, "%s", name + 4)
-                                                  : snprintf(ret, size, "%u", cap);
+    int n =
+        name && strncmp(name, "cap_", 4) == 0 ? snprintf(ret, size, "%s", name + 4) : snprintf(ret, size, "%u", cap);
 
     cap_free(name);
     return n >= 0 && (size_t)n < size ? 0 : -ENOBUFS;

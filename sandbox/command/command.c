@@ -2,6 +2,7 @@
 /* One command in one sandbox: its life. limits.c is about its cgroup. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -113,6 +114,7 @@ int sandbox_start(const struct sandbox_options *options, struct sandbox **ret, s
     int r;
 
     sandbox->birth = (struct cgroup_birth)CGROUP_BIRTH_INIT;
+    sandbox->listener = -1;
     sandbox->learn = options->learn;
     spec_copy(&sandbox->spec, options->spec);
     sandbox->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -174,11 +176,22 @@ static int open_notify(struct sandbox *sandbox)
     return watch(sandbox, notify_fd(sandbox->notify));
 }
 
+static bool refusal_waits(struct sandbox *sandbox)
+{
+    struct pollfd fd = {sandbox->listener, POLLIN, 0};
+
+    if (sandbox->listener < 0 || poll(&fd, 1, 0) <= 0)
+        return false;
+    if (!(fd.revents & POLLIN)) /* nobody has the filter any more */
+        close_fd(&sandbox->listener);
+    return sandbox->listener >= 0;
+}
+
 static void answer(struct sandbox *sandbox)
 {
-    if (!sandbox->notify && sandbox->listener >= 0 && open_notify(sandbox) < 0)
+    if (!sandbox->notify && !(refusal_waits(sandbox) && open_notify(sandbox) == 0))
         return;
-    if (sandbox->notify && !sandbox->notify_over && notify_handle(sandbox->notify, ANSWERS_A_TURN) == -EPIPE) {
+    if (!sandbox->notify_over && notify_handle(sandbox->notify, ANSWERS_A_TURN) == -EPIPE) {
         sandbox->notify_over = true;
         epoll_ctl(sandbox->epoll_fd, EPOLL_CTL_DEL, notify_fd(sandbox->notify), NULL);
     }
@@ -187,7 +200,7 @@ static void answer(struct sandbox *sandbox)
 static void take_listener(struct sandbox *sandbox, int fd)
 {
     sandbox->listener = fd;
-    sandbox->has_listener = true;
+    sandbox->listened = true;
     watch(sandbox, fd);
 }
 
@@ -325,8 +338,7 @@ void sandbox_free(struct sandbox *sandbox)
         return;
     run_init_free(sandbox->init);
     notify_free(sandbox->notify);
-    if (sandbox->has_listener)
-        close_fd(&sandbox->listener);
+    close_fd(&sandbox->listener);
     command_close_limits(sandbox);
     scratch_remove_tree(sandbox->scratch);
     for (size_t i = 0; i < PLAN_PROFILES; i++) {

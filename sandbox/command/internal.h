@@ -29,8 +29,9 @@ struct sandbox {
 
     struct learn *learn;   /* not owned; NULL: off */
     struct notify *notify; /* NULL until something is refused */
-    bool has_listener, notify_over;
-    int listener;
+    bool notify_over;
+    bool listened; /* one came */
+    int listener; /* -1 until it arrives, and once notify has it */
     struct sock_fprog refusing[PLAN_PROFILES];
     const char *profile_names[PLAN_PROFILES];
 

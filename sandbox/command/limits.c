@@ -129,6 +129,9 @@ unsigned sandbox_gives(const struct sandbox *sandbox)
     const struct spec_limits *limits = &sandbox->spec.limits;
     unsigned gives = plan->gives;
 
+    /* The command has been started, and no listener came: a filter around us has one. */
+    if (sandbox->over && !sandbox->listened)
+        gives &= ~SPEC_BIT(SPEC_DENIALS);
     if (limits->tasks && plan->task_limit != PLAN_TASKS_NONE)
         gives |= SPEC_BIT(SPEC_TASKS);
     if (limits->memory_bytes && sandbox->has & CGROUP_HAS_MEMORY)

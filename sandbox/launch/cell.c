@@ -77,10 +77,9 @@ static _Noreturn void keeper_main(const struct cell_request *request, int go, in
     prctl(PR_SET_NAME, "shunt-keeper", 0, 0, 0);
     if (read(go, &byte, 1) != 1)
         _exit(1);
+    spread_pids(request->number); /* while /proc/sys may be written to */
     report.errnum = -keeper_build(request, &stage);
     snprintf(report.stage, sizeof(report.stage), "%s", stage);
-    if (report.errnum == 0)
-        spread_pids(request->number);
     if (write(ready, &report, sizeof(report)) != sizeof(report) || report.errnum)
         _exit(1);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -154,8 +153,12 @@ static pid_t clone_as_owner(const struct cell_request *request)
         if (syscall(SYS_setresuid, -1, plan->uid, -1) < 0)
             return -errno;
     }
+    /* The keeper's files in /proc, its id maps among them, are ours to write only while it is dumpable. */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
     saved = errno;
+    if (pid != 0)
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (other && pid != 0) {
         syscall(SYS_setresuid, -1, 0, -1);
         prctl(PR_SET_SECUREBITS, 0, 0, 0, 0);

@@ -245,7 +245,7 @@ void init_report_left(struct init *init, uint64_t tag)
     while (dir && found < LEFT_MAX && (entry = readdir(dir))) {
         pid_t pid = atoi(entry->d_name);
 
-        if (pid <= 0 || pid == getpid() || (!own && !is_descendant(pid)) || is_zombie(entry->d_name) ||
+        if (pid <= 0 || pid == getpid() || (!own && !descends_from(pid, getpid())) || is_zombie(entry->d_name) ||
             !read_comm(entry->d_name, event.stage, sizeof(event.stage)))
             continue;
         event.pid = pid;

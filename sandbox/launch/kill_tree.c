@@ -98,13 +98,13 @@ int kill_descendants(void)
     return signal_descendants(getpid(), SIGKILL);
 }
 
-bool is_descendant(pid_t pid)
+bool descends_from(pid_t pid, pid_t ancestor)
 {
     char name[16];
     struct process process;
 
     for (int depth = 0; depth < 1000 && pid > 1; depth++) {
-        if (pid == getpid())
+        if (pid == ancestor)
             return depth > 0;
         snprintf(name, sizeof(name), "%d", (int)pid);
         if (!read_process(name, &process))

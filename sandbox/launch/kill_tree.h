@@ -9,7 +9,7 @@
 void kill_tree(pid_t pid);
 /* A signal for everything that descends from `pid`, but not for itself. Returns how many got it. */
 int signal_descendants(pid_t pid, int signum);
-/* Does `pid` descend from the caller? */
-bool is_descendant(pid_t pid);
+/* Does `pid` descend from `ancestor`? */
+bool descends_from(pid_t pid, pid_t ancestor);
 /* SIGKILL for everything that descends from the caller. Returns how many were found. */
 int kill_descendants(void);

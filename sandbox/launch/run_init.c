@@ -23,6 +23,7 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/cgroup/cgroup.h"
 #include "sandbox/launch/internal.h"
+#include "sandbox/launch/kill_tree.h"
 #include "sandbox/launch/wire.h"
 #include "sandbox/plan/plan.h"
 
@@ -49,6 +50,11 @@ const char *run_init_missing(const struct run_init *init)
 pid_t run_init_pid(const struct run_init *init)
 {
     return init->pid;
+}
+
+bool run_init_owns(const struct run_init *init, pid_t pid, unsigned uid)
+{
+    return uid == init->plan->uid && descends_from(pid, init->pid);
 }
 
 int run_init_fd(const struct run_init *init)

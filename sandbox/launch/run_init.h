@@ -39,7 +39,7 @@ struct run_init_spec {
     bool watch_left;              /* LEFT events when the command exits */
     const char *cwd, *home, *scratch; /* see struct mount_request */
     const char *const *keep;
-    const char *guard_profile, *worker_profile; /* NULL: none */
+    const char *guard_profile, *worker_profile, *seal_profile; /* see struct plan_request; NULL: none */
 };
 
 /* Starts the run init and waits until it stands (or has failed: stage and errno are in `err`).
@@ -55,6 +55,8 @@ bool run_init_contained(const struct run_init *init);
 const char *run_init_missing(const struct run_init *init);
 /* The run init's own pid, as shunt sees it. */
 pid_t run_init_pid(const struct run_init *init);
+/* Is `pid`, as shunt sees it, a process of this run, running as whom the command runs? */
+bool run_init_owns(const struct run_init *init, pid_t pid, unsigned uid);
 
 /* Runs the command in the run sandbox, in shunt's working directory, with the given environment and stdio
  * (descriptors stay the caller's). The answer is an event: STARTED or FAILED. `tag` comes back in it. */

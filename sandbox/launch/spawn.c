@@ -147,12 +147,11 @@ static void load_filters(const struct spawn_plan *spawn, int report)
         check(report, "seccomp of a worker", load_filter(&plan->worker_filter));
     if (!plan->filter.len)
         return;
-    if (!plan->notify) {
+    /* Where a filter around us has a listener of its own (EBUSY), or the kernel has none, refusals stay without names. */
+    if (plan->notify && notify_install(&plan->notifying, &listener) == 0)
+        check(report, "handing over the listener", notify_send_listener(report, listener));
+    else
         check(report, "seccomp", load_filter(&plan->filter));
-        return;
-    }
-    check(report, "seccomp with notification", notify_install(&plan->filter, &listener));
-    check(report, "handing over the listener", notify_send_listener(report, listener));
 }
 
 _Noreturn void spawn_exec(const struct spawn_plan *spawn, int report)
@@ -176,8 +175,10 @@ _Noreturn void spawn_exec(const struct spawn_plan *spawn, int report)
         umask(plan->spec.umask);
     check(report, "rlimits", rlimits_apply(&plan->spec, setup->nproc ? setup->nproc : UINT64_MAX));
     drop_privileges(plan, report);
-    /* Armed again after every change of ids, which clears it; where a pid namespace ends everything it is one guard of two. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    /* After the change of ids, which clears it. Where a pid namespace ends everything it is one guard of two; in a cell the
+     * parent is an intermediate that has ended, or is about to. */
+    if (!spawn->ns_fds)
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (plan->landlock && !(plan->cell_namespaces && !spawn->worker))
         check(report, "landlock", landlock_apply(plan->landlock, plan->landlock->bytes));
     load_filters(spawn, report);

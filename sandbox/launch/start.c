@@ -192,6 +192,7 @@ static int start_rungs(struct run_init *init, const struct run_init_spec *given,
         .keep = given->keep,
         .guard_profile = given->guard_profile,
         .worker_profile = given->worker_profile,
+        .seal_profile = given->seal_profile,
     };
     struct attempt attempt;
     int r = 0;

@@ -19,7 +19,8 @@ static int do_propagation(struct mount_state *state, const struct mount_op *op)
 
 static bool may_skip(unsigned flags, int r)
 {
-    return (flags & MOP_OPTIONAL) && (r == -ENOENT || r == -ENOTDIR || r == -EACCES || (r == -ELOOP && (flags & MOP_KEEP)));
+    return (flags & MOP_OPTIONAL) &&
+           (r == -ENOENT || r == -ENOTDIR || r == -EACCES || (r == -ELOOP && (flags & MOP_KEEP)));
 }
 
 /* A clone is made by descriptor, too, so that the path is walked once, without links. */
@@ -104,7 +105,8 @@ static int do_proc(struct mount_state *state, const struct mount_op *op)
 static int do_mqueue(struct mount_state *state, const struct mount_op *op)
 {
     (void)state;
-    return attach_new(mounts_new_fs("mqueue", NULL, NM_NOSUID | NM_NODEV | NM_NOEXEC), op->path, op->flags & MOP_CREATE);
+    return attach_new(mounts_new_fs("mqueue", NULL, NM_NOSUID | NM_NODEV | NM_NOEXEC), op->path,
+                      op->flags & MOP_CREATE);
 }
 
 static int do_tmpfs(struct mount_state *state, const struct mount_op *op)

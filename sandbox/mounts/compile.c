@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * From places to operations. The order:
- *   1. propagation; 2. clones of everything that is to be seen again later, while nothing covers it and all is writable;
- *   3. the root becomes read-only; 4. /proc; 5. the places, parents first; 6. more kept paths; 7. what had to stay writable
- *   until its mount points were made is sealed, the layers are hidden; 8. the working directory.
+ *   1. propagation
+ *   2. clones of everything that is to be seen again later, while nothing covers it and all is writable
+ *   3. the root becomes read-only
+ *   4. /proc
+ *   5. the places, parents first
+ *   6. more kept paths
+ *   7. what had to stay writable until its mount points were made is sealed, the layers are hidden
+ *   8. the working directory
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +29,7 @@ struct compiler {
     const struct mount_request *request;
     struct mount_plan *plan;
     struct places places;
-    int scratch; /* slot of the scratch directory, or -1 */
+    int scratch;   /* slot of the scratch directory, or -1 */
     bool aside[2]; /* RUN makes, CELL uses a second way to the run's /tmp */
 };
 
@@ -64,7 +69,8 @@ static struct place *parent_of(struct compiler *c, size_t i)
 
 static bool is_ours(const struct place *place)
 {
-    return place->kind == PLACE_HIDE || place->kind == PLACE_TMPFS || place->kind == PLACE_OVERLAY || place->kind == PLACE_DEV;
+    return place->kind == PLACE_HIDE || place->kind == PLACE_TMPFS || place->kind == PLACE_OVERLAY ||
+           place->kind == PLACE_DEV;
 }
 
 /* Drops what would change nothing, and marks those whose mount points may have to be made. */
@@ -122,10 +128,11 @@ static int check_idmap(struct compiler *c, const struct place *place, struct err
 
     if (r == 0)
         return 0;
-    err_set(err, ERR_SANDBOX, -r, "%s: its file system cannot show files of user %u as those of user %u (idmapped mount): %s",
-            place->path, c->request->id_outside, c->request->id_inside, strerror(-r));
-    return err_hint(err, "keep the caller's user id (user: keep), or make a copy of %s that belongs to user %u", place->path,
-                    c->request->id_inside);
+    err_set(err, ERR_SANDBOX, -r,
+            "%s: its file system cannot show files of user %u as those of user %u (idmapped mount): %s", place->path,
+            c->request->id_outside, c->request->id_inside, strerror(-r));
+    return err_hint(err, "keep the caller's user id (user: keep), or make a copy of %s that belongs to user %u",
+                    place->path, c->request->id_inside);
 }
 
 static int prepare_idmap(struct compiler *c, struct err *err)
@@ -255,6 +262,8 @@ static void emit_overlay(struct compiler *c, const struct place *place)
     op->name = place->name;
     op->size_bytes = place->size_bytes;
     if (place->cover) {
+        if (c->request->own_net_ns && !c->plan->sockets)
+            c->plan->sockets = mounts_read_sockets();
         op = emit(c, OP_SOCKETS, place->path, "sockets below");
         op->slot = place->slot;
     }
@@ -419,7 +428,8 @@ static int stat_cwd(struct compiler *c, struct err *err)
     struct stat st;
 
     if (stat(c->places.cwd, &st) < 0 || !S_ISDIR(st.st_mode))
-        return err_set(err, ERR_USAGE, errno ? errno : ENOTDIR, "the working directory %s is no directory", c->places.cwd);
+        return err_set(err, ERR_USAGE, errno ? errno : ENOTDIR, "the working directory %s is no directory",
+                       c->places.cwd);
     if (c->request->spec->workdir == SPEC_WORKDIR_OVERLAY && strcmp(c->places.cwd, "/") == 0)
         return err_set(err, ERR_USAGE, EINVAL, "the working directory is /, which cannot be overlaid");
     c->plan->cwd_dev = st.st_dev;
@@ -475,6 +485,7 @@ void mount_plan_free(struct mount_plan *plan)
         free(plan->ops[i].text);
     }
     free(plan->ops);
+    free(plan->sockets);
     for (size_t i = 0; i < sizeof(plan->cover) / sizeof(plan->cover[0]); i++)
         free(plan->cover[i]);
     close_fd(&plan->idmap_fd);

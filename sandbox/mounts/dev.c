@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,9 +16,9 @@
 
 #define DEV_BYTES (64 << 10) /* directories, links and mount points only */
 
-static int bind_node(int old, int dev, const char *name)
+static int bind_node(int old, const char *from, int dev, const char *name)
 {
-    _cleanup_close_ int tree = nm_clone(old, name, NM_RECURSIVE);
+    _cleanup_close_ int tree = nm_clone(old, from, NM_RECURSIVE);
     _cleanup_close_ int target = -1;
     struct stat st;
 
@@ -30,7 +32,8 @@ static int bind_node(int old, int dev, const char *name)
     return target < 0 ? -errno : nm_attach(tree, target);
 }
 
-/* Terminals of one's own. `gid` 5 is tty's everywhere; where it is not mapped, or not mountable: without, or the host's. */
+/* Terminals of one's own. `gid` 5 is tty's everywhere; where it is not mapped, or not mountable: without, or the
+ * host's. */
 static int new_pts(int dev)
 {
     static const char *const with_gid[] = {"newinstance", "ptmxmode=0666", "mode=0620", "gid=5", NULL};
@@ -48,12 +51,29 @@ static int new_pts(int dev)
     return target < 0 ? -errno : nm_attach(pts, target);
 }
 
+/* The caller's terminal, which may be kept, belongs to the host's devpts and has no name in ours; ttyname(3) finds it
+ * as the console. /dev/ptmx cannot be bound, it looks for the pts beside itself in its own mount. */
+static void bind_console(int old, int dev)
+{
+    char link[32], name[64];
+
+    for (int fd = 0; fd < 3; fd++) {
+        ssize_t n;
+
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        n = isatty(fd) ? readlink(link, name, sizeof(name) - 1) : -1;
+        name[n > 0 ? n : 0] = '\0';
+        if (strncmp(name, "/dev/", 5) == 0 && bind_node(old, name + 5, dev, "console") == 0)
+            return;
+    }
+}
+
 static int make_links(int dev)
 {
     static const struct {
         const char *name, *to;
     } links[] = {
-        {"fd", "/proc/self/fd"},         {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+        {"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
         {"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"},
     };
 
@@ -75,16 +95,15 @@ int mounts_do_dev(struct mount_state *state, const struct mount_op *op)
         return old < 0 ? old : dev;
     r = nm_attach(dev, old);
     for (size_t i = 0; r == 0 && i < sizeof(nodes) / sizeof(nodes[0]); i++) {
-        r = bind_node(old, dev, nodes[i]);
+        r = bind_node(old, nodes[i], dev, nodes[i]);
         if (r == -ENOENT && i > 0)
             r = 0;
     }
     if (r == 0) {
-        /* A caller's terminal that may be kept must be found by its name. */
-        bool shared = (op->flags & MOP_TTY) || new_pts(dev) < 0;
-
-        if (shared && bind_node(old, dev, "pts") == 0)
-            bind_node(old, dev, "ptmx");
+        if (new_pts(dev) < 0)
+            bind_node(old, "pts", dev, "pts");
+        if (op->flags & MOP_TTY)
+            bind_console(old, dev);
         r = make_links(dev);
     }
     return r;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Idmapped mounts (mount_setattr(2), Linux 5.12): files that belong to one id on disk belong to another one in the view,
- * both ways, so that a worker of its own id may write the checkout and what it writes belongs to the caller. The two ids
- * are swapped and all others stay, so no file shows up as nobody's.
+ * Idmapped mounts (mount_setattr(2), Linux 5.12): files that belong to one id on disk belong to another one in the
+ * view, both ways, so that a worker of its own id may write the checkout and what it writes belongs to the caller. The
+ * two ids are swapped and all others stay, so no file shows up as nobody's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +46,8 @@ int mounts_idmap_open(uint32_t a, uint32_t b)
 {
     uint64_t low = a < b ? a : b, high = a < b ? b : a;
     char path[64];
-    /* A user namespace is made by making a process in it. No exit signal: whoever waits for children does not meet it. */
+    /* A user namespace is made by making a process in it. No exit signal: whoever waits for children does not meet it.
+     */
     pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER, NULL, NULL, NULL, NULL);
     int r;
 

@@ -12,8 +12,8 @@
 
 #include "sandbox/mounts/mount_plan.h"
 
-#define MOUNTS_SLOTS 192  /* descriptors that an operation opens for a later one */
-#define MOUNTS_MORE 32    /* paths of mount_apply.keep */
+#define MOUNTS_SLOTS 192      /* descriptors that an operation opens for a later one */
+#define MOUNTS_MORE 32        /* paths of mount_apply.keep */
 #define MOUNTS_ASIDE ".shunt" /* in /dev/shm, where no scratch directory is */
 
 enum mount_op_kind {
@@ -25,7 +25,7 @@ enum mount_op_kind {
     OP_DEV,
     OP_MQUEUE,
     OP_TMPFS,
-    OP_SEAL,    /* a tmpfs becomes read-only, now that it holds its mount points */
+    OP_SEAL, /* a tmpfs becomes read-only, now that it holds its mount points */
     OP_HIDE,
     OP_FREEZE,  /* path, as it is in this view, becomes read-only */
     OP_BIND,    /* slot -> path */
@@ -57,7 +57,7 @@ struct mount_op {
     const char *name; /* OP_OVERLAY: of its upper directory in the scratch directory */
     uint64_t size_bytes;
     mode_t mode;
-    uid_t uid; /* OP_TMPFS: or -1 */
+    uid_t uid;  /* OP_TMPFS: or -1 */
     char *text; /* what is described, and the stage of a failure */
 };
 
@@ -67,6 +67,7 @@ struct mount_plan {
     int nslots;
     int idmap_fd; /* user namespace whose maps swap two ids; or -1 */
     bool userxattr;
+    char *sockets;  /* /proc/net/unix of outside, where it will be another inside; NULL: it is read when needed */
     char *cover[3]; /* of the operations: below what mount_apply.keep counts */
     dev_t cwd_dev;
     ino_t cwd_ino;
@@ -84,6 +85,7 @@ struct mount_state {
 
 /* paths.c: all by descriptor (O_PATH), no symbolic link is followed: -ELOOP. */
 int mounts_open_path(const char *path);
+int mounts_open_at(int dirfd, const char *path);
 /* The same, and makes what is missing: directories, and a file at the end when !dir. */
 int mounts_make_path(const char *path, bool dir);
 bool mounts_is_below(const char *path, const char *dir); /* or the same */
@@ -102,6 +104,8 @@ int mounts_attach_readonly(int tree, int target, const char *path);
 /* Each executes one operation. */
 int mounts_do_hide(struct mount_state *state, const struct mount_op *op);
 int mounts_do_overlay(struct mount_state *state, const struct mount_op *op);
+/* The text of /proc/net/unix; NULL: no memory. Malloc'ed. */
+char *mounts_read_sockets(void);
 int mounts_do_sockets(struct mount_state *state, const struct mount_op *op);
 int mounts_do_dev(struct mount_state *state, const struct mount_op *op);
 

@@ -10,3 +10,6 @@ int mounts_make_slave(void);
 int mounts_proc(void);
 /* Every cgroup file system becomes read-only, with the tmpfs that holds them. */
 int mounts_cgroup_readonly(void);
+/* Outside, when the sandbox has ended: removes a directory with all below it, the layers of overlays among them, which
+ * rm -r cannot remove as an ordinary user. Nothing that is there is fine. 0 or the first -errno. Allocates. */
+int mounts_remove_tree(const char *path);

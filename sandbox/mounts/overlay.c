@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Overlays (overlayfs.rst): changes go into an upper directory in the scratch directory, or into a tmpfs where there is
- * none. In a user namespace overlayfs keeps its marks in user.* attributes (userxattr, Linux 5.11); a tmpfs has those only
- * since 6.6, before that a directory that was removed cannot be made again. Layers are named by /proc/self/fd, which needs
- * no escaping and follows no link.
+ * none. In a user namespace overlayfs keeps its marks in user.* attributes (userxattr, Linux 5.11); a tmpfs has those
+ * only since 6.6, before that a directory that was removed cannot be made again. Layers are named by /proc/self/fd,
+ * which needs no escaping and follows no link.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,8 +24,8 @@ static int make_dir(int dirfd, const char *name, mode_t mode)
     return mkdirat(dirfd, name, mode) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-/* The root of an overlay has owner and mode of the upper directory. Who may not give files away (a user namespace with one
- * id) keeps what it made. */
+/* The root of an overlay has owner and mode of the upper directory. Who may not give files away (a user namespace with
+ * one id) keeps what it made. */
 static int make_layers(int dirfd, const char *name, int lower, int ret_fds[2])
 {
     char upper[NAME_ROOM], work[NAME_ROOM];
@@ -50,7 +50,8 @@ static int make_layers(int dirfd, const char *name, int lower, int ret_fds[2])
 static int mount_overlay(const struct mount_plan *plan, int lower, const int layers[2])
 {
     char lower_text[48], upper_text[48], work_text[48];
-    const char *options[] = {"source=shunt", lower_text, upper_text, work_text, plan->userxattr ? "userxattr" : NULL, NULL};
+    const char *options[] = {
+        "source=shunt", lower_text, upper_text, work_text, plan->userxattr ? "userxattr" : NULL, NULL};
     unsigned attr = NM_NOSUID | NM_NODEV;
     struct statvfs vfs;
 

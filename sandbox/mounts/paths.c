@@ -47,9 +47,9 @@ static int step(int dirfd, const char *name)
 }
 
 /* Component by component. `make`: what is missing is made, a directory or (at the end, when !dir) a file. */
-static int walk(const char *path, bool make, bool dir)
+static int walk(int dirfd, const char *path, bool make, bool dir)
 {
-    _cleanup_close_ int at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int at = openat(dirfd, *path == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     char name[NAME_MAX + 1];
 
     if (at < 0)
@@ -78,17 +78,22 @@ static int walk(const char *path, bool make, bool dir)
     return take_fd(&at);
 }
 
-int mounts_open_path(const char *path)
+int mounts_open_at(int dirfd, const char *path)
 {
-    int fd = nm_open_nofollow(AT_FDCWD, path, O_PATH);
+    int fd = nm_open_nofollow(dirfd, path, O_PATH);
 
     /* Older seccomp profiles of container engines answer EPERM for calls that they do not know. */
-    return fd == -ENOSYS || fd == -EPERM ? walk(path, false, false) : fd;
+    return fd == -ENOSYS || fd == -EPERM ? walk(dirfd, path, false, false) : fd;
+}
+
+int mounts_open_path(const char *path)
+{
+    return mounts_open_at(AT_FDCWD, path);
 }
 
 int mounts_make_path(const char *path, bool dir)
 {
     int fd = mounts_open_path(path);
 
-    return fd == -ENOENT ? walk(path, true, dir) : fd;
+    return fd == -ENOENT ? walk(AT_FDCWD, path, true, dir) : fd;
 }

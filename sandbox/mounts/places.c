@@ -43,7 +43,11 @@ static struct place *add(struct places *places, enum place_kind kind, const char
 
     mem_grow(&places->items, &places->room, places->n + 1, sizeof(*places->items));
     place = &places->items[places->n];
-    *place = (struct place){.kind = kind, .path = mem_strdup(path), .flags = flags, .uid = (uid_t)-1, .slot = -1,
+    *place = (struct place){.kind = kind,
+                            .path = mem_strdup(path),
+                            .flags = flags,
+                            .uid = (uid_t)-1,
+                            .slot = -1,
                             .seq = (unsigned)places->n};
     places->n++;
     return place;
@@ -58,10 +62,12 @@ static bool exists(const char *path)
 
 /* ---- the system's ---------------------------------------------------------------------------- */
 
+/* What is not there is passed over when the plan is applied, not now: what this process cannot see (a /proc that is
+ * missing or masked) may well be there in the view. */
 static void add_masks(struct places *places, const struct mask *mask, bool all)
 {
     for (; mask->path; mask++)
-        if ((all || mask->always) && exists(mask->path))
+        if (all || mask->always)
             add(places, mask->kind == MASK_HIDE ? PLACE_HIDE : PLACE_FREEZE, mask->path, MOP_OPTIONAL);
 }
 
@@ -133,46 +139,48 @@ static void add_mqueue(struct places *places, const struct mount_request *reques
         add(places, PLACE_MQUEUE, "/dev/mqueue", MOP_OPTIONAL);
 }
 
-/* Whoever may write cgroup files could raise the limits that hold it. Outermost mounts only: the rest is below. */
-static void add_cgroups(struct places *places)
+/* Whoever may write cgroup files could raise the limits that hold it. Outermost mounts only: the rest is below. What cannot
+ * be read is an error: nothing found must mean that there is nothing. */
+static int add_cgroups(struct places *places, struct err *err)
 {
-    struct mountinfo *info = mem_zalloc(sizeof(*info));
-    struct mountinfo_line line;
+    _cleanup_free_ struct mountinfo *info = mem_zalloc(sizeof(*info));
     _cleanup_free_ char *last = NULL;
+    struct mountinfo_line line;
+    int r = mountinfo_open(info);
 
-    if (mountinfo_open(info) == 0) {
-        while (mountinfo_next(info, &line) > 0) {
-            bool holder = strcmp(line.type, "tmpfs") == 0 && strcmp(line.path, "/sys/fs/cgroup") == 0;
+    if (r < 0)
+        return err_set(err, ERR_SYSTEM, -r, "/proc/self/mountinfo: %s", strerror(-r));
+    while ((r = mountinfo_next(info, &line)) > 0) {
+        bool holder = strcmp(line.type, "tmpfs") == 0 && strcmp(line.path, "/sys/fs/cgroup") == 0;
 
-            if (!holder && strncmp(line.type, "cgroup", 6) != 0)
-                continue;
-            if (last && mounts_is_below(line.path, last))
-                continue;
-            add(places, PLACE_READONLY, line.path, MOP_OPTIONAL);
-            free(last);
-            last = mem_strdup(line.path);
-        }
-        mountinfo_close(info);
+        if (!holder && strncmp(line.type, "cgroup", 6) != 0)
+            continue;
+        if (last && mounts_is_below(line.path, last))
+            continue;
+        add(places, PLACE_READONLY, line.path, MOP_OPTIONAL);
+        free(last);
+        last = mem_strdup(line.path);
     }
-    free(info);
+    mountinfo_close(info);
+    return r < 0 ? err_set(err, ERR_SYSTEM, -r, "/proc/self/mountinfo: %s", strerror(-r)) : 0;
 }
 
-static void add_system(struct places *places, const struct mount_request *request)
+static int add_system(struct places *places, const struct mount_request *request, struct err *err)
 {
     const struct sandbox_spec *spec = request->spec;
+    int r = !spec->observe && !places->root_readonly ? add_cgroups(places, err) : 0;
 
-    if (!spec->observe && !places->root_readonly)
-        add_cgroups(places);
     if (places->root_readonly && !request->own_pid_ns)
         add(places, PLACE_BIND, "/proc", 0);
-    if (spec->mask_kernel && !places->root_readonly && exists("/sys/kernel"))
-        add(places, PLACE_READONLY, "/sys", 0);
+    if (spec->mask_kernel && !places->root_readonly)
+        add(places, PLACE_READONLY, "/sys", MOP_OPTIONAL);
     if (spec->mask_kernel)
         add_masks(places, masks_sys, true);
     if (request->own_net_ns)
         add_masks(places, masks_net, true);
     if (spec->dev_minimal)
         add(places, PLACE_DEV, "/dev", spec->tty ? MOP_TTY : 0);
+    return r;
 }
 
 /* ---- what stays as it is --------------------------------------------------------------------- */
@@ -247,12 +255,41 @@ static const char *origin_of(const struct spec_path *path)
     return path->origin ? path->origin : "policy";
 }
 
+/* What lies below the working directory comes from a checkout, which may be a stranger's: a link there would say for itself
+ * where it leads ("build -> /etc"). Links above are the machine's own. */
+static int refuse_links_below(const char *cwd, const char *full, const struct spec_path *path, struct err *err)
+{
+    _cleanup_free_ char *part = NULL, *to = NULL;
+    size_t length = strlen(cwd);
+
+    if (strncmp(full, cwd, length) != 0 || full[length] != '/')
+        return 0;
+    part = mem_strdup(full);
+    for (char *end = part + length + 1;; *end++ = '/') {
+        struct stat st;
+        char kept;
+
+        end += strcspn(end, "/");
+        kept = *end;
+        *end = '\0';
+        if (lstat(part, &st) == 0 && S_ISLNK(st.st_mode)) {
+            to = realpath(part, NULL);
+            err_set(err, ERR_USAGE, ELOOP, "%s: %s is a symbolic link to %s", origin_of(path), part, to ? to : "nothing");
+            return err_hint(err, "what lies in the working directory may not lead out of it: name %s itself",
+                            to ? to : "what is meant");
+        }
+        if (!kept)
+            return 0;
+    }
+}
+
 static int resolve(const struct places *places, const struct mount_request *request, const struct spec_path *path,
                    char **ret, struct err *err)
 {
     const char *text = path->path;
     _cleanup_free_ char *full = NULL;
     char *real;
+    int r;
 
     if (strcmp(text, "~") == 0 || strncmp(text, "~/", 2) == 0) {
         if (!request->home)
@@ -261,6 +298,9 @@ static int resolve(const struct places *places, const struct mount_request *requ
     } else {
         full = text[0] == '/' ? mem_strdup(text) : mem_printf("%s/%s", places->cwd, text);
     }
+    r = refuse_links_below(places->cwd, full, path, err);
+    if (r < 0)
+        return r;
     real = realpath(full, NULL);
     if (!real && path->optional && (errno == ENOENT || errno == ENOTDIR || errno == EACCES)) {
         *ret = NULL;
@@ -330,8 +370,8 @@ static int add_policy_path(struct places *places, const struct mount_request *re
     return 0;
 }
 
-/* Rules below /proc belong to the views that the payload sees: in the run's they would keep cells from mounting theirs. In
- * a cell the others are there already, and need to be kept where a new /tmp would cover them. */
+/* Rules below /proc belong to the views that the payload sees: in the run's they would keep cells from mounting theirs.
+ * In a cell the others are there already, and need to be kept where a new /tmp would cover them. */
 static int add_policy(struct places *places, const struct mount_request *request, struct err *err)
 {
     const struct sandbox_spec *spec = request->spec;
@@ -422,8 +462,8 @@ int places_collect(struct places *places, const struct mount_request *request, s
 
     if (r < 0)
         return r;
-    if (whole)
-        add_system(places, request);
+    if (whole && (r = add_system(places, request, err)) < 0)
+        return r;
     if (request->what != MOUNTS_RUN && (spec->mask_kernel || places->root_readonly))
         add_masks(places, masks_proc, spec->mask_kernel);
     if (request->what != MOUNTS_COMMAND) {

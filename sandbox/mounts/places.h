@@ -22,7 +22,7 @@ struct place {
     enum place_kind kind;
     unsigned flags; /* MOP_ */
     unsigned seq;
-    bool cover;     /* a /tmp, /var/tmp or /dev/shm of our own, which PLACE_KEEP looks through */
+    bool cover; /* a /tmp, /var/tmp or /dev/shm of our own, which PLACE_KEEP looks through */
     char *path;
     const char *name;   /* PLACE_OVERLAY */
     const char *origin; /* or NULL */

@@ -1,99 +1,101 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A socket that is seen through an overlay cannot be connected to: unix(7) finds the listener by the inode, and the
- * overlay's is another one. So those that exist are bound through, one by one: at most two directories deep (as
- * /tmp/.X11-unix/X0 and /tmp/ssh-XXXX/agent.1), and no more than a start may cost.
+ * overlay's is another one. So those that listen below it are bound through, one by one. /proc/net/unix lists them with
+ * their paths, as far as they are of our network namespace: where the sandbox gets one of its own, the list is read before.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sandbox/base/cleanup.h"
 #include "sandbox/mounts/internal.h"
 #include "sandbox/mounts/newapi.h"
 
-#define SOCKETS_MAX 64
-#define DIRS_MAX 128
-#define ENTRIES_MAX 4096
+#define SOCKETS_MAX 64 /* no more than a start may cost */
+#define LIST_MAX (256u << 10)
+#define LIST "/proc/self/net/unix"
+#define PATH_FIELD 7 /* counted from 0; a path may hold blanks, so it is the rest of the line */
 
-struct walk {
-    int sockets, dirs, entries; /* what may still be looked at */
-};
+/* Reads as much of the list as there is room for; 0 where there is none. */
+static size_t read_list(char *buf, size_t size)
+{
+    _cleanup_close_ int fd = open(LIST, O_RDONLY | O_CLOEXEC);
+    size_t used = 0;
+    ssize_t n;
 
-struct linux_dirent64 { /* getdents64(2) */
-    uint64_t d_ino;
-    int64_t d_off;
-    unsigned short d_reclen;
-    unsigned char d_type;
-    char d_name[];
-};
+    while (fd >= 0 && used + 1 < size && (n = read(fd, buf + used, size - used - 1)) > 0)
+        used += (size_t)n;
+    buf[used] = '\0';
+    return used;
+}
 
+char *mounts_read_sockets(void)
+{
+    char *text = malloc(LIST_MAX);
+
+    if (text)
+        read_list(text, LIST_MAX);
+    return text;
+}
+
+/* Where the path of a line begins; NULL: the socket has none in the file system. */
+static const char *path_of(const char *line, const char *end)
+{
+    for (int field = 0; field < PATH_FIELD && line < end; field++) {
+        while (line < end && *line == ' ')
+            line++;
+        while (line < end && *line != ' ')
+            line++;
+    }
+    while (line < end && *line == ' ')
+        line++;
+    return line < end && *line == '/' ? line : NULL;
+}
+
+/* A link in the path, or something that is no socket any more, is passed over. */
 static void bind_socket(int from, int to, const char *name)
 {
-    _cleanup_close_ int target = openat(to, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_close_ int source = mounts_open_at(from, name);
+    _cleanup_close_ int target = mounts_open_at(to, name);
     _cleanup_close_ int tree = -1;
     struct stat st;
 
-    if (target < 0 || fstat(target, &st) < 0 || !S_ISSOCK(st.st_mode))
+    if (source < 0 || target < 0 || fstat(source, &st) < 0 || !S_ISSOCK(st.st_mode))
         return;
-    tree = nm_clone(from, name, 0);
+    tree = nm_clone(source, "", 0);
     if (tree >= 0)
         nm_attach(tree, target);
 }
 
-static void scan(struct walk *walk, int from, int to, int depth);
-
-static void scan_below(struct walk *walk, int from, int to, const char *name, int depth)
-{
-    const int how = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    _cleanup_close_ int below = -1;
-    _cleanup_close_ int below_to = -1;
-
-    if (walk->dirs-- <= 0)
-        return;
-    below = openat(from, name, O_RDONLY | how);
-    if (below < 0)
-        return;
-    below_to = openat(to, name, O_PATH | how);
-    if (below_to >= 0)
-        scan(walk, below, below_to, depth);
-}
-
-static void scan(struct walk *walk, int from, int to, int depth)
-{
-    char buf[4096] __attribute__((aligned(8)));
-    long n;
-
-    while ((n = syscall(SYS_getdents64, from, buf, sizeof(buf))) > 0)
-        for (long at = 0; at < n;) {
-            const struct linux_dirent64 *entry = (const struct linux_dirent64 *)(buf + at);
-
-            at += entry->d_reclen;
-            if (walk->entries-- <= 0)
-                return;
-            if (entry->d_type == DT_SOCK && walk->sockets-- > 0)
-                bind_socket(from, to, entry->d_name);
-            else if (entry->d_type == DT_DIR && depth > 0 && strcmp(entry->d_name, ".") != 0 &&
-                     strcmp(entry->d_name, "..") != 0)
-                scan_below(walk, from, to, entry->d_name, depth - 1);
-        }
-}
-
 int mounts_do_sockets(struct mount_state *state, const struct mount_op *op)
 {
-    struct walk walk = {SOCKETS_MAX, DIRS_MAX, ENTRIES_MAX};
-    _cleanup_close_ int from = openat(state->slots[op->slot], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    static char own[LIST_MAX]; /* too much for a stack, and a child may not allocate */
+    const char *text = state->plan->sockets, *line, *end;
+    size_t length = strlen(op->path);
+    int from = state->slots[op->slot], budget = SOCKETS_MAX;
     _cleanup_close_ int to = mounts_open_path(op->path);
+    char name[256];
 
-    if (from < 0)
-        return -errno;
     if (to < 0)
         return to;
-    scan(&walk, from, to, 2);
+    if (!text && read_list(own, sizeof(own)))
+        text = own;
+    for (line = text ? text : ""; *line && budget > 0; line = *end ? end + 1 : end) {
+        const char *path;
+
+        end = strchrnul(line, '\n');
+        path = path_of(line, end);
+        if (!path || strncmp(path, op->path, length) != 0 || path[length] != '/' ||
+            (size_t)(end - path) - length > sizeof(name))
+            continue;
+        memcpy(name, path + length + 1, (size_t)(end - path) - length - 1);
+        name[(size_t)(end - path) - length - 1] = '\0';
+        bind_socket(from, to, name);
+        budget--;
+    }
     return 0;
 }

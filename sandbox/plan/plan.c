@@ -98,6 +98,7 @@ static void leave_out(struct sandbox_spec *spec, unsigned without)
         spec->network = SPEC_NET_HOST;
     if (without & SPEC_BIT(SPEC_MOUNT)) {
         spec->ns_mount = spec->ns_cgroup = spec->dev_minimal = spec->mask_kernel = false;
+        spec_clear_paths(spec);
         without |= SPEC_BIT(SPEC_READONLY) | SPEC_BIT(SPEC_TMP);
         spec->workdir = SPEC_WORKDIR_AS_IS;
     }
@@ -117,7 +118,7 @@ static void leave_out(struct sandbox_spec *spec, unsigned without)
 
 static unsigned long flags_of(const struct sandbox_spec *spec)
 {
-    unsigned wants = spec_wants(spec);
+    unsigned wants = spec_wants(spec) & ~spec->demands;
 
     return (spec->ns_pid ? CLONE_NEWPID : 0) |
            (wants & (SPEC_BIT(SPEC_MOUNT) | SPEC_BIT(SPEC_READONLY) | SPEC_BIT(SPEC_TMP)) || spec->ns_pid ? CLONE_NEWNS
@@ -158,13 +159,8 @@ static int compile_mounts(const struct plan_request *request, struct sandbox_pla
     }
     for (size_t i = 0; i < n; i++) {
         mounts.what = request->cells ? run[i] : exec[i];
-        if (mounts.what == MOUNTS_CELL) {
-            /* In a user namespace, upon mounts whose owners are mapped already. */
-            mounts.initial_userns = false;
-            mounts.id_outside = mounts.id_inside = SPEC_ID_KEEP;
-            if (!plan->cell_namespaces)
-                continue;
-        }
+        if (mounts.what == MOUNTS_CELL && !plan->cell_namespaces)
+            continue;
         r = mount_plan_compile(&mounts, &plan->mounts[mounts.what], err);
         if (r < 0)
             return r;
@@ -183,21 +179,30 @@ static int compile_filters(const struct plan_request *request, struct sandbox_pl
     /* A forked worker joins its cell by setns(), and its own filter refuses that from then on. */
     static const char *const permit[] = {"setns", NULL};
     const struct sandbox_spec *spec = &plan->spec;
-    const char *paths[] = {spec->seccomp, request->guard_profile, NULL}, *worker[] = {request->worker_profile, NULL};
+    const char *paths[] = {spec->seccomp, NULL, NULL, NULL};
+    size_t n = 1;
     struct seccomp_request seccomp = {.paths = paths,
                                       .caps = spec->caps,
-                                      .permit = request->cells ? permit : NULL,
-                                      .log_all = request->learn && spec->notify};
+                                      .permit = request->cells ? permit : NULL};
     int r;
 
     if (!spec->seccomp)
         return 0;
-    seccomp.notify = plan->notify = spec->notify;
-    for (size_t i = 0; paths[i]; i++)
+    plan->notify = spec->notify; /* learning, it is set (learn_relax) */
+    if (request->guard_profile)
+        paths[n++] = request->guard_profile;
+    if (request->cells && request->worker_profile)
+        paths[n++] = request->worker_profile;
+    for (size_t i = 0; i < n; i++)
         plan->profiles[i] = mem_strdup(paths[i]);
     r = seccomp_profile_compile(&seccomp, &plan->filter, err);
-    if (r == 0 && request->cells && request->worker_profile)
-        r = seccomp_profile_compile(&(struct seccomp_request){.paths = worker}, &plan->worker_filter, err);
+    if (r == 0 && plan->notify) {
+        seccomp.notify = true;
+        seccomp.log_all = request->learn;
+        r = seccomp_profile_compile(&seccomp, &plan->notifying, err);
+    }
+    if (r == 0 && request->cells && request->seal_profile)
+        r = seccomp_profile_compile(&(struct seccomp_request){.path = request->seal_profile}, &plan->worker_filter, err);
     return r;
 }
 
@@ -247,7 +252,7 @@ int plan_compile(const struct plan_request *request, struct sandbox_plan **ret, 
     int r;
 
     spec_copy(&plan->spec, request->spec);
-    leave_out(&plan->spec, request->without);
+    leave_out(&plan->spec, request->without | (landlock_abi() ? 0 : SPEC_BIT(SPEC_LANDLOCK)));
     plan->cwd = mem_strdup(request->cwd);
     plan->scratch = request->scratch ? mem_strdup(request->scratch) : NULL;
     plan->identity = choose_identity(request, &plan->spec);
@@ -280,6 +285,7 @@ void plan_free(struct sandbox_plan *plan)
         mount_plan_free(plan->mounts[i]);
     free(plan->landlock);
     seccomp_profile_done(&plan->filter);
+    seccomp_profile_done(&plan->notifying);
     for (int i = 0; i < PLAN_PROFILES; i++)
         free(plan->profiles[i]);
     seccomp_profile_done(&plan->worker_filter);

@@ -44,10 +44,12 @@ struct plan_request {
     const char *home;    /* may be NULL */
     const char *scratch; /* may be NULL: see mount_request */
     const char *const *keep;
-    const char *guard_profile, *worker_profile; /* paths; NULL: none */
+    const char *guard_profile;  /* paths of deny lists beside the policy's profile; NULL: none */
+    const char *worker_profile; /* with cells: what nobody of a run may do */
+    const char *seal_profile;   /* with cells: what only the template may do, stacked in each worker */
 };
 
-#define PLAN_PROFILES 2
+#define PLAN_PROFILES 3
 
 struct sandbox_plan {
     struct sandbox_spec spec; /* a copy, less what was left out */
@@ -58,7 +60,8 @@ struct sandbox_plan {
     unsigned long cell_namespaces; /* CLONE_NEW* of a cell; 0: no cells */
     struct mount_plan *mounts[4];  /* by enum mounts_for; NULL: nothing to do */
     struct landlock_rules *landlock; /* NULL: none */
-    struct sock_fprog filter;        /* the payload's; its refusals notify when `notify` is set */
+    struct sock_fprog filter;        /* the payload's */
+    struct sock_fprog notifying;     /* the same, whose refusals notify; used where a listener is to be had, if `notify` */
     char *profiles[PLAN_PROFILES];   /* that it was made of; NULL: no more */
     struct sock_fprog worker_filter; /* stacked in workers */
     bool notify;

@@ -118,9 +118,10 @@ struct probe_result {
 
 struct probe_options {
     bool adopt_cgroup; /* as --adopt-cgroup of run: foreign processes may be moved for a moment */
+    unsigned only;     /* SPEC_BIT()s that somebody asks for; 0: all. Rungs of others may stay untried. */
 };
 
-/* `options` NULL: defaults. About 100 ms on two processors; a trial that hangs is given up after six seconds. */
+/* `options` NULL: defaults. About 100 ms on two processors; a trial that hangs is given up after twenty seconds. */
 int probe_machine(const struct probe_options *options, struct probe_result *ret, struct err *err);
 
 /* An empty result: every rung named, none tried. */

@@ -16,7 +16,7 @@
 
 #define MEMORY_LIMIT (64u << 20)
 #define CPU_WEIGHT 50
-#define DEATH_WAIT_US 1000000
+#define DEATH_WAIT_US 5000000
 
 static const enum probe_id all[] = {PROBE_TASKS_CGROUP_V2,  PROBE_TASKS_CGROUP_V1, PROBE_MEMORY_CGROUP_V2,
                                     PROBE_MEMORY_CGROUP_V1, PROBE_CPU_CGROUP_V2,   PROBE_CPU_CGROUP_V1,

@@ -139,14 +139,10 @@ static void try_uid(struct probe_rung *rungs)
     judge_nproc(&rungs[PROBE_TASKS_UID]);
 }
 
-struct pid_max {
-    struct probe_rung *rung;
-};
-
 /* Ids from RESERVED_PIDS up are all that is given once that many were; so pid_max leaves room for so many tasks. */
 static int pid_max_init(void *arg)
 {
-    struct probe_rung *rung = ((struct pid_max *)arg)->rung;
+    struct probe_rung *rung = arg;
     int errnum, r = io_write_u64_at(AT_FDCWD, "/proc/sys/kernel/pid_max", RESERVED_PIDS + PROBE_TASKS - 1);
     unsigned forks;
 
@@ -166,7 +162,7 @@ static int pid_max_init(void *arg)
  * else, whom such a kernel refuses. */
 static void try_pid_max(struct probe_rung *rungs)
 {
-    struct pid_max arg = {&rungs[PROBE_TASKS_PID_MAX]};
+    struct probe_rung *rung = &rungs[PROBE_TASKS_PID_MAX];
     const char *stage = "setresuid";
     unsigned uid;
     int errnum = geteuid() == 0 ? probe_become_pool(1, &uid) : 0;
@@ -178,12 +174,12 @@ static void try_pid_max(struct probe_rung *rungs)
         errnum = errno;
     }
     if (errnum) {
-        probe_fails(arg.rung, errnum, "%s: %s", stage, strerror(errnum));
+        probe_fails(rung, errnum, "%s: %s", stage, strerror(errnum));
         return;
     }
-    errnum = probe_in_child(pid_max_init, &arg);
-    if (errnum && !arg.rung->tried)
-        probe_fails(arg.rung, errnum, "the namespace's init: %s", strerror(errnum));
+    errnum = probe_in_child(pid_max_init, rung);
+    if (errnum && !rung->tried)
+        probe_fails(rung, errnum, "the namespace's init: %s", strerror(errnum));
 }
 
 static void try_count(struct probe_rung *rungs)
@@ -283,7 +279,7 @@ static void try_caps(struct probe_rung *rungs)
 
 const struct probe_trial probe_trials_limits[] = {
     {try_userns, {PROBE_TASKS_USERNS, END}},
-    {try_uid, {PROBE_TASKS_UID, PROBE_USER_POOL, END}},
+    {try_uid, {PROBE_TASKS_UID, PROBE_USER_POOL, PROBE_USER_OWN, END}},
     {try_pid_max, {PROBE_TASKS_PID_MAX, END}},
     {try_count, {PROBE_TASKS_COUNT, END}},
     {try_rlimit, {PROBE_MEMORY_RLIMIT, END}},

@@ -22,7 +22,7 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/probe/internal.h"
 
-#define ANSWER_WAIT_MS 3000
+#define ANSWER_WAIT_MS 10000
 #define LOG_WAIT_MS 20
 #define LOG_LINES_MOST 4096
 

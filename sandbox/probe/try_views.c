@@ -22,7 +22,7 @@
 #include "sandbox/base/io.h"
 #include "sandbox/probe/internal.h"
 
-#define DEATH_WAIT_MS 3000
+#define DEATH_WAIT_MS 10000
 
 struct view { /* the rungs that one way answers */
     struct probe_rung *all, *pid, *mount, *ipc, *uts, *net;
@@ -142,7 +142,10 @@ static int pid_init(void *arg)
 
     if (getpid() != 1)
         return EPROTO;
-    view->proc_errnum = mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 ? errno : 0;
+    /* Only in a mount namespace of our own: elsewhere it would be everybody's /proc. */
+    view->proc_errnum = view->mount->works ? 0 : view->mount->errnum ? view->mount->errnum : EPERM;
+    if (!view->proc_errnum && mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        view->proc_errnum = errno;
     judge(&view->all[PROBE_ABLE_PROC], "mounting proc", view->proc_errnum);
     if (view->proc_errnum)
         probe_fails(view->pid, view->proc_errnum, "mounting proc: %s", strerror(view->proc_errnum));
@@ -407,7 +410,9 @@ static void try_in_userns(struct probe_rung *rungs)
 
 const struct probe_trial probe_trials_views[] = {
     {try_as_we_are,
-     {PROBE_UTS_ROOT, PROBE_IPC_ROOT, PROBE_NET_ROOT, PROBE_MOUNT_ROOT, PROBE_PID_ROOT, PROBE_ABLE_IDMAP, END}},
+     {PROBE_UTS_ROOT, PROBE_IPC_ROOT, PROBE_NET_ROOT, PROBE_MOUNT_ROOT, PROBE_PID_ROOT, PROBE_PID_BARE, PROBE_KILL_PIDNS,
+      PROBE_READONLY_RECURSIVE, PROBE_READONLY_REMOUNT, PROBE_TMP_TMPFS, PROBE_TMP_OVERLAY, PROBE_ABLE_PROC,
+      PROBE_ABLE_IDMAP, END}},
     {try_in_userns,
      {PROBE_UTS_USERNS, PROBE_IPC_USERNS, PROBE_NET_USERNS, PROBE_MOUNT_USERNS, PROBE_PID_USERNS, PROBE_USER_USERNS,
       PROBE_PID_BARE, PROBE_KILL_PIDNS, PROBE_READONLY_RECURSIVE, PROBE_READONLY_REMOUNT, PROBE_TMP_TMPFS,

@@ -31,8 +31,8 @@ static bool same_argument_twice(const struct seccomp_rule *rule)
     return false;
 }
 
-/* All conditions must hold; but two on one argument, which libseccomp cannot hold in one rule, are alternatives, and then all
- * of the rule's are. That is what runc and crun make of it, and profiles count on it. */
+/* All conditions must hold; but two on one argument, which libseccomp cannot hold in one rule, are alternatives, and
+ * then all of the rule's are. That is what runc and crun make of it, and profiles count on it. */
 static int add_rule(scmp_filter_ctx ctx, const struct seccomp_rule *rule, int nr)
 {
     struct scmp_arg_cmp cmp[SECCOMP_ARGS_MAX];
@@ -102,7 +102,8 @@ int seccomp_file_compile(const struct seccomp_file *file, struct sock_fprog *ret
         return err_set(err, ERR_SYSTEM, ENOMEM, "libseccomp: cannot start a filter for %s", file->path);
     /* never reached behind the gate; equal answers make the shortest program */
     seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, file->fallback);
-    seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree of numbers: the kernel tries every number at loading */
+    seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE,
+                     2); /* a tree of numbers: the kernel tries every number at loading */
     r = add_rules(ctx, file, err);
     return r < 0 ? r : export_program(file, ctx, ret, err);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Classic BPF as seccomp runs it, on a call that nobody makes. Every bound is checked, since programs may come from a file
- * or a fuzzer; jumps go forward only, so each program ends. */
+/* Classic BPF as seccomp runs it, on a call that nobody makes. Every bound is checked, since programs may come from a
+ * file or a fuzzer; jumps go forward only, so each program ends. */
 #include <endian.h>
 #include <linux/seccomp.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a system call gets, in words. The words come from the rules, the answers from the program itself: for each condition on
- * arguments that a rule makes, arguments are made up of which it holds, and the program is asked. So the text cannot
- * say what the filter does not do, however rules of one file contradict each other.
+ * What a system call gets, in words. The words come from the rules, the answers from the program itself: for each
+ * condition on arguments that a rule makes, arguments are made up of which it holds, and the program is asked. So the
+ * text cannot say what the filter does not do, however rules of one file contradict each other.
  */
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -383,8 +383,8 @@ static void write_text(const char *name, struct seccomp_explanation *to)
     char when[2048];
     size_t i = 1, at;
 
-    at = (size_t)snprintf(to->text, sizeof(to->text), "%s: %s (%s%s)\n", name, to->cases[0].word, by_whom(&to->cases[0]),
-                          to->known || !*to->cases[0].profile ? "" : ", default");
+    at = (size_t)snprintf(to->text, sizeof(to->text), "%s: %s (%s%s)\n", name, to->cases[0].word,
+                          by_whom(&to->cases[0]), to->known || !*to->cases[0].profile ? "" : ", default");
     while (i < to->ncases && at < sizeof(to->text)) {
         const struct seccomp_case *one = &to->cases[i];
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several programs in one. Only one filter of a tree can have a listener, so what shall be named must be in one program.
+ * Several programs in one. Only one filter of a tree can have a listener, so what shall be named must be in one
+ * program.
  *
- * The programs run one after the other, the one stacked last first. Where one says "allow", its RET becomes a jump to the
- * next; where it says something else, it is final if no later program has anything stronger to say. Otherwise (a deny
- * list says ERRNO and the allow list may say KILL) the later programs follow once more in a copy whose answers are at least
- * that strong. A RET and a jump are one instruction each, so nothing else in a program changes. Only instructions that
- * the kernel can follow for its table of calls that are always allowed (Linux 5.11 and later: seccomp_cache_prepare()) are
- * used: a filter costs such calls nothing.
+ * The programs run one after the other, the one stacked last first. Where one says "allow", its RET becomes a jump to
+ * the next; where it says something else, it is final if no later program has anything stronger to say. Otherwise (a
+ * deny list says ERRNO and the allow list may say KILL) the later programs follow once more in a copy whose answers are
+ * at least that strong. A RET and a jump are one instruction each, so nothing else in a program changes. Only
+ * instructions that the kernel can follow for its table of calls that are always allowed (Linux 5.11 and later:
+ * seccomp_cache_prepare()) are used: a filter costs such calls nothing.
  */
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -126,7 +127,8 @@ static bool may_outdo(const struct builder *builder, size_t last, uint32_t answe
 {
     for (size_t i = 0; i <= last; i++)
         for (size_t j = 0; j < builder->programs[i].len; j++)
-            if (is_ret(&builder->programs[i].filter[j]) && strength(builder->programs[i].filter[j].k) < strength(answer))
+            if (is_ret(&builder->programs[i].filter[j]) &&
+                strength(builder->programs[i].filter[j].k) < strength(answer))
                 return true;
     return false;
 }

@@ -9,8 +9,8 @@
 
 #include "sandbox/seccomp/internal.h"
 
-/* Calls that came after a release's libseccomp is frozen would silently be "unknown". Since 424 new calls have one number
- * on every architecture that shunt is built for. Linux 6.5 to 6.18. */
+/* Calls that came after a release's libseccomp is frozen would silently be "unknown". Since 424 new calls have one
+ * number on every architecture that shunt is built for. Linux 6.5 to 6.18. */
 static const struct {
     const char *name;
     uint32_t nr;

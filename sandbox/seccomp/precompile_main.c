@@ -15,21 +15,23 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/seccomp/profile.h"
 
-static int save(const char *directory, const char *name, const char *guard)
+/* The programs of sandbox/plan: for one command, and for a run with its workers. */
+static int save(const char *directory, const char *name, bool profile)
 {
     _cleanup_free_ char *path = mem_printf("%s/%s.json", directory, name);
-    _cleanup_free_ char *with = guard ? mem_printf("%s/%s.json", directory, guard) : NULL;
-    const char *const alone[] = {path, NULL}, *const both[] = {path, with, NULL}, *const permit[] = {"setns", NULL};
+    _cleanup_free_ char *guard = mem_printf("%s/guard.json", directory), *worker = mem_printf("%s/worker.json", directory);
+    const char *const alone[] = {path, NULL}, *const one[] = {path, guard, NULL};
+    const char *const run[] = {path, guard, worker, NULL}, *const permit[] = {"setns", NULL};
     const struct seccomp_request requests[] = {
         {.paths = alone},
-        {.paths = both},
-        {.paths = both, .notify = true},
-        {.paths = both, .permit = permit},
-        {.paths = both, .permit = permit, .notify = true},
+        {.paths = one},
+        {.paths = one, .notify = true},
+        {.paths = run, .permit = permit},
+        {.paths = run, .permit = permit, .notify = true},
     };
     struct err err = ERR_INIT;
 
-    if (seccomp_profile_save(requests, guard ? sizeof(requests) / sizeof(requests[0]) : 1, &err) == 0)
+    if (seccomp_profile_save(requests, profile ? sizeof(requests) / sizeof(requests[0]) : 1, &err) == 0)
         return 0;
     fprintf(stderr, "precompile: %s\n", err.message);
     if (*err.hint)
@@ -40,11 +42,12 @@ static int save(const char *directory, const char *name, const char *guard)
 int main(int argc, char **argv)
 {
     static const struct {
-        const char *name, *guard;
-    } shipped[] = {{"default", "guard"}, {"tight", "guard"}, {"guard", NULL}, {"worker", NULL}};
+        const char *name;
+        bool profile; /* an allow list, which the others are merged with */
+    } shipped[] = {{"default", true}, {"tight", true}, {"guard", false}, {"worker", false}, {"seal", false}};
     int failed = argc != 2;
 
     for (size_t i = 0; !failed && i < sizeof(shipped) / sizeof(shipped[0]); i++)
-        failed = save(argv[1], shipped[i].name, shipped[i].guard);
+        failed = save(argv[1], shipped[i].name, shipped[i].profile);
     return failed;
 }

@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * Seccomp profiles to BPF, in memory. Two formats are read, and files may mix them: that of the OCI runtime specification
- * (linux.seccomp: defaultAction, defaultErrnoRet, architectures, flags, syscalls) and Docker's own (moby, and Podman's
- * dialect of it: archMap, errno by name, rules with includes and excludes by capability, architecture and kernel). What
- * a profile asks for and we do not do (listenerPath, SCMP_ACT_TRACE, ...) is an error that names it, never silence.
+ * Seccomp profiles to BPF, in memory. Two formats are read, and files may mix them: that of the OCI runtime
+ * specification (linux.seccomp: defaultAction, defaultErrnoRet, architectures, flags, syscalls) and Docker's own (moby,
+ * and Podman's dialect of it: archMap, errno by name, rules with includes and excludes by capability, architecture and
+ * kernel). What a profile asks for and we do not do (listenerPath, SCMP_ACT_TRACE, ...) is an error that names it,
+ * never silence.
  *
  * Each program begins with the same gate, whatever the profiles say:
  *   - calls of another architecture (i386 on x86_64), and numbers with the x32 bit, get ENOSYS. Profiles may list such
@@ -30,21 +31,21 @@ struct seccomp_request {
     uint64_t caps;            /* what the payload will have: includes and excludes of Docker's format ask for it */
     const char *const *permit; /* NULL, or names (NULL-terminated) that go on whatever the files say: what shunt itself
                                   needs inside before it stacks another filter ("setns" for workers that are forked) */
-    bool notify;              /* refusals by errno become notifications (SECCOMP_RET_USER_NOTIF), but for the quiet ones */
-    bool log_all;             /* --learn: everything notifies, but sendmsg, with which the listener is handed over (so it
-                                 is never seen), and clone3. No path is needed; those given are checked. */
+    bool notify;  /* refusals by errno become notifications (SECCOMP_RET_USER_NOTIF), but for the quiet ones */
+    bool log_all; /* --learn: everything notifies, but sendmsg, with which the listener is handed over (so it
+                     is never seen), and clone3. No path is needed; those given are checked. */
 };
 
-/* Reads, compiles, merges. `ret->filter` is malloc'ed; free it with seccomp_profile_done(). ERR_USAGE names file, line, rule,
- * key, and what was expected. A program that was compiled when shunt was built (see seccomp_profile_save) is used instead
- * of compiling where it fits exactly. */
+/* Reads, compiles, merges. `ret->filter` is malloc'ed; free it with seccomp_profile_done(). ERR_USAGE names file, line,
+ * rule, key, and what was expected. A program that was compiled when shunt was built (see seccomp_profile_save) is used
+ * instead of compiling where it fits exactly. */
 int seccomp_profile_compile(const struct seccomp_request *request, struct sock_fprog *ret, struct err *err);
 void seccomp_profile_done(struct sock_fprog *program);
 
-/* Compiles all requests, which begin with the same file NAME.json, and writes NAME.bpf beside it (whole, by rename). The
- * loader uses an entry only where the content of every file, their number, the machine's architecture, permit, notify and,
- * if the profiles ask for them, capabilities and kernel version are the same. A .bpf is trusted like its NAME.json: it
- * must have the same owner and be no more writable. */
+/* Compiles all requests, which begin with the same file NAME.json, and writes NAME.bpf beside it (whole, by rename).
+ * The loader uses an entry only where the content of every file, their number, the machine's architecture, permit,
+ * notify and, if the profiles ask for them, capabilities and kernel version are the same. A .bpf is trusted like its
+ * NAME.json: it must have the same owner and be no more writable. */
 int seccomp_profile_save(const struct seccomp_request *requests, size_t n, struct err *err);
 /* Looks only for such a program: -ENOENT where there is none that fits. seccomp_profile_compile() does this first. */
 int seccomp_profile_load_saved(const struct seccomp_request *request, struct sock_fprog *ret);
@@ -59,7 +60,8 @@ uint32_t seccomp_strongest(uint32_t older, uint32_t newer);
 uint32_t seccomp_native_arch(void);
 /* "openat" for a number of `arch` (AUDIT_ARCH_*), or "syscall 451" in `buf`. */
 const char *seccomp_syscall_name(uint32_t arch, uint32_t nr, char *buf, size_t size);
-/* The number of a name on the native architecture; -ENOENT: not a call of it, but of another; -EINVAL: of none known. */
+/* The number of a name on the native architecture; -ENOENT: not a call of it, but of another; -EINVAL: of none known.
+ */
 int seccomp_syscall_number(const char *name);
 
 /* --- for people: shunt policy explain --- */

@@ -72,7 +72,8 @@ static int read_listener(struct reader *reader, const json_t *value, void *into)
     (void)into;
     if (json_is_string(value) && json_string_length(value) == 0)
         return 0;
-    return reader_refuse(reader, "not supported", "remove it: shunt itself holds the listener, and names refused calls");
+    return reader_refuse(reader, "not supported",
+                         "remove it: shunt itself holds the listener, and names refused calls");
 }
 
 static int note_rules(struct reader *reader, const json_t *value, void *into)
@@ -87,8 +88,8 @@ static const struct reader_key file_keys[] = {
     {"architectures", read_architectures}, {"archMap", read_arch_map}, {"flags", read_flags},
     {"syscalls", note_rules},        {"listenerPath", read_listener}, {"listenerMetadata", read_listener}, {0}};
 
-/* A rule that refuses a call nobody knows refuses nothing: in a list of refusals that is a hole, and most likely a slip of
- * the pen. In an allow list the default refuses it anyway, and Docker's names calls that are newer than we are. */
+/* A rule that refuses a call nobody knows refuses nothing: in a list of refusals that is a hole, and most likely a slip
+ * of the pen. In an allow list the default refuses it anyway, and Docker's names calls that are newer than we are. */
 static int check_refusals(struct reader *reader)
 {
     const struct seccomp_file *file = reader->file;
@@ -119,9 +120,9 @@ static int read_root(struct reader *reader)
 {
     struct seccomp_file *file = reader->file;
     struct head head = {0};
-    int r = reader_object(reader, file->root, file_keys,
-                        "keys are defaultAction, defaultErrnoRet, defaultErrno, architectures, archMap, flags, syscalls",
-                        &head);
+    int r = reader_object(
+        reader, file->root, file_keys,
+        "keys are defaultAction, defaultErrnoRet, defaultErrno, architectures, archMap, flags, syscalls", &head);
 
     if (r == 0 && head.architectures && head.arch_map)
         r = reader_refuse(reader, "has both architectures and archMap", "keep one of them");

@@ -249,7 +249,8 @@ int reader_rule(struct reader *reader, const json_t *value, void *into)
     struct seccomp_file *file = reader->file;
     struct draft draft = {.rule.at = reader->steps[reader->depth - 1].index};
     int r = reader_object(reader, value, rule_keys,
-                        "keys of a rule are names, name, action, errnoRet, errno, args, comment, includes, excludes", &draft);
+                          "keys of a rule are names, name, action, errnoRet, errno, args, comment, includes, excludes",
+                          &draft);
 
     (void)into;
     if (r == 0)

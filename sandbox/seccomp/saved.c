@@ -3,8 +3,8 @@
  * Programs that were compiled when shunt was built: NAME.bpf beside NAME.json. Compiling takes milliseconds, this takes
  * tens of microseconds.
  *
- * An entry is used only if everything that it was made of is the same; whatever else is the matter, the profile is compiled
- * as if there was no file. The sum finds what is stale or damaged. It is no defence against somebody who
+ * An entry is used only if everything that it was made of is the same; whatever else is the matter, the profile is
+ * compiled as if there was no file. The sum finds what is stale or damaged. It is no defence against somebody who
  * writes a false program: the .bpf lies in the directory of the JSON, belongs to the same owner and is no more
  * writable, so who could forge it could as well have changed the profile.
  */

@@ -13,13 +13,18 @@
 
 /* --- errors --- */
 
+static size_t known_steps(const struct reader *reader)
+{
+    return reader->depth < READER_DEPTH_MAX ? reader->depth : READER_DEPTH_MAX;
+}
+
 /* "syscalls[12] ("openat", …): args[0].op" */
 static void write_place(const struct reader *reader, char *buf, size_t size)
 {
     size_t at = 0;
 
     buf[0] = '\0';
-    for (size_t i = 0; i < reader->depth && at < size; i++) {
+    for (size_t i = 0; i < known_steps(reader) && at < size; i++) {
         const struct seccomp_step *step = &reader->steps[i];
         const json_t *rule, *names;
         const char *first;
@@ -49,7 +54,7 @@ static void write_where(const struct reader *reader, char *buf, size_t size)
 
     write_place(reader, place, sizeof(place));
     snprintf(buf, size, "%.250s:%u:%s%s", reader->file->path,
-             seccomp_json_line(reader->text, reader->steps, reader->depth), *place ? " " : "", place);
+             seccomp_json_line(reader->text, reader->steps, known_steps(reader)), *place ? " " : "", place);
 }
 
 /* `found` NULL: it is missing. */
@@ -95,7 +100,7 @@ void reader_step_in(struct reader *reader, const char *key, size_t index)
 {
     if (reader->depth < READER_DEPTH_MAX)
         reader->steps[reader->depth] = (struct seccomp_step){key, index};
-    reader->depth++; /* the format has four levels; what is deeper is refused before it is walked into */
+    reader->depth++; /* the format has six steps at most; a place beyond READER_DEPTH_MAX would be shown cut */
 }
 
 void reader_step_out(struct reader *reader)
@@ -104,7 +109,8 @@ void reader_step_out(struct reader *reader)
 }
 
 /* A member that is null is one that is not there, as in the programs that write these files. */
-int reader_object(struct reader *reader, const json_t *object, const struct reader_key *keys, const char *what, void *into)
+int reader_object(struct reader *reader, const json_t *object, const struct reader_key *keys, const char *what,
+                  void *into)
 {
     const char *name;
     json_t *value;
@@ -173,7 +179,8 @@ int reader_text(struct reader *reader, const json_t *value, void *into)
 
 /* --- actions --- */
 
-/* `key` and the errno that goes with it (Podman's files hold it as a number and a name; the name is the newer of the two). */
+/* `key` and the errno that goes with it (Podman's files hold it as a number and a name; the name is the newer of the
+ * two). */
 int reader_answer(struct reader *reader, const char *key, const json_t *object, const char *name_key,
                        const char *number_key, uint32_t *ret)
 {
@@ -191,11 +198,13 @@ int reader_answer(struct reader *reader, const char *key, const json_t *object, 
     reader_step_out(reader);
     reader_step_in(reader, errno_key, 0);
     if (given && *ret != SECCOMP_RET_ERRNO)
-        return reader_refuse(reader, "only SCMP_ACT_ERRNO has an errno", "remove it, or make the action SCMP_ACT_ERRNO");
+        return reader_refuse(reader, "only SCMP_ACT_ERRNO has an errno",
+                             "remove it, or make the action SCMP_ACT_ERRNO");
     if (name && *name) {
         r = seccomp_errno_parse(name);
         if (r < 0)
-            return reader_bad(reader, json_object_get(object, name_key), "the name of an errno, such as EPERM, or its number");
+            return reader_bad(reader, json_object_get(object, name_key),
+                              "the name of an errno, such as EPERM, or its number");
         errnum = (uint64_t)r;
     } else if (given && (seccomp_json_u64(number, &errnum) < 0 || errnum > 4095)) {
         return reader_bad(reader, number, "a number from 0 to 4095");

@@ -82,13 +82,20 @@ static void list_done(struct spec_list *list)
     free(list->items);
 }
 
-void spec_done(struct sandbox_spec *spec)
+void spec_clear_paths(struct sandbox_spec *spec)
 {
     for (size_t i = 0; i < spec->npaths; i++) {
         free(spec->paths[i].path);
         free(spec->paths[i].origin);
     }
     free(spec->paths);
+    spec->paths = NULL;
+    spec->npaths = spec->paths_room = 0;
+}
+
+void spec_done(struct sandbox_spec *spec)
+{
+    spec_clear_paths(spec);
     list_done(&spec->env_pass);
     list_done(&spec->env_drop);
     list_done(&spec->env_set);

@@ -144,6 +144,7 @@ void spec_copy(struct sandbox_spec *to, const struct sandbox_spec *from);
 /* Appends; strings are copied. `origin` may be NULL. */
 void spec_add_path(struct sandbox_spec *spec, enum spec_path_kind kind, const char *path, uint64_t size_bytes,
                    bool optional, const char *origin);
+void spec_clear_paths(struct sandbox_spec *spec);
 void spec_list_add(struct spec_list *list, const char *text);
 /* What the spec asks for, as guarantees (ns_pid: PID and KILL, limits.tasks: TASKS, ...), whether demanded or not. */
 unsigned spec_wants(const struct sandbox_spec *spec);

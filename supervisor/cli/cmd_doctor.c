@@ -8,28 +8,25 @@
 
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/err.h"
-#include "sandbox/policy/policy.h"
 #include "sandbox/probe/probe.h"
 #include "supervisor/cli/commands.h"
 #include "supervisor/cli/options.h"
 #include "supervisor/cli/scope.h"
-#include "supervisor/config/paths.h"
+#include "supervisor/config/sandbox_config.h"
 #include "supervisor/doctor/doctor.h"
 
-#define PROJECT_FILE "shunt.yaml"
-#define DEFAULT_POLICY "standard"
 #define DEFAULT_WIDTH 100
 
 struct options {
-    const char *policy, *machine;
-    bool json, adopt_cgroup, help;
+    struct sandbox_config config;
+    bool json, help;
 };
 
 static int set_policy(void *target, const char *text, struct err *err)
 {
     if (!*text)
         return err_set(err, ERR_USAGE, EINVAL, "expected the name of a policy");
-    ((struct options *)target)->policy = text;
+    ((struct options *)target)->config.policy = text;
     return 0;
 }
 
@@ -37,7 +34,7 @@ static int set_machine(void *target, const char *text, struct err *err)
 {
     if (!*text)
         return err_set(err, ERR_USAGE, EINVAL, "expected the name of a machine");
-    ((struct options *)target)->machine = text;
+    ((struct options *)target)->config.machine = text;
     return 0;
 }
 
@@ -53,7 +50,7 @@ static int set_adopt_cgroup(void *target, const char *text, struct err *err)
 {
     (void)text;
     (void)err;
-    ((struct options *)target)->adopt_cgroup = true;
+    ((struct options *)target)->config.adopt_cgroup = true;
     return 0;
 }
 
@@ -102,22 +99,6 @@ static int parse(struct options *options, int argc, char **argv, struct err *err
     return 0;
 }
 
-static int load_policy(const struct options *options, const char *directory, struct sandbox_spec *ret, struct err *err)
-{
-    const char *const directories[] = {directory, NULL};
-    struct policy_source source = {directories, access(PROJECT_FILE, F_OK) == 0 ? PROJECT_FILE : NULL};
-    _cleanup_free_ char *project = NULL;
-    int r;
-
-    if (!options->policy && source.project_file) {
-        r = policy_project_default(source.project_file, &project, err);
-        if (r < 0)
-            return r;
-    }
-    return policy_load(&source, options->policy ? options->policy : project ? project : DEFAULT_POLICY,
-                       options->machine, ret, err);
-}
-
 static unsigned terminal_width(void)
 {
     struct winsize size;
@@ -140,7 +121,7 @@ static int show(const struct options *options, const struct doctor *doctor)
 int cmd_doctor(int argc, char **argv)
 {
     const char *scope = getenv("SHUNT_SCOPE");
-    struct options options = {0};
+    struct options options = {.config.userns = -1};
     struct err err = ERR_INIT;
     struct sandbox_spec spec;
     struct probe_result result;
@@ -152,15 +133,15 @@ int cmd_doctor(int argc, char **argv)
         return cli_fail(&err);
     if (options.help)
         return cmd_doctor_help();
-    policies = paths_find("policies");
-    if (load_policy(&options, policies, &spec, &err) < 0)
+    if (sandbox_config_load(&options.config, &spec, &err) < 0)
         return cli_fail(&err);
     /* As run and exec do: where systemd gives a scope, they have it, and so the answer is for it. */
     scope_enter(argv);
-    if (probe_machine(&(struct probe_options){options.adopt_cgroup}, &result, &err) < 0) {
+    if (probe_machine(&(struct probe_options){.adopt_cgroup = options.config.adopt_cgroup}, &result, &err) < 0) {
         spec_done(&spec);
         return cli_fail(&err);
     }
+    policies = sandbox_config_policies();
     doctor = (struct doctor){.result = &result,
                              .spec = &spec,
                              .wants = spec_wants(&spec),

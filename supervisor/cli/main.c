@@ -2,6 +2,7 @@
 #include "supervisor/cli/commands.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,10 +88,25 @@ static int cmd_version(int argc, char **argv)
     return EXIT_PASSED;
 }
 
+/* Where one of the three is closed, the next file that shunt opens would take its number, and what shunt starts would get
+ * that file as its own. Opened the wrong way round, it fails with EBADF as a closed one does. */
+static int fill_closed_stdio(void)
+{
+    static const int wrong_way[3] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", wrong_way[fd]) != fd)
+            return -EBADF;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct command *command;
     int status;
+
+    if (fill_closed_stdio() < 0)
+        return EXIT_INTERNAL;
 
     if (argc < 2) {
         print_usage(stderr);

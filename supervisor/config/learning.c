@@ -70,6 +70,10 @@ static int open_base(const struct sandbox_config *config, bool workers, struct s
     if (access(guard, R_OK) == 0)
         options.guard = guard;
     r = learn_new(&options, ret, err);
+    /* Empty there, and writable. */
+    for (size_t i = 0; r == 0 && i < base.npaths; i++)
+        if (base.paths[i].kind == SPEC_PATH_TMPFS)
+            learn_leave_out(*ret, base.paths[i].path);
     if (r == 0 && !spec->seccomp)
         spec_set_text(&spec->seccomp, base.seccomp); /* `observe` has no filter, and nothing would be told */
     spec_done(&base);

@@ -51,8 +51,12 @@ static bool judge_tasks(const struct detector_view *view, struct detector_result
     if (!n)
         return false;
     if (at_own_limit(view)) {
-        conclude(ret, VERDICT_TASKS, "%" PRIu64 " of %" PRIu64 " tasks, %" PRIu64 " more refused",
-                 view->limits.tasks, view->limits.tasks, n);
+        if (view->counted)
+            conclude(ret, VERDICT_TASKS, "%" PRIu64 " of %" PRIu64 " tasks (counted)", view->limits.tasks,
+                     view->limits.tasks);
+        else
+            conclude(ret, VERDICT_TASKS, "%" PRIu64 " of %" PRIu64 " tasks, %" PRIu64 " more refused",
+                     view->limits.tasks, view->limits.tasks, n);
         return true;
     }
     ret->is_void = true;

@@ -29,7 +29,6 @@ struct exec {
     struct learn *learn; /* NULL: off */
     struct sandbox *sandbox;
     struct relay relay;
-    sigset_t before; /* signal mask of our caller, which the command gets back */
     int signal_fd;
     uint64_t deadline_ns; /* 0: none */
     bool asked;           /* SIGTERM was sent for the time being over */
@@ -44,7 +43,8 @@ static int open_signals(struct exec *exec)
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
         sigaddset(&set, forwarded[i]);
-    sigprocmask(SIG_BLOCK, &set, &exec->before);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a relayed command may close its stdin */
     exec->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return exec->signal_fd < 0 ? -errno : 0;
 }

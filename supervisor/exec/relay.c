@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/io.h"
 
-#define TURN_BYTES 65536
+#define CLOSING_TURNS 1024 /* more than a pipe holds */
+#define TURN_BYTES PIPE_BUF /* what a pipe that polls writable takes without blocking */
 
 int relay_open(struct relay *relay, bool relayed, int stdio[3])
 {
@@ -33,13 +35,23 @@ void relay_started(struct relay *relay)
         close_fd(&relay->streams[i].inside);
 }
 
+static bool takes_more(const struct relay_stream *stream)
+{
+    struct pollfd fd = {stream->to, POLLOUT, 0};
+
+    return poll(&fd, 1, 0) > 0;
+}
+
 int relay_poll(const struct relay *relay, struct pollfd *fds)
 {
     int n = 0;
 
-    for (int i = 0; i < 3; i++)
-        if (relay->streams[i].from >= 0)
-            fds[n++] = (struct pollfd){relay->streams[i].from, POLLIN, 0};
+    for (int i = 0; i < 3; i++) {
+        const struct relay_stream *stream = &relay->streams[i];
+
+        if (stream->from >= 0)
+            fds[n++] = takes_more(stream) ? (struct pollfd){stream->from, POLLIN, 0} : (struct pollfd){stream->to, POLLOUT, 0};
+    }
     return n;
 }
 
@@ -82,7 +94,7 @@ void relay_close(struct relay *relay)
         if (i > 0) {
             /* Something that outlived the command may still hold the other end: what is there now is enough. */
             io_set_nonblock(stream->from, true);
-            for (int turns = 0; turns < 64; turns++) {
+            for (int turns = 0; turns < CLOSING_TURNS; turns++) {
                 struct pollfd fd = {stream->from, POLLIN, 0};
 
                 if (poll(&fd, 1, 0) <= 0 || !copy(stream))

@@ -22,7 +22,8 @@ struct relay {
 int relay_open(struct relay *relay, bool relayed, int stdio[3]);
 /* The command has its ends: ours of them are closed. */
 void relay_started(struct relay *relay);
-/* Adds what is to be polled; returns how many. At most 3. */
+/* Adds what is to be polled; returns how many. At most 3. Of a stream whose reader is slow that is the reader: neither a
+ * command that does not read nor a terminal that was stopped may keep us from the time limit and from signals. */
 int relay_poll(const struct relay *relay, struct pollfd *fds);
 /* Copies what is there to copy. */
 void relay_turn(struct relay *relay, const struct pollfd *fds, int n);

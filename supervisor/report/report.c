@@ -15,6 +15,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/mem.h"
+#include "sandbox/spec/spec.h"
 #include "supervisor/report/internal.h"
 #include "supervisor/report/summary.h"
 #include "supervisor/report/text.h"
@@ -138,19 +139,30 @@ static void say_header(struct report *report, const struct report_header *h)
         say_missing(report, h->missing);
 }
 
+static json_t *guarantee_names(unsigned bits)
+{
+    json_t *list = json_array();
+
+    for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
+        if (bits & SPEC_BIT(g))
+            json_array_append_new(list, json_string(spec_guarantee_name((enum spec_guarantee)g)));
+    return list;
+}
+
 void report_run_start(struct report *report, const struct report_header *h)
 {
     if (!report->options.quiet)
         say_header(report, h);
     report_emit(report, "run-start",
-         json_pack("{s:s,s:o,s:s,s:s,s:i,s:b,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "version", h->version,
+         json_pack("{s:s,s:o,s:s,s:s,s:i,s:b,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version", h->version,
                    "command", events_text(h->command), "run", h->run_id, "time", report->wall_clock,
                    "workers", (int)h->workers, "cold", h->cold, "cold_why",
                    events_text(h->cold ? h->cold_why : NULL), "tasks", (json_int_t)h->tasks,
                    "memory_bytes", (json_int_t)h->memory_bytes, "serial_tasks",
                    (json_int_t)h->serial_tasks, "serial_memory_bytes",
                    (json_int_t)h->serial_memory_bytes, "cgroup", events_text(h->cgroup), "isolation",
-                   events_text(h->isolation), "missing", events_text(h->missing), "budget",
+                   events_text(h->isolation), "policy", events_text(h->policy), "in_force",
+                   guarantee_names(h->in_force), "lacking", guarantee_names(h->lacking), "missing", events_text(h->missing), "budget",
                    events_text(h->budget)));
 }
 

@@ -17,6 +17,7 @@
 #include "sandbox/notify/notify.h"
 #include "sandbox/plan/plan.h"
 #include "sandbox/seccomp/profile.h"
+#include "supervisor/run/channel.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/state.h"
 
@@ -70,6 +71,9 @@ static size_t test_of(struct run *run, pid_t tid)
 {
     struct worker *worker = tid > 0 ? (run->cgroup ? worker_by_cgroup(run, tid) : worker_by_parents(run, tid)) : NULL;
 
+    /* Its last reports may have arrived since this turn began, and its next test with them. */
+    if (worker && worker->state == WORKER_RUNNING && worker->owed != TEST_NONE && worker->channel)
+        channel_drain(worker->channel);
     return worker && worker->state == WORKER_RUNNING && worker->owed == TEST_NONE ? worker->test : TEST_NONE;
 }
 

@@ -17,6 +17,7 @@
 #include "sandbox/scratch/scratch.h"
 #include "supervisor/config/paths.h"
 #include "supervisor/config/sandbox_config.h"
+#include "supervisor/run/counted.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
 
@@ -86,6 +87,7 @@ static int start_init(struct run *run, struct err *err)
 {
     _cleanup_free_ char *policies = sandbox_config_policies(), *cwd = getcwd(NULL, 0);
     _cleanup_free_ char *guard = find_profile(policies, "guard.json"), *worker = find_profile(policies, "worker.json");
+    _cleanup_free_ char *seal = find_profile(policies, "seal.json");
     const char *keep[8];
     struct run_init_spec spec = {
         .spec = &run->spec,
@@ -98,6 +100,7 @@ static int start_init(struct run *run, struct err *err)
         .keep = keep,
         .guard_profile = guard,
         .worker_profile = worker,
+        .seal_profile = seal,
     };
 
     if (!cwd)
@@ -109,14 +112,20 @@ static int start_init(struct run *run, struct err *err)
     return run_init_start(&spec, &run->init, err);
 }
 
+unsigned isolation_gives(const struct run *run)
+{
+    unsigned has = run->cgroup ? cgroup_run_has(run->cgroup) : 0;
+
+    return run_init_plan(run->init)->gives |
+           (has & CGROUP_HAS_TASKS || counted_tasks(run) ? SPEC_BIT(SPEC_TASKS) : 0) |
+           (has & CGROUP_HAS_MEMORY ? SPEC_BIT(SPEC_MEMORY) : 0) | (has & CGROUP_HAS_CPU ? SPEC_BIT(SPEC_CPU) : 0) |
+           (has & CGROUP_HAS_KILL || run_init_contained(run->init) ? SPEC_BIT(SPEC_KILL) : 0);
+}
+
 /* Limits that a policy or --require demands; the rest was checked when the run init was started. */
 static int check_limits(const struct run *run, struct err *err)
 {
-    unsigned has = run->cgroup ? cgroup_run_has(run->cgroup) : 0;
-    unsigned gives = (has & CGROUP_HAS_TASKS ? SPEC_BIT(SPEC_TASKS) : 0) |
-                     (has & CGROUP_HAS_MEMORY ? SPEC_BIT(SPEC_MEMORY) : 0) |
-                     (has & CGROUP_HAS_CPU ? SPEC_BIT(SPEC_CPU) : 0) |
-                     (has & CGROUP_HAS_KILL || run_init_contained(run->init) ? SPEC_BIT(SPEC_KILL) : 0);
+    unsigned gives = isolation_gives(run);
     unsigned limits = SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_MEMORY) | SPEC_BIT(SPEC_CPU) | SPEC_BIT(SPEC_KILL);
     unsigned lacking = run->spec.demands & limits & ~gives;
 

@@ -12,6 +12,8 @@ int isolation_load(struct run *run, struct err *err);
 /* Fills host, cgroup, init and missing. What is not to be had is noted, or refused where the policy demands it.
  * run->scratch is there already. */
 int isolation_open(struct run *run, struct err *err);
+/* SPEC_BIT()s that hold. */
+unsigned isolation_gives(const struct run *run);
 /* Once nothing of the run lives: files that it needed. */
 void isolation_close(struct run *run);
 /* "standard: pid namespace, mount namespace, ...; seccomp; 14 capabilities; no_new_privs". */

@@ -13,6 +13,7 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/core/denials.h"
 #include "supervisor/plan/lanes.h"
+#include "supervisor/run/counted.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/state.h"
@@ -72,7 +73,8 @@ static void judge(struct worker *worker, enum detector_moment moment, const char
     struct run *run = worker->run;
     struct detector_view view = {.moment = moment,
                                  .limits = worker->limits,
-                                 .counters_valid = worker->leaf != NULL,
+                                 .counters_valid = worker->leaf != NULL || counted_tasks(run),
+                                 .counted = counted_tasks(run),
                                  .in_test = worker->test != TEST_NONE,
                                  .protocol_text = protocol_text,
                                  .wait_status = worker->wait_status,
@@ -106,6 +108,9 @@ void judge_start(struct worker *worker)
         cgroup_leaf_reset_peaks(worker->leaf, &worker->counters);
         worker->at_start = worker->counters;
         leak_watch_test_starts(worker);
+    } else if (counted_tasks(worker->run)) {
+        worker->counters.tasks_peak = 0;
+        worker->at_start = worker->counters;
     }
     worker->go_ns = run_clock_ns(worker->run);
     worker->idle_since_ns = worker->go_ns;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sandbox/base/err.h"
+#include "supervisor/run/counted.h"
 #include "supervisor/run/state.h"
 
 #define TASKS_MIN 16
@@ -13,7 +14,9 @@
 
 static unsigned limits_enforced(const struct run *run)
 {
-    return run->cgroup ? cgroup_run_has(run->cgroup) : 0;
+    if (run->cgroup)
+        return cgroup_run_has(run->cgroup);
+    return counted_tasks(run) ? CGROUP_HAS_TASKS : 0;
 }
 
 /* What is neither a test's nor a slot's: keepers, standby, intermediates, the controller's and our own threads. */

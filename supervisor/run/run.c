@@ -21,6 +21,7 @@
 #include "supervisor/config/paths.h"
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/channel.h"
+#include "supervisor/run/counted.h"
 #include "supervisor/run/isolation.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
@@ -57,9 +58,14 @@ static void report_header(struct run *run)
         .memory_bytes = run->limits.memory_bytes,
         .serial_tasks = run->limits.serial_tasks,
         .serial_memory_bytes = run->limits.serial_memory_bytes,
-        .cgroup = run->cgroup ? cgroup_run_describe(run->cgroup) : "",
+        .cgroup = run->cgroup          ? cgroup_run_describe(run->cgroup)
+                  : counted_tasks(run) ? "no cgroup: tasks by RLIMIT_NPROC in user namespaces, counted"
+                                       : "",
         .isolation = isolation,
         .missing = run->missing,
+        .policy = run->config->no_sandbox ? "off" : run->spec.name,
+        .in_force = isolation_gives(run),
+        .lacking = spec_wants(&run->spec) & ~isolation_gives(run),
         .budget = run->limits.budget_text,
     };
 
@@ -245,7 +251,7 @@ static void arm_fast_tick(struct run *run)
 
     for (const struct worker *w = run->workers; w && !want; w = w->next)
         want = w->state == WORKER_DYING || (w->state == WORKER_WAITING && w->leak) ||
-               (w->state == WORKER_RUNNING && w->leaf && !notified);
+               (w->state == WORKER_RUNNING && (w->leaf ? !notified : counted_tasks(run)));
     if (want && !ev_is_active(&run->fast_tick)) {
         run->fast_tick.repeat = FAST_TICK_S;
         ev_timer_again(run->loop, &run->fast_tick);
@@ -350,7 +356,7 @@ static int run_open(struct run *run, struct err *err)
     if (r == 0)
         r = run_learn_open(run, err);
     if (r == 0)
-        r = scratch_new(run->spec.uid != SPEC_ID_KEEP, &run->scratch, err);
+        r = scratch_new(run->spec.tmp != SPEC_TMP_HOST, &run->scratch, err);
     if (r == 0)
         r = isolation_open(run, err);
     if (r == 0)

@@ -16,21 +16,21 @@ struct scratch {
 };
 
 /* A socket's path has room for 107 bytes, so a long TMPDIR is of no use. */
-static const char *scratch_base(bool shared)
+static const char *scratch_base(bool kept)
 {
     const char *candidates[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp"};
 
-    for (size_t i = shared; i < 3; i++)
+    for (size_t i = kept ? 2 : 0; i < 3; i++)
         if (candidates[i] && *candidates[i] == '/' && strlen(candidates[i]) < 50 &&
             access(candidates[i], W_OK | X_OK) == 0)
             return candidates[i];
     return "/tmp";
 }
 
-int scratch_new(bool shared, struct scratch **ret, struct err *err)
+int scratch_new(bool kept, struct scratch **ret, struct err *err)
 {
     struct scratch *scratch = mem_zalloc(sizeof(*scratch));
-    int r = scratch_make(scratch_base(shared), &scratch->dir, err);
+    int r = scratch_make(scratch_base(kept), &scratch->dir, err);
 
     if (r < 0) {
         free(scratch);

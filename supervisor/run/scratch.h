@@ -10,8 +10,8 @@
 struct err;
 struct scratch;
 
-/* `shared`: the command runs as another user, who cannot reach XDG_RUNTIME_DIR. */
-int scratch_new(bool shared, struct scratch **ret, struct err *err);
+/* `kept`: below /tmp, where the run keeps it, since a policy may hide XDG_RUNTIME_DIR. */
+int scratch_new(bool kept, struct scratch **ret, struct err *err);
 const char *scratch_socket(const struct scratch *scratch);
 const char *scratch_directory(const struct scratch *scratch);
 /* Once the socket is there, and where the command sees it with the owner that it has here: it belongs to that user. */

@@ -10,6 +10,7 @@
 #include "sandbox/base/io.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/proc_task.h"
+#include "supervisor/run/counted.h"
 #include "supervisor/run/state.h"
 
 /* The run init reports a death within milliseconds; a channel that closed without one was closed by the test. */
@@ -28,6 +29,9 @@ static void tick_running(struct worker *worker, bool slow)
         cgroup_leaf_read(worker->leaf, CGROUP_READ_TASKS | CGROUP_READ_OOM, &worker->counters);
         look = worker->counters.tasks_refused > worker->at_start.tasks_refused ||
                worker->counters.oom_kills > worker->at_start.oom_kills;
+    } else if (counted_tasks(worker->run)) {
+        counted_read(worker);
+        look = worker->counters.tasks_refused > worker->at_start.tasks_refused;
     }
     if (slow) {
         look = look || (worker->limits.timeout_ns && now - worker->go_ns > worker->limits.timeout_ns);

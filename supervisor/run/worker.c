@@ -14,6 +14,7 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/cold.h"
+#include "supervisor/run/counted.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/state.h"
 
@@ -204,6 +205,8 @@ static void worker_apply_limits(struct worker *worker, size_t test)
 
     if (worker->leaf && (own || worker->limits_changed || serial))
         cgroup_leaf_set_limits(worker->leaf, &limits);
+    else if (!worker->leaf && counted_tasks(worker->run))
+        counted_set_limit(worker, limits.tasks);
     worker->limits_changed = own;
     worker->limits.tasks = limits.tasks;
     worker->limits.memory_bytes = limits.memory_bytes;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Policies from anybody: as a file that is named, and as a project's shunt.yaml. Run from the root of the checkout, so that
- * `extends` finds the shipped policies. */
+/* Policies from anybody: as a file that is named, and as a project's shunt.yaml. Run from the root of the checkout, so
+ * that `extends` finds the shipped policies. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -76,7 +76,8 @@ static void load_bytes(const uint8_t *data, size_t size)
 
 static void check_merged(const struct sock_fprog *merged, const struct sock_fprog alone[2])
 {
-    static const uint32_t numbers[] = {SYS_read, SYS_close, SYS_dup, SYS_socket, SYS_mount, SYS_openat, SYS_getpid, 999};
+    static const uint32_t numbers[] = {SYS_read,  SYS_close,  SYS_dup,    SYS_socket,
+                                       SYS_mount, SYS_openat, SYS_getpid, 999};
     static const uint64_t values[] = {0, 1, 40, 40 | 1ull << 32, UINT32_MAX, UINT64_MAX};
     const uint32_t arch = seccomp_native_arch();
 

@@ -82,7 +82,7 @@ static void defaults(void **state)
     assert_int_equal(config->on_reroute, ON_REROUTE_WARN);
     assert_int_equal(config->fork_server, FORK_SERVER_AUTO);
     assert_false(config->no_sandbox);
-    assert_false(config->adopt_cgroup);
+    assert_false(parsed.options.sandbox.adopt_cgroup);
     assert_null(config->events_path);
     assert_null(config->junit_path);
     assert_int_equal(config->color, COLOR_AUTO);
@@ -112,7 +112,7 @@ static void every_option(void **state)
     assert_int_equal(config->max_fail, 3);
     assert_int_equal(config->fork_server, FORK_SERVER_OFF);
     assert_true(config->no_sandbox);
-    assert_true(config->adopt_cgroup);
+    assert_true(parsed.options.sandbox.adopt_cgroup);
     assert_string_equal(config->events_path, "e");
     assert_string_equal(config->junit_path, "j");
     assert_int_equal(config->color, COLOR_NEVER);
@@ -226,6 +226,25 @@ static void limits_that_mean_none(void **state)
     assert_int_equal(good(&parsed, "run --timeout 0 x")->timeout_ns, 0);
 }
 
+/* These rows are shared with `shunt exec`; test_cli_exec_options.c tries their mistakes. */
+static void sandbox_options_reach_the_run(void **state)
+{
+    struct parsed parsed;
+    const struct run_config *config =
+        good(&parsed, "run --policy hardened --machine github-hosted --require tasks,net --write . "
+                      "--read-only /opt --hide /srv --userns=never --learn l.yaml -- x");
+    const struct sandbox_config *sandbox = &parsed.options.sandbox;
+
+    (void)state;
+    assert_ptr_equal(config->sandbox, sandbox);
+    assert_string_equal(sandbox->policy, "hardened");
+    assert_string_equal(sandbox->machine, "github-hosted");
+    assert_int_equal(sandbox->require, SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_NET));
+    assert_int_equal(sandbox->npaths, 3);
+    assert_int_equal(sandbox->userns, SPEC_USERNS_NEVER);
+    assert_string_equal(sandbox->learn_path, "l.yaml");
+}
+
 static int check_command(const char *name, struct err *err)
 {
     char *command[] = {(char *)name, NULL};
@@ -281,6 +300,7 @@ int main(void)
         cmocka_unit_test(reroute_lists),
         cmocka_unit_test(nonsense_is_named),
         cmocka_unit_test(limits_that_mean_none),
+        cmocka_unit_test(sandbox_options_reach_the_run),
         cmocka_unit_test(commands_are_looked_up),
         cmocka_unit_test(lookup_without_a_path),
     };

@@ -89,7 +89,8 @@ static void test_rules_of_a_spec(void **state)
     spec_done(&spec);
 }
 
-/* ---- in a child, since a restriction is for good --------------------------------------------------------------------- */
+/* ---- in a child, since a restriction is for good
+ * --------------------------------------------------------------------- */
 
 static int in_child(int (*fn)(const void *), const void *data)
 {
@@ -117,8 +118,8 @@ static int apply_block(const void *data)
     return -landlock_apply(block->data, block->bytes);
 }
 
-/* Cut at every length, and with every byte changed: refused or harmless, never read beyond (the copy has its exact size,
- * so the sanitizers see it). */
+/* Cut at every length, and with every byte changed: refused or harmless, never read beyond (the copy has its exact
+ * size, so the sanitizers see it). */
 static void test_hostile_blocks(void **state)
 {
     struct landlock_rules *rules = NULL;

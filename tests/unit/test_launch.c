@@ -48,7 +48,8 @@ static struct run_init *start(enum shape shape)
                                  .cells = true,
                                  .cwd = getcwd(cwd, sizeof(cwd)),
                                  .guard_profile = "policies/seccomp/guard.json",
-                                 .worker_profile = "policies/seccomp/worker.json"};
+                                 .worker_profile = "policies/seccomp/worker.json",
+                                 .seal_profile = "policies/seccomp/seal.json"};
     struct run_init *init = NULL;
     struct err err = ERR_INIT;
 
@@ -238,7 +239,7 @@ static void send_fds(int to, int fds[RUN_INIT_CELL_NS])
 
 static const char *copy_seal(const struct run_init *init)
 {
-    static char path[] = "/dev/shm/shunt-seal-XXXXXX";
+    static char path[] = "build/shunt-seal-XXXXXX";
     char buf[65536];
     int fd = mkstemp(path);
     ssize_t n = pread(run_init_seal_fd(init), buf, sizeof(buf), 0);
@@ -276,7 +277,7 @@ static void test_enter_cell(void **state)
     char *const argv[] = {(char *)"/usr/bin/python3", (char *)"-c", (char *)script, NULL};
     struct run_init *init = start(FULL);
     struct run_init_event event;
-    char lib[256];
+    char lib[256], seal[256];
     int status = -1, pair[2];
 
     (void)state;
@@ -291,17 +292,19 @@ static void test_enter_cell(void **state)
     snprintf(lib, sizeof(lib), "%s/%s", getcwd((char[200]){0}, 200), "build/libshunt-enter.so");
     setenv("ENTER", lib, 1);
     /* Of a descriptor of ours a script outside of our /proc has no name: through a file. */
-    setenv("SEAL", copy_seal(init), 1);
+    snprintf(seal, sizeof(seal), "%s/%s", getcwd((char[200]){0}, 200), copy_seal(init));
+    setenv("SEAL", seal, 1);
     const int stdio[3] = {pair[1], 1, 2};
 
     assert_int_equal(run_init_spawn(init, 4, argv, environ, stdio), 0);
     close(pair[0]);
     close(pair[1]);
     for (int i = 0; i < 20 && status < 0; i++) {
-        event = next(init, 1000);
+        event = next(init, 10000);
         if (event.type == RUN_INIT_EXITED && event.tag == 0)
             status = event.status;
     }
+    unlink(getenv("SEAL"));
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 42);
     run_init_free(init);

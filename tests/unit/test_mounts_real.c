@@ -1,378 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Plans applied on the kernel that runs this: each test forks into new namespaces, applies, and looks around from inside.
- * As root every test runs twice: with root's own powers, and as uid 1000 in a user namespace of its own, where inherited
- * mounts are locked. Where namespaces are not to be had the tests skip and say so; SHUNT_TEST_MOUNTS=required makes that a
- * failure (the VM sets it).
+/* The view of `shunt exec`, applied on the kernel that runs this and looked at from inside. */
+#include "tests/unit/mounts_inside.h"
+
+/* ---- read-only root -----------------------------------------------------------------------------------------------
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
-
-#include "sandbox/base/cleanup.h"
-#include "sandbox/base/clock.h"
-#include "sandbox/base/err.h"
-#include "sandbox/base/io.h"
-#include "sandbox/base/mem.h"
-#include "sandbox/mounts/mount_plan.h"
-
-#define UID 1000
-
-/* ---- the playground: a project and a scratch directory below /var/tmp, another below /tmp ------------------------- */
-
-struct ground {
-    bool userns;
-    char *base;    /* in /var/tmp: proj/ proj/sub/ lib/ secret/ scratch/ */
-    char *tmp;     /* in /tmp: keep/ sock */
-    char *proj, *scratch, *secret, *keep, *lib;
-    int listener;  /* on tmp/sock */
-    struct sandbox_spec spec;
-    /* of stacked views */
-    struct mount_plan *command, *cell;
-    struct mount_apply apply_cell;
-    const char *second; /* cell's scratch directory */
-};
-
-static char *make_dir(const char *in, const char *name, mode_t mode)
-{
-    char *path = mem_printf("%s/%s", in, name);
-
-    assert_int_equal(mkdir(path, mode), 0);
-    assert_int_equal(chmod(path, mode), 0);
-    return path;
-}
-
-static void put(const char *dir, const char *name, const char *text)
-{
-    _cleanup_free_ char *path = mem_printf("%s/%s", dir, name);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-    assert_true(fd >= 0);
-    assert_int_equal(io_write_all(fd, text, strlen(text)), 0);
-    close(fd);
-}
-
-static int listen_on(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(fd, 8), 0);
-    assert_int_equal(chmod(path, 0777), 0);
-    return fd;
-}
-
-static void chown_all(const char *path, uid_t uid)
-{
-    _cleanup_free_ char *command = mem_printf("chown -R %u:%u '%s'", uid, uid, path);
-
-    assert_int_equal(system(command), 0);
-}
-
-static struct ground *ground_new(bool userns)
-{
-    struct ground *g = mem_zalloc(sizeof(*g));
-    _cleanup_free_ char *sock = NULL;
-
-    umask(022);
-    g->userns = userns;
-    g->base = mem_strdup("/var/tmp/shunt-test.XXXXXX");
-    g->tmp = mem_strdup("/tmp/shunt-test.XXXXXX");
-    assert_non_null(mkdtemp(g->base));
-    assert_non_null(mkdtemp(g->tmp));
-    chmod(g->base, 0755);
-    chmod(g->tmp, 0755);
-    g->proj = make_dir(g->base, "proj", 0755);
-    free(make_dir(g->proj, "sub", 0755));
-    g->lib = make_dir(g->base, "lib", 0755);
-    g->secret = make_dir(g->base, "secret", 0755);
-    free(make_dir(g->secret, "open", 0755));
-    g->scratch = make_dir(g->base, "scratch", 0700);
-    g->keep = make_dir(g->tmp, "keep", 0755);
-    put(g->proj, "file", "project");
-    put(g->secret, "key", "hidden");
-    put(g->base, "token", "hidden");
-    put(g->tmp, "before", "old");
-    sock = mem_printf("%s/sock", g->tmp);
-    g->listener = listen_on(sock);
-    if (userns && geteuid() == 0) {
-        chown_all(g->base, UID);
-        chown_all(g->tmp, UID);
-    }
-    spec_init(&g->spec);
-    g->spec.ns_mount = true;
-    return g;
-}
-
-static void ground_free(struct ground *g)
-{
-    _cleanup_free_ char *command = mem_printf("rm -rf '%s' '%s'", g->base, g->tmp);
-
-    assert_int_equal(system(command), 0);
-    close(g->listener);
-    spec_done(&g->spec);
-    free(g->proj);
-    free(g->scratch);
-    free(g->secret);
-    free(g->keep);
-    free(g->lib);
-    free(g->base);
-    free(g->tmp);
-    free(g);
-}
-
-static struct mount_request request_of(struct ground *g, enum mounts_for what)
-{
-    return (struct mount_request){
-        .what = what,
-        .spec = &g->spec,
-        .cwd = g->proj,
-        .home = g->base,
-        .own_pid_ns = true,
-        .initial_userns = !g->userns,
-        .id_outside = SPEC_ID_KEEP,
-        .id_inside = SPEC_ID_KEEP,
-    };
-}
-
-/* ---- checks from inside ------------------------------------------------------------------------------------------- */
-
-static _Noreturn void say(const char *file, int line, const char *what, long value)
-{
-    fprintf(stderr, "%s:%d: inside: %s (%ld, errno %d %s)\n", file, line, what, value, errno, strerror(errno));
-    fflush(stderr);
-    _exit(1);
-}
-
-#define INSIDE(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            say(__FILE__, __LINE__, #condition, 0);                                                                    \
-    } while (0)
-#define INSIDE_EQUAL(value, expected)                                                                                  \
-    do {                                                                                                               \
-        long value_ = (long)(value);                                                                                   \
-        if (value_ != (long)(expected))                                                                                \
-            say(__FILE__, __LINE__, #value " == " #expected, value_);                                                  \
-    } while (0)
-
-/* 0, or the positive errno of creating a file there. */
-static int try_write(const char *dir, const char *name)
-{
-    _cleanup_free_ char *path = mem_printf("%s/%s", dir, name);
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-
-    if (fd < 0)
-        return errno;
-    close(fd);
-    return 0;
-}
-
-static bool there(const char *dir, const char *name)
-{
-    _cleanup_free_ char *path = mem_printf("%s/%s", dir, name);
-
-    return access(path, F_OK) == 0;
-}
-
-static int entries(const char *path)
-{
-    DIR *d = opendir(path);
-    int n = 0;
-
-    if (!d)
-        return -errno;
-    for (struct dirent *e; (e = readdir(d));)
-        n += e->d_name[0] != '.';
-    closedir(d);
-    return n;
-}
-
-static int try_connect(const char *dir, const char *name)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", dir, name);
-    return connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? errno : 0;
-}
-
-/* ---- going in ----------------------------------------------------------------------------------------------------- */
-
-typedef void inside_fn(struct ground *g);
-
-struct entry {
-    struct ground *g;
-    const struct mount_plan *plan;
-    const struct mount_apply *apply;
-    inside_fn *before, *check;
-    int expect;             /* of mount_plan_apply() */
-    const char *stage;      /* that it must name */
-    const int *block;       /* system calls that the kernel shall lack; 0 at the end */
-};
-
-static void block_calls(const int *calls)
-{
-    struct sock_filter code[16];
-    struct sock_fprog program = {.filter = code};
-    unsigned short n = 0;
-
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (; *calls; calls++) {
-        code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)*calls, 0, 1);
-        code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS);
-    }
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    program.len = n;
-    INSIDE_EQUAL(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    INSIDE_EQUAL(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program), 0);
-}
-
-static void map_self(uid_t uid)
-{
-    _cleanup_free_ char *map = mem_printf("%u %u 1", uid, uid);
-
-    INSIDE_EQUAL(io_write_file_at(AT_FDCWD, "/proc/self/setgroups", "deny"), 0);
-    INSIDE_EQUAL(io_write_file_at(AT_FDCWD, "/proc/self/uid_map", map), 0);
-    INSIDE_EQUAL(io_write_file_at(AT_FDCWD, "/proc/self/gid_map", map), 0);
-}
-
-static _Noreturn void inside_main(const struct entry *entry)
-{
-    const char *stage = "";
-    int r;
-
-    alarm(20);
-    if (entry->block)
-        block_calls(entry->block);
-    if (entry->before)
-        entry->before(entry->g);
-    r = mount_plan_apply(entry->plan, entry->apply, &stage);
-    if (r != entry->expect) {
-        fprintf(stderr, "apply: \"%s\": %s\n", stage, strerror(-r));
-        _exit(1);
-    }
-    if (entry->stage && strcmp(stage, entry->stage) != 0) {
-        fprintf(stderr, "stage \"%s\", not \"%s\"\n", stage, entry->stage);
-        _exit(1);
-    }
-    if (r == 0 && entry->check)
-        entry->check(entry->g);
-    _exit(0);
-}
-
-/* A child in a new user namespace (one id) where wanted, then a child of it in new mount, pid and ipc namespaces. */
-static void go_inside(const struct entry *entry)
-{
-    pid_t outer = fork(), inner;
-    int status;
-
-    if (outer == 0) {
-        if (entry->g->userns) {
-            if (geteuid() == 0) {
-                INSIDE_EQUAL(syscall(SYS_setresgid, UID, UID, UID), 0);
-                INSIDE_EQUAL(syscall(SYS_setresuid, UID, UID, UID), 0);
-                prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-            }
-            uid_t uid = geteuid();
-
-            INSIDE_EQUAL(unshare(CLONE_NEWUSER), 0);
-            map_self(uid);
-        }
-        inner = (pid_t)syscall(SYS_clone, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | SIGCHLD, NULL, NULL, NULL, NULL);
-        INSIDE(inner >= 0);
-        if (inner == 0)
-            inside_main(entry);
-        INSIDE_EQUAL(waitpid(inner, &status, 0), inner);
-        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 99);
-    }
-    assert_true(outer > 0);
-    assert_int_equal(waitpid(outer, &status, 0), outer);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-static struct mount_plan *compile(const struct mount_request *request)
-{
-    struct mount_plan *plan = NULL;
-    struct err err = ERR_INIT;
-    int r = mount_plan_compile(request, &plan, &err);
-
-    if (r < 0)
-        print_message("%s (%s)\n", err.message, err.hint);
-    assert_int_equal(r, 0);
-    return plan;
-}
-
-static void run_view(struct ground *g, const struct mount_request *request, inside_fn *check)
-{
-    struct mount_plan *plan = compile(request);
-    struct entry entry = {.g = g, .plan = plan, .check = check};
-
-    go_inside(&entry);
-    mount_plan_free(plan);
-}
-
-static bool can_unshare(bool userns)
-{
-    pid_t pid = fork();
-    int status;
-
-    if (pid == 0) {
-        if (userns && geteuid() == 0 && (syscall(SYS_setresgid, UID, UID, UID) || syscall(SYS_setresuid, UID, UID, UID)))
-            _exit(1);
-        _exit(unshare((userns ? CLONE_NEWUSER : 0) | CLONE_NEWNS | CLONE_NEWPID) < 0);
-    }
-    waitpid(pid, &status, 0);
-    return status == 0;
-}
-
-static struct ground *begin(bool userns)
-{
-    if (can_unshare(userns))
-        return ground_new(userns);
-    print_message("no %s here for uid %u\n", userns ? "user namespaces" : "mount namespaces", geteuid());
-    if (getenv("SHUNT_TEST_MOUNTS") && (userns || geteuid() == 0))
-        fail();
-    skip();
-    return NULL;
-}
-
-#define BOTH(name)                                                                                                     \
-    static void test_##name##_as_root(void **state)                                                                    \
-    {                                                                                                                  \
-        (void)state;                                                                                                   \
-        name(false);                                                                                                   \
-    }                                                                                                                  \
-    static void test_##name##_in_userns(void **state)                                                                  \
-    {                                                                                                                  \
-        (void)state;                                                                                                   \
-        name(true);                                                                                                    \
-    }
-
-/* ---- read-only root ----------------------------------------------------------------------------------------------- */
 
 static void see_readonly(struct ground *g)
 {
@@ -406,7 +37,18 @@ static void see_readonly(struct ground *g)
     INSIDE_EQUAL(entries("/proc/2"), -ENOENT);
     /* /proc itself stays writable. */
     INSIDE_EQUAL(io_write_file_at(AT_FDCWD, "/proc/self/comm", "renamed"), 0);
-    INSIDE_EQUAL(io_write_file_at(AT_FDCWD, "/proc/sys/kernel/hostname", "x"), g->userns ? -EACCES : -EROFS);
+    INSIDE_EQUAL(try_write("/proc/sys/kernel", "hostname"), g->userns ? EACCES : EROFS);
+}
+
+static void set_readonly(struct ground *g)
+{
+    g->spec.root_readonly = true;
+    g->spec.tmp = SPEC_TMP_FRESH;
+    spec_add_path(&g->spec, SPEC_PATH_WRITABLE, "../lib", 0, false, NULL);
+    spec_add_path(&g->spec, SPEC_PATH_WRITABLE, "~/secret/open", 0, false, NULL);
+    spec_add_path(&g->spec, SPEC_PATH_HIDDEN, g->secret, 0, false, NULL);
+    spec_add_path(&g->spec, SPEC_PATH_HIDDEN, "~/token", 0, false, NULL);
+    spec_add_path(&g->spec, SPEC_PATH_READONLY, "~", 0, false, NULL);
 }
 
 static void readonly(bool userns)
@@ -415,22 +57,15 @@ static void readonly(bool userns)
     struct mount_request request = request_of(g, MOUNTS_EXEC);
     _cleanup_free_ char *made = mem_printf("%s/made-inside", g->lib);
 
-    if (!userns)
-        request.cwd = g->proj;
-    g->spec.root_readonly = true;
-    g->spec.tmp = SPEC_TMP_FRESH;
-    spec_add_path(&g->spec, SPEC_PATH_WRITABLE, "../lib", 0, false, NULL);
-    spec_add_path(&g->spec, SPEC_PATH_WRITABLE, "~/secret/open", 0, false, NULL);
-    spec_add_path(&g->spec, SPEC_PATH_HIDDEN, g->secret, 0, false, NULL);
-    spec_add_path(&g->spec, SPEC_PATH_HIDDEN, "~/token", 0, false, NULL);
-    spec_add_path(&g->spec, SPEC_PATH_READONLY, "~", 0, false, NULL);
+    set_readonly(g);
     run_view(g, &request, see_readonly);
     assert_int_equal(access(made, F_OK), 0);
     ground_free(g);
 }
 BOTH(readonly)
 
-/* ---- overlays ----------------------------------------------------------------------------------------------------- */
+/* ---- overlays -----------------------------------------------------------------------------------------------------
+ */
 
 static void see_overlay(struct ground *g)
 {
@@ -507,217 +142,344 @@ static void overlay_in_memory(bool userns)
 }
 BOTH(overlay_in_memory)
 
-/* ---- a run, its command, its cells -------------------------------------------------------------------------------- */
+/* ---- the fallbacks ------------------------------------------------------------------------------------------------
+ */
 
-static void write_map(pid_t pid, const char *which)
+/* Linux before 5.12 and 5.6, or a container engine's filter. */
+static void readonly_without_new_calls(bool userns)
 {
-    _cleanup_free_ char *ours = mem_printf("/proc/self/%s", which);
-    _cleanup_free_ char *path = mem_printf("/proc/%d/%s", (int)pid, which);
-    unsigned inside, outside, count;
-    char map[64];
-    FILE *f = fopen(ours, "re");
+    static const int calls[] = {SYS_mount_setattr, SYS_openat2, 0};
+    struct ground *g = begin(userns);
+    struct mount_request request = request_of(g, MOUNTS_EXEC);
+    struct mount_plan *plan;
 
-    INSIDE(f && fscanf(f, "%u %u %u", &inside, &outside, &count) == 3);
-    fclose(f);
-    snprintf(map, sizeof(map), "%u %u %u", inside, inside, count);
-    INSIDE_EQUAL(io_write_file_at(AT_FDCWD, path, map), 0);
+    set_readonly(g);
+    plan = compile(&request);
+    go_inside(&(struct entry){.g = g, .plan = plan, .check = see_readonly, .block = calls});
+    mount_plan_free(plan);
+    ground_free(g);
 }
+BOTH(readonly_without_new_calls)
 
-static void apply_here(const struct mount_plan *plan, const struct mount_apply *apply)
+/* ---- /dev and masks -----------------------------------------------------------------------------------------------
+ */
+
+static void see_dev(struct ground *g)
 {
-    const char *stage = "";
-    int r = mount_plan_apply(plan, apply, &stage);
+    static const char *const expected[] = {"null", "zero",  "full",   "random", "urandom", "ptmx",   "pts",    "shm",
+                                           "fd",   "stdin", "stdout", "stderr", "tty",     "mqueue", "console"};
+    DIR *d = opendir("/dev");
+    char name[64];
+    int master, slave;
 
-    if (r < 0)
-        fprintf(stderr, "apply: \"%s\": %s\n", stage, strerror(-r));
-    INSIDE_EQUAL(r, 0);
-}
+    INSIDE(d);
+    for (struct dirent *e; (e = readdir(d));) {
+        bool found = e->d_name[0] == '.';
 
-static void wait_for(pid_t pid)
-{
-    int status;
-
-    INSIDE_EQUAL(waitpid(pid, &status, 0), pid);
-    INSIDE_EQUAL(status, 0);
-}
-
-/* As cell.c does: a user namespace with identical ids, and pid, mount and ipc namespaces in it. */
-static void in_cell(struct ground *g, inside_fn *check)
-{
-    int go[2];
-    char byte;
-    pid_t pid;
-
-    INSIDE_EQUAL(pipe2(go, O_CLOEXEC), 0);
-    pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | SIGCHLD, NULL, NULL, NULL, NULL);
-    INSIDE(pid >= 0);
-    if (pid == 0) {
-        close(go[1]);
-        INSIDE_EQUAL(read(go[0], &byte, 1), 1);
-        apply_here(g->cell, &g->apply_cell);
-        check(g);
-        _exit(0);
+        for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+            found = found || strcmp(e->d_name, expected[i]) == 0;
+        if (!found)
+            fprintf(stderr, "/dev/%s\n", e->d_name);
+        INSIDE(found);
     }
-    if (access("/proc/self/setgroups", F_OK) == 0 && geteuid() != 0) {
-        _cleanup_free_ char *path = mem_printf("/proc/%d/setgroups", (int)pid);
-
-        io_write_file_at(AT_FDCWD, path, "deny");
-    }
-    write_map(pid, "uid_map");
-    write_map(pid, "gid_map");
-    INSIDE_EQUAL(write(go[1], "g", 1), 1);
-    wait_for(pid);
-    close(go[0]);
-    close(go[1]);
+    closedir(d);
+    for (size_t i = 0; i < 12; i++)
+        INSIDE(there("/dev", expected[i]));
+    INSIDE_EQUAL(io_write_file_at(AT_FDCWD, "/dev/null", "x"), 0);
+    INSIDE_EQUAL(io_write_file_at(AT_FDCWD, "/dev/full", "x"), -ENOSPC);
+    INSIDE_EQUAL(try_write("/dev", "file"), EROFS);
+    INSIDE_EQUAL(try_write("/dev/shm", "file"), 0);
+    master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    INSIDE(master >= 0);
+    INSIDE_EQUAL(unlockpt(master), 0);
+    INSIDE_EQUAL(ptsname_r(master, name, sizeof(name)), 0);
+    slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    INSIDE(slave >= 0);
+    (void)g;
 }
 
-static void in_command(struct ground *g, inside_fn *check)
+static void dev(bool userns)
 {
-    pid_t pid = fork();
+    struct ground *g = begin(userns);
+    struct mount_request request = request_of(g, MOUNTS_EXEC);
 
-    INSIDE(pid >= 0);
-    if (pid == 0) {
-        INSIDE_EQUAL(unshare(CLONE_NEWNS), 0);
-        apply_here(g->command, NULL);
-        check(g);
-        _exit(0);
-    }
-    wait_for(pid);
+    g->spec.dev_minimal = true;
+    g->spec.ns_ipc = true;
+    g->spec.root_readonly = true;
+    run_view(g, &request, see_dev);
+    ground_free(g);
 }
+BOTH(dev)
 
-static void see_command(struct ground *g)
+static void see_masks(struct ground *g)
 {
     struct stat st;
 
     INSIDE(stat("/proc/kcore", &st) < 0 || S_ISCHR(st.st_mode));
+    INSIDE(stat("/proc/timer_list", &st) < 0 || S_ISCHR(st.st_mode));
     INSIDE_EQUAL(entries("/sys/fs/cgroup"), 0);
-    INSIDE_EQUAL(try_write("/tmp", "shunt-test-of-command"), 0);
-    INSIDE(entries(g->scratch) <= 0);
-    INSIDE_EQUAL(try_write("/dev/shm", "of-command"), 0);
-    INSIDE(!there("/dev/shm/.shunt", "tmp"));
-    INSIDE_EQUAL(try_write(g->keep, "of-command"), 0);
+    INSIDE(entries("/sys/firmware") <= 0);
+    INSIDE(entries("/sys/class/net") <= 0);
+    INSIDE_EQUAL(mkdir("/sys/fs/cgroup/x", 0755), -1);
+    INSIDE_EQUAL(errno, EROFS);
+    if (!g->userns) {
+        INSIDE_EQUAL(try_write("/proc/sys/kernel", "hostname"), EROFS);
+        INSIDE(!there("/proc", "sysrq-trigger") || try_write("/proc", "sysrq-trigger") == EROFS);
+        INSIDE(!there("/sys/kernel", "uevent_helper") || try_write("/sys/kernel", "uevent_helper") == EROFS);
+    }
+    INSIDE_EQUAL(io_write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "1000"), 0);
+    INSIDE_EQUAL(try_write(g->base, "x"), 0);
 }
 
-static void see_cell(struct ground *g)
+static void masks(bool userns)
 {
-    struct stat st;
+    struct ground *g = begin(userns);
+    struct mount_request request = request_of(g, MOUNTS_EXEC);
 
-    INSIDE_EQUAL(getpid(), 1);
-    INSIDE_EQUAL(entries("/proc/2"), -ENOENT);
-    INSIDE(stat("/proc/kcore", &st) < 0 || S_ISCHR(st.st_mode));
-    INSIDE_EQUAL(entries("/sys/fs/cgroup"), 0);
-    INSIDE(there("/tmp", "shunt-test-of-command"));
-    INSIDE(!there("/tmp", "shunt-test-of-cell"));
-    INSIDE_EQUAL(try_write("/tmp", "shunt-test-of-cell"), 0);
-    INSIDE_EQUAL(unlink("/tmp/shunt-test-of-command"), 0);
-    INSIDE_EQUAL(entries("/dev/shm"), 0);
-    INSIDE_EQUAL(try_write("/dev/shm", "of-cell"), 0);
-    INSIDE(there(g->keep, "of-command"));
-    INSIDE_EQUAL(try_write(g->keep, "of-cell"), 0);
-    INSIDE(entries(g->scratch) <= 0);
-    if (g->spec.root_readonly)
-        INSIDE_EQUAL(try_write("/etc", "shunt-test"), EROFS);
-}
-
-static void see_run(struct ground *g)
-{
-    in_command(g, see_command);
-    in_cell(g, see_cell);
-    g->apply_cell.scratch = g->apply_cell.scratch ? g->second : NULL;
-    in_cell(g, see_cell);
-    INSIDE(there("/tmp", "shunt-test-of-command"));
-    INSIDE(!there("/tmp", "shunt-test-of-cell"));
-    INSIDE(there("/dev/shm", "of-command"));
-    unlink("/tmp/shunt-test-of-command");
-}
-
-static void stacked(struct ground *g, bool scratch)
-{
-    const char *keep[] = {g->keep, NULL};
-    struct mount_request request = request_of(g, MOUNTS_RUN);
-    _cleanup_free_ char *first = make_dir(g->scratch, "cell-1", 0700);
-    _cleanup_free_ char *second = make_dir(g->scratch, "cell-2", 0700);
-    struct mount_plan *run;
-    struct entry entry = {.g = g, .check = see_run};
-
-    g->spec.shm_private = true;
     g->spec.mask_kernel = true;
-    request.keep = keep;
-    request.scratch = scratch ? g->scratch : NULL;
-    run = compile(&request);
-    request.what = MOUNTS_COMMAND;
-    g->command = compile(&request);
-    request.what = MOUNTS_CELL;
-    g->cell = compile(&request);
-    if (g->userns && geteuid() == 0)
-        chown_all(g->scratch, UID);
-    g->apply_cell.scratch = scratch ? first : NULL;
-    g->second = second;
-    entry.plan = run;
-    go_inside(&entry);
-    assert_true(there(g->keep, "of-cell"));
-    assert_false(there("/tmp", "shunt-test-of-cell"));
-    mount_plan_free(run);
-    mount_plan_free(g->command);
-    mount_plan_free(g->cell);
+    request.own_net_ns = true;
+    run_view(g, &request, see_masks);
+    ground_free(g);
+}
+BOTH(masks)
+
+/* ---- attacks ------------------------------------------------------------------------------------------------------
+ */
+
+/* secret/ becomes a link to /etc after the plan was made: nothing below /etc may be mounted, or mounted upon. */
+static void swap_secret(struct ground *g)
+{
+    _cleanup_free_ char *aside = mem_printf("%s.aside", g->secret);
+
+    INSIDE_EQUAL(rename(g->secret, aside), 0);
+    INSIDE_EQUAL(symlink("/etc", g->secret), 0);
+}
+
+static void refuse_link(bool userns, enum spec_path_kind kind, const char *verb, const int *block)
+{
+    struct ground *g = begin(userns);
+    struct mount_request request = request_of(g, MOUNTS_EXEC);
+    _cleanup_free_ char *path = mem_printf("%s/open", g->secret);
+    _cleanup_free_ char *stage = mem_printf("%s %s", verb, path);
+    struct mount_plan *plan;
+
+    g->spec.root_readonly = true;
+    spec_add_path(&g->spec, kind, path, 0, true, NULL); /* optional is no excuse */
+    plan = compile(&request);
+    /* In the child's own namespace the swap is seen, and outside too: the ground is made anew for each. */
+    go_inside(
+        &(struct entry){.g = g, .plan = plan, .before = swap_secret, .expect = -ELOOP, .stage = stage, .block = block});
+    mount_plan_free(plan);
     ground_free(g);
 }
 
-static void run_with_overlay(bool userns)
+static void links(bool userns)
 {
-    struct ground *g = begin(userns);
+    static const int calls[] = {SYS_openat2, 0};
 
-    g->spec.tmp = SPEC_TMP_OVERLAY;
-    stacked(g, true);
+    refuse_link(userns, SPEC_PATH_WRITABLE, "open", NULL);
+    refuse_link(userns, SPEC_PATH_HIDDEN, "hide", NULL);
+    refuse_link(userns, SPEC_PATH_TMPFS, "tmpfs on", NULL);
+    refuse_link(userns, SPEC_PATH_WRITABLE, "open", calls);
+    refuse_link(userns, SPEC_PATH_HIDDEN, "hide", calls);
 }
-BOTH(run_with_overlay)
+BOTH(links)
 
-static void run_with_fresh_tmp(bool userns)
+static void swap_cwd(struct ground *g)
+{
+    _cleanup_free_ char *aside = mem_printf("%s.aside", g->proj);
+
+    INSIDE_EQUAL(rename(g->proj, aside), 0);
+    INSIDE_EQUAL(mkdir(g->proj, 0755), 0);
+}
+
+static void other_cwd(bool userns)
 {
     struct ground *g = begin(userns);
+    struct mount_request request = request_of(g, MOUNTS_EXEC);
+    _cleanup_free_ char *stage = mem_printf("working directory %s", g->proj);
+    struct mount_plan *plan = compile(&request);
+
+    go_inside(&(struct entry){.g = g, .plan = plan, .before = swap_cwd, .expect = -ESTALE, .stage = stage});
+    mount_plan_free(plan);
+    ground_free(g);
+}
+BOTH(other_cwd)
+
+/* Neither up from the root nor out of a root of one's own. */
+static void see_no_way_out(struct ground *g)
+{
+    _cleanup_free_ char *up = mem_printf("/../../proc/self/root/../%s", g->secret);
+    _cleanup_free_ char *below = mem_printf("%s", g->secret + 1);
+
+    INSIDE_EQUAL(entries(up), 0);
+    INSIDE_EQUAL(mkdir("/tmp/jail", 0755), 0);
+    if (chroot("/tmp/jail") == 0) { /* the old trick: the working directory stays outside */
+        for (int i = 0; i < 20; i++)
+            INSIDE_EQUAL(chdir(".."), 0);
+        INSIDE_EQUAL(chroot("."), 0);
+        INSIDE_EQUAL(entries(below), 0);
+        INSIDE_EQUAL(try_write("etc", "shunt-test"), EROFS);
+    } else {
+        INSIDE(geteuid() != 0);
+    }
+}
+
+static void no_way_out(bool userns)
+{
+    struct ground *g = begin(userns);
+    struct mount_request request = request_of(g, MOUNTS_EXEC);
 
     g->spec.root_readonly = true;
     g->spec.tmp = SPEC_TMP_FRESH;
-    g->spec.dev_minimal = true;
-    spec_add_path(&g->spec, SPEC_PATH_WRITABLE, ".", 0, false, NULL);
-    stacked(g, true);
+    spec_add_path(&g->spec, SPEC_PATH_READONLY, "~", 0, false, NULL);
+    spec_add_path(&g->spec, SPEC_PATH_HIDDEN, g->secret, 0, false, NULL);
+    run_view(g, &request, see_no_way_out);
+    ground_free(g);
 }
-BOTH(run_with_fresh_tmp)
+BOTH(no_way_out)
 
-/* Nothing on disk: the second way to the run's /tmp is in /dev/shm, the layers are in memory. */
-static void run_in_memory(bool userns)
+/* ---- paths named at the last moment -------------------------------------------------------------------------------
+ */
+
+static void see_more_kept(struct ground *g)
+{
+    _cleanup_free_ char *link = mem_printf("%s/link", g->tmp);
+
+    INSIDE_EQUAL(try_write(g->keep, "kept"), 0);
+    INSIDE_EQUAL(access(link, F_OK), -1);
+    INSIDE_EQUAL(entries("/tmp"), 1);
+}
+
+static void more_kept(bool userns)
 {
     struct ground *g = begin(userns);
+    struct mount_request request = request_of(g, MOUNTS_EXEC);
+    _cleanup_free_ char *link = mem_printf("%s/link", g->tmp);
+    const char *keep[] = {g->keep, link, "/tmp/shunt-test-not-there", "/etc", NULL}, *many[40] = {NULL};
+    struct mount_apply apply = {.keep = keep};
+    struct mount_plan *plan;
 
-    g->spec.root_readonly = true;
+    assert_int_equal(symlink("/etc", link), 0);
     g->spec.tmp = SPEC_TMP_FRESH;
-    stacked(g, false);
+    plan = compile(&request);
+    go_inside(&(struct entry){.g = g, .plan = plan, .apply = &apply, .check = see_more_kept});
+    assert_true(there(g->keep, "kept"));
+    for (size_t i = 0; i < 33; i++)
+        many[i] = "/tmp/x";
+    apply.keep = many;
+    go_inside(
+        &(struct entry){.g = g, .plan = plan, .apply = &apply, .expect = -E2BIG, .stage = "open more kept paths"});
+    mount_plan_free(plan);
+    ground_free(g);
 }
-BOTH(run_in_memory)
+BOTH(more_kept)
 
-static void run_with_overlay_of_readonly_root(bool userns)
+/* ---- owners -------------------------------------------------------------------------------------------------------
+ */
+
+#define POOL_UID 54321
+
+static void see_mapped(struct ground *g)
 {
-    struct ground *g = begin(userns);
+    struct stat st;
 
+    INSIDE_EQUAL(syscall(SYS_setresgid, POOL_UID, POOL_UID, POOL_UID), 0);
+    INSIDE_EQUAL(syscall(SYS_setresuid, POOL_UID, POOL_UID, POOL_UID), 0);
+    INSIDE_EQUAL(stat(".", &st), 0);
+    INSIDE_EQUAL(st.st_uid, POOL_UID);
+    INSIDE_EQUAL(stat("other", &st), 0);
+    INSIDE_EQUAL(st.st_uid, 7);
+    INSIDE_EQUAL(try_write(g->proj, "made-inside"), 0);
+    INSIDE_EQUAL(try_write(g->keep, "made-inside"), 0);
+    INSIDE_EQUAL(try_write(g->lib, "made-inside"), EROFS);
+    if (g->spec.workdir == SPEC_WORKDIR_OVERLAY) {
+        _cleanup_free_ char *file = mem_printf("%s/file", g->proj);
+        int fd = open(file, O_RDWR | O_TRUNC | O_CLOEXEC);
+
+        INSIDE(fd >= 0);
+    }
+}
+
+static void owners(enum spec_workdir workdir)
+{
+    struct ground *g;
+    struct mount_request request;
+    struct mount_plan *plan = NULL;
+    struct err err = ERR_INIT;
+    _cleanup_free_ char *made = NULL, *other = NULL;
+    const char *keep[2] = {NULL};
+    struct stat st;
+    int r;
+
+    if (geteuid() != 0) {
+        print_message("idmapped mounts are root's\n");
+        skip();
+    }
+    g = begin(false);
+    request = request_of(g, MOUNTS_EXEC);
+    made = mem_printf("%s/made-inside", g->proj);
+    other = mem_printf("%s/other", g->proj);
+    put(g->proj, "other", "");
+    assert_int_equal(chown(other, 7, 7), 0);
+    keep[0] = g->keep;
+    request.keep = keep;
+    request.scratch = g->scratch;
+    request.id_outside = 0;
+    request.id_inside = POOL_UID;
     g->spec.root_readonly = true;
     g->spec.tmp = SPEC_TMP_OVERLAY;
-    stacked(g, true);
+    g->spec.workdir = workdir;
+    if (workdir == SPEC_WORKDIR_AS_IS)
+        spec_add_path(&g->spec, SPEC_PATH_WRITABLE, ".", 0, false, NULL);
+    r = mount_plan_compile(&request, &plan, &err);
+    if (r < 0) {
+        assert_int_equal(r, -EINVAL);
+        assert_int_equal(err.kind, ERR_SANDBOX);
+        assert_non_null(strstr(err.message, "idmapped"));
+        print_message("not here, and said so: %s\n", err.message);
+    } else {
+        spec_add_path(&g->spec, SPEC_PATH_READONLY, g->lib, 0, false, NULL);
+        mount_plan_free(plan);
+        plan = compile(&request);
+        go_inside(&(struct entry){.g = g, .plan = plan, .check = see_mapped});
+        r = stat(made, &st);
+        assert_int_equal(r, workdir == SPEC_WORKDIR_AS_IS ? 0 : -1);
+        if (r == 0)
+            assert_int_equal(st.st_uid, 0);
+        mount_plan_free(plan);
+    }
+    ground_free(g);
 }
-BOTH(run_with_overlay_of_readonly_root)
 
-#define ROWS(name) cmocka_unit_test(test_##name##_as_root), cmocka_unit_test(test_##name##_in_userns)
+static void test_owners(void **state)
+{
+    (void)state;
+    owners(SPEC_WORKDIR_AS_IS);
+}
+
+static void test_owners_of_an_overlay(void **state)
+{
+    (void)state;
+    owners(SPEC_WORKDIR_OVERLAY);
+}
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROWS(readonly),
+        ROWS(readonly_without_new_calls),
         ROWS(overlay),
         ROWS(overlay_of_readonly_root),
         ROWS(overlay_in_memory),
-        ROWS(run_with_overlay),
-        ROWS(run_with_fresh_tmp),
-        ROWS(run_in_memory),
-        ROWS(run_with_overlay_of_readonly_root),
+        ROWS(dev),
+        ROWS(masks),
+        ROWS(links),
+        ROWS(other_cwd),
+        ROWS(no_way_out),
+        ROWS(more_kept),
+        cmocka_unit_test(test_owners),
+        cmocka_unit_test(test_owners_of_an_overlay),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,7 @@ static void assert_advice(const struct probe_result *r, enum spec_guarantee g, c
     assert_true(*advice.better);
 }
 
+/* The standard policy, with a share of the CPUs as a machine's numbers add it. */
 static unsigned unmet_of_standard(const struct probe_result *r)
 {
     struct sandbox_spec spec;
@@ -166,7 +167,7 @@ static unsigned unmet_of_standard(const struct probe_result *r)
     spec_init(&spec);
     spec.ns_pid = spec.ns_mount = spec.ns_ipc = spec.ns_uts = spec.shm_private = spec.notify = true;
     spec.tmp = SPEC_TMP_OVERLAY;
-    spec.limits = (struct spec_limits){SPEC_AUTO, SPEC_AUTO, SPEC_AUTO, 0};
+    spec.limits = (struct spec_limits){SPEC_AUTO, SPEC_AUTO, 500, 0};
     spec.caps = 0;
     spec_set_text(&spec.seccomp, "default.json");
     unmet = probe_unmet(r, &spec);
@@ -508,6 +509,26 @@ static void test_require(void **state)
                         "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined ...");
 }
 
+/* On this machine, whatever it is: what was not asked for is not tried. */
+static void test_only(void **state)
+{
+    struct probe_options options = {.only = SPEC_BIT(SPEC_SECCOMP)};
+    struct err err = ERR_INIT;
+    struct probe_result r;
+
+    (void)state;
+    assert_int_equal(probe_machine(&options, &r, &err), 0);
+    assert_true(r.rungs[PROBE_SECCOMP_FILTER].tried);
+    assert_true(*r.kernel);
+    assert_false(r.rungs[PROBE_UTS_USERNS].tried);
+    assert_false(r.rungs[PROBE_TASKS_CGROUP_V1].tried || r.rungs[PROBE_TASKS_CGROUP_V2].tried);
+    options.only = SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_UTS);
+    assert_int_equal(probe_machine(&options, &r, &err), 0);
+    assert_true(r.rungs[PROBE_UTS_USERNS].tried);
+    assert_true(r.rungs[PROBE_TASKS_CGROUP_V1].tried || r.rungs[PROBE_TASKS_CGROUP_V2].tried);
+    assert_false(r.rungs[PROBE_SECCOMP_FILTER].tried);
+}
+
 /* Ids are read by programs: within a guarantee each is there once. */
 static void test_keys_are_unique(void **state)
 {
@@ -536,6 +557,7 @@ int main(void)
         cmocka_unit_test(test_user_auto),
         cmocka_unit_test(test_requirements),
         cmocka_unit_test(test_require),
+        cmocka_unit_test(test_only),
         cmocka_unit_test(test_keys_are_unique),
     };
 

@@ -284,13 +284,15 @@ static void test_errors_of_files(void **state)
     expect_error("{'defaultAction': 'SCMP_ACT_ALLOW', 'flags': ['SECCOMP_FILTER_FLAG_LOG']}",
                  "flags[0]: SECCOMP_FILTER_FLAG_LOG is not supported", "report");
     expect_error("{'defaultAction': 'SCMP_ACT_ALLOW', 'flags': ['SECCOMP_FILTER_FLAG_X']}", "flags[0] is", "TSYNC");
-    expect_error("{'defaultAction': 'SCMP_ACT_ALLOW', 'listenerPath': '/run/x'}", "listenerPath: not supported", "listener");
+    expect_error("{'defaultAction': 'SCMP_ACT_ALLOW', 'listenerPath': '/run/x'}", "listenerPath: not supported",
+                 "listener");
     expect_error("{'defaultAction': 'SCMP_ACT_ALLOW', 'listenerMetadata': 'x'}", "listenerMetadata", "listener");
     expect_error("{'defaultAction': 'SCMP_ACT_ALLOW', 'architectures': ['amd64']}", "architectures[0] is \"amd64\"",
                  "SCMP_ARCH_X86_64");
     expect_error("{'defaultAction': 'SCMP_ACT_ALLOW', 'archMap': [{'architecture': 'SCMP_ARCH_X86_64', "
                  "'subArchitectures': ['SCMP_ARCH_Z80']}]}", "archMap[0].subArchitectures[0] is", "SCMP_ARCH_X86");
-    expect_error("{'defaultAction': 'SCMP_ACT_ALLOW', 'archMap': [{'arch': 1}]}", "archMap[0].arch: unknown key", "keys are");
+    expect_error("{'defaultAction': 'SCMP_ACT_ALLOW', 'archMap': [{'arch': 1}]}", "archMap[0].arch: unknown key",
+                 "keys are");
     expect_error("{'defaultAction': 'SCMP_ACT_ALLOW', 'architectures': ['SCMP_ARCH_X86'], 'archMap': "
                  "[{'architecture': 'SCMP_ARCH_X86'}]}", "both architectures and archMap", "one of them");
     expect_error("{'defaultAction': 'SCMP_ACT_ALLOW',\n'syscalls': [{'names': ['read'], 'action': 'SCMP_ACT_ERRNO'},\n"
@@ -308,7 +310,8 @@ static void test_errors_of_rules(void **state)
     expect_rule_error("{'names': 'read', 'action': 'SCMP_ACT_ALLOW'}", "names is \"read\"", "a list");
     expect_rule_error("{'names': [3], 'action': 'SCMP_ACT_ALLOW'}", "names[0] is 3", "name of a system call");
     expect_rule_error("{'names': [''], 'action': 'SCMP_ACT_ALLOW'}", "names[0] is \"\"", "name of a system call");
-    expect_rule_error("{'name': 'a', 'names': ['b'], 'action': 'SCMP_ACT_ALLOW'}", "both name and names", "one of them");
+    expect_rule_error("{'name': 'a', 'names': ['b'], 'action': 'SCMP_ACT_ALLOW'}", "both name and names",
+                      "one of them");
     expect_rule_error("{'names': ['open', 'close']}", "syscalls[1] (\"open\", …): action is missing", "SCMP_ACT_ALLOW");
     expect_rule_error("{'name': 'open',\n'action': 'SCMP_ACT_NOTIFY'}",
                       ":5: syscalls[1] (\"open\"): action: SCMP_ACT_NOTIFY is not supported", "SCMP_ACT_ERRNO");
@@ -317,11 +320,12 @@ static void test_errors_of_rules(void **state)
     expect_rule_error("{'names': ['open'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': -1}", "errnoRet is -1", "0 to 4095");
     expect_rule_error("{'names': ['open'], 'action': 'SCMP_ACT_ERRNO', 'errno': 'E'}", "errno is \"E\"", "EPERM");
     expect_rule_error("{'names': ['open'], 'action': 'SCMP_ACT_ERRNO', 'errno': 5}", "errno is 5", "text");
-    expect_rule_error("{'names': ['open'], 'action': 'SCMP_ACT_ALLOW', 'priority': 1}", "priority: unknown key", "names");
+    expect_rule_error("{'names': ['open'], 'action': 'SCMP_ACT_ALLOW', 'priority': 1}", "priority: unknown key",
+                      "names");
     expect_rule_error("{'names': ['open'], 'action': 'SCMP_ACT_ALLOW', 'comment': 1}", "comment is 1", "text");
     expect_rule_error("{'names': ['open'], 'action': 'SCMP_ACT_ALLOW', 'includes': []}", "includes is []", "an object");
-    expect_rule_error("{'names': ['open'], 'action': 'SCMP_ACT_ALLOW', 'includes': {'cap': []}}", "includes.cap: unknown",
-                      "caps");
+    expect_rule_error("{'names': ['open'], 'action': 'SCMP_ACT_ALLOW', 'includes': {'cap': []}}",
+                      "includes.cap: unknown", "caps");
     expect_rule_error("{'names': ['open'], 'action': 'SCMP_ACT_ALLOW', 'excludes': {'caps': ['SYS_TIME']}}",
                       "excludes.caps[0] is \"SYS_TIME\"", "CAP_");
     expect_rule_error("{'names': ['open'], 'action': 'SCMP_ACT_ALLOW', 'includes': {'arches': ['x86_64']}}",
@@ -354,7 +358,8 @@ static void test_errors_of_arguments(void **state)
     expect_arg_error("{'index': 0, 'value': '1', 'op': 'SCMP_CMP_EQ'}", "args[0].value is \"1\"", "whole number");
     expect_arg_error("{'index': 0, 'value': 1, 'valueTwo': true, 'op': 'SCMP_CMP_EQ'}", "valueTwo is true", "number");
     expect_arg_error("{'index': 0, 'value': 18446744073709551616, 'op': 'SCMP_CMP_EQ'}", ":5:", "");
-    expect_arg_error("{'index': 0, 'value': 1, 'op': 'SCMP_CMP_EQ', 'note': 1}", "args[0].note: unknown key", "valueTwo");
+    expect_arg_error("{'index': 0, 'value': 1, 'op': 'SCMP_CMP_EQ', 'note': 1}", "args[0].note: unknown key",
+                     "valueTwo");
 }
 
 static void test_errors_of_reading(void **state)
@@ -365,7 +370,8 @@ static void test_errors_of_reading(void **state)
     int r;
 
     (void)state;
-    assert_int_equal(seccomp_profile_compile(&(struct seccomp_request){.path = "/nowhere.json"}, &program, &err), -ENOENT);
+    assert_int_equal(seccomp_profile_compile(&(struct seccomp_request){.path = "/nowhere.json"}, &program, &err),
+                     -ENOENT);
     assert_int_equal(err.kind, ERR_USAGE);
     assert_true(seccomp_profile_compile(&(struct seccomp_request){.path = "/tmp"}, &program, &err) < 0);
     assert_non_null(strstr(err.message, "not a file"));

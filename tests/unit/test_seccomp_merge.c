@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One program made of several files answers as they would if they were stacked; saved programs answer as compiled ones; and
- * neither lets another architecture or x32 through. Asked of the evaluator, number by number. */
+/* One program made of several files answers as they would if they were stacked; saved programs answer as compiled ones;
+ * and neither lets another architecture or x32 through. Asked of the evaluator, number by number. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -286,7 +286,8 @@ static void test_permitted_names_go_on(void **state)
     assert_int_equal(answer(&with, SYS_setns | X32, 0, 0), SECCOMP_RET_USER_NOTIF);
     seccomp_profile_done(&without);
     seccomp_profile_done(&with);
-    assert_true(seccomp_profile_compile(&(struct seccomp_request){.path = TIGHT, .permit = unknown}, &without, &err) < 0);
+    assert_true(seccomp_profile_compile(&(struct seccomp_request){.path = TIGHT, .permit = unknown}, &without, &err) <
+                0);
 }
 
 /* --- the evaluator on what no compiler writes --- */
@@ -301,8 +302,9 @@ static void test_bad_programs_end(void **state)
         struct sock_filter code[12];
 
         for (size_t i = 0; i < 12; i++)
-            code[i] = (struct sock_filter){(uint16_t)next_random(&random), (uint8_t)next_random(&random),
-                                           (uint8_t)next_random(&random), (uint32_t)next_random(&random) >> (round % 32)};
+            code[i] =
+                (struct sock_filter){(uint16_t)next_random(&random), (uint8_t)next_random(&random),
+                                     (uint8_t)next_random(&random), (uint32_t)next_random(&random) >> (round % 32)};
         seccomp_evaluate(&(struct sock_fprog){.len = 12, .filter = code}, AUDIT_ARCH_X86_64, 1, args);
     }
     assert_int_equal(seccomp_evaluate(&(struct sock_fprog){0}, 0, 0, args), SECCOMP_RET_KILL_PROCESS);

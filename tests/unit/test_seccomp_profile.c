@@ -117,10 +117,12 @@ static int answer_one(const struct listener *listener)
 
     if (ioctl(listener->fd, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0)
         return -1;
-    said = seccomp_evaluate(&listener->refusing, call.data.arch, (uint32_t)call.data.nr, (const uint64_t *)call.data.args);
+    said =
+        seccomp_evaluate(&listener->refusing, call.data.arch, (uint32_t)call.data.nr, (const uint64_t *)call.data.args);
     answer.id = call.id;
     answer.error = -(int)(said & SECCOMP_RET_DATA);
-    if ((said & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_ERRNO || ioctl(listener->fd, SECCOMP_IOCTL_NOTIF_SEND, &answer) < 0)
+    if ((said & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_ERRNO ||
+        ioctl(listener->fd, SECCOMP_IOCTL_NOTIF_SEND, &answer) < 0)
         return -1;
     return call.data.nr;
 }
@@ -243,25 +245,28 @@ static const char *const never[] = {
     "add_key", "keyctl", "request_key", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter",
     "io_uring_register", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "mount",
     "umount2", "pivot_root", "move_mount", "open_tree", "open_tree_attr", "fsopen", "fsmount", "fsconfig", "fspick",
-    "mount_setattr", "unshare", "open_by_handle_at", "quotactl", "quotactl_fd", "acct", "swapon", "swapoff", "reboot",
-    "clock_settime", "settimeofday", "syslog", "iopl", "ioperm",
+    "mount_setattr", "unshare", "open_by_handle_at", "quotactl", "quotactl_fd", "acct", "swapon", "swapoff",
+    "reboot", "clock_settime", "settimeofday", "syslog", "iopl", "ioperm",
 };
-static const char *const never_tight[] = {"ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd", "setns",
-                                          "name_to_handle_at", "chroot", "modify_ldt", "process_madvise"};
+static const char *const never_tight[] = {
+    "ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd", "setns", "name_to_handle_at",
+    "chroot", "modify_ldt", "process_madvise",
+};
 /* What interpreters, compilers, make and test frameworks call all the time. */
 static const char *const always[] = {
-    "read", "write", "openat", "close", "fstat", "newfstatat", "statx", "lseek", "mmap", "mprotect", "munmap", "brk",
-    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "ioctl", "pread64", "access", "faccessat2", "pipe2", "poll", "ppoll",
-    "select", "pselect6", "sched_yield", "sched_getaffinity", "sched_setaffinity", "mremap", "madvise", "dup", "dup2",
-    "dup3", "nanosleep", "clock_nanosleep", "getpid", "gettid", "socketpair", "connect", "accept4", "sendto", "recvfrom",
-    "sendmsg", "recvmsg", "bind", "listen", "getsockname", "setsockopt", "clone", "fork", "vfork", "execve", "exit",
-    "exit_group", "wait4", "waitid", "kill", "tgkill", "uname", "fcntl", "flock", "fsync", "ftruncate", "getdents64",
-    "getcwd", "chdir", "rename", "renameat2", "mkdir", "rmdir", "link", "symlink", "unlink", "unlinkat", "readlink", "chmod",
-    "fchmodat2", "chown", "umask", "getrusage", "sysinfo", "prctl", "arch_prctl", "setrlimit", "prlimit64", "futex",
-    "futex_waitv", "set_tid_address", "set_robust_list", "rseq", "timer_create", "timerfd_create", "epoll_create1",
-    "epoll_wait", "epoll_pwait2", "inotify_init1", "eventfd2", "signalfd4", "getrandom", "memfd_create", "close_range",
-    "copy_file_range", "sendfile", "splice", "shmget", "semget", "msgget", "mq_open", "setsid", "setpgid", "pidfd_open",
-    "pidfd_send_signal", "membarrier", "landlock_create_ruleset", "seccomp", "utimensat", "fallocate", "cachestat",
+    "read", "write", "openat", "close", "fstat", "newfstatat", "statx", "lseek", "mmap", "mprotect", "munmap",
+    "brk", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "ioctl", "pread64", "access", "faccessat2", "pipe2",
+    "poll", "ppoll", "select", "pselect6", "sched_yield", "sched_getaffinity", "sched_setaffinity", "mremap",
+    "madvise", "dup", "dup2", "dup3", "nanosleep", "clock_nanosleep", "getpid", "gettid", "socketpair", "connect",
+    "accept4", "sendto", "recvfrom", "sendmsg", "recvmsg", "bind", "listen", "getsockname", "setsockopt", "clone",
+    "fork", "vfork", "execve", "exit", "exit_group", "wait4", "waitid", "kill", "tgkill", "uname", "fcntl", "flock",
+    "fsync", "ftruncate", "getdents64", "getcwd", "chdir", "rename", "renameat2", "mkdir", "rmdir", "link",
+    "symlink", "unlink", "unlinkat", "readlink", "chmod", "fchmodat2", "chown", "umask", "getrusage", "sysinfo",
+    "prctl", "arch_prctl", "setrlimit", "prlimit64", "futex", "futex_waitv", "set_tid_address", "set_robust_list",
+    "rseq", "timer_create", "timerfd_create", "epoll_create1", "epoll_wait", "epoll_pwait2", "inotify_init1",
+    "eventfd2", "signalfd4", "getrandom", "memfd_create", "close_range", "copy_file_range", "sendfile", "splice",
+    "shmget", "semget", "msgget", "mq_open", "setsid", "setpgid", "pidfd_open", "pidfd_send_signal", "membarrier",
+    "landlock_create_ruleset", "seccomp", "utimensat", "fallocate", "cachestat",
 };
 
 static void test_everyday_calls_pass_and_dangerous_ones_do_not(void **state)
@@ -348,8 +353,8 @@ static void test_tight_arguments(void **state)
 /* Each call of Linux up to 6.18 is decided on by name: nothing but what no kernel implements gets the default. */
 static void test_every_call_is_decided(void **state)
 {
-    static const char *const dead[] = {"_sysctl", "afs_syscall", "epoll_ctl_old", "epoll_wait_old", "getpmsg", "putpmsg",
-                                       "security", "tuxcall", "vserver", "clone3"};
+    static const char *const dead[] = {"_sysctl", "afs_syscall", "epoll_ctl_old", "epoll_wait_old", "getpmsg",
+                                       "putpmsg", "security",    "tuxcall",       "vserver",        "clone3"};
     const char *const paths[] = {"policies/seccomp/default.json", "policies/seccomp/tight.json"};
     struct seccomp_explanation told;
 
@@ -394,17 +399,20 @@ static void test_explanations(void **state)
     expect_told("policies/seccomp/default.json", "mount", "mount: EPERM (seccomp/default.json)\n");
     expect_told("policies/seccomp/default.json", "clone3", "clone3: ENOSYS (shunt)\n");
     expect_told("policies/seccomp/default.json", "tuxcall", "tuxcall: ENOSYS (seccomp/default.json, default)\n");
-    expect_told("policies/seccomp/default.json", "clone",
-                "clone: allowed (seccomp/default.json)\n  with CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, "
-                "CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET in argument 0: EPERM (seccomp/guard.json)\n");
-    expect_told("policies/seccomp/tight.json", "socket",
-                "socket: EAFNOSUPPORT (seccomp/tight.json)\n  with AF_UNIX, AF_INET, AF_INET6, AF_NETLINK in argument 0: "
-                "allowed (seccomp/tight.json)\n");
+    expect_told(
+        "policies/seccomp/default.json", "clone",
+        "clone: allowed (seccomp/default.json)\n  with CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, "
+        "CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET in argument 0: EPERM (seccomp/guard.json)\n");
+    expect_told(
+        "policies/seccomp/tight.json", "socket",
+        "socket: EAFNOSUPPORT (seccomp/tight.json)\n  with AF_UNIX, AF_INET, AF_INET6, AF_NETLINK in argument 0: "
+        "allowed (seccomp/tight.json)\n");
     expect_told("policies/seccomp/tight.json", "ioctl",
                 "ioctl: allowed (seccomp/tight.json)\n  with TIOCSTI, TIOCLINUX in argument 1: EPERM "
                 "(seccomp/guard.json)\n");
     expect_told("policies/seccomp/default.json", "breakpoint", "breakpoint: not a system call of this architecture\n");
-    assert_int_equal(seccomp_explain(&(struct seccomp_request){.path = shipped[0], .permit = permit}, "setns", &told, &err), 0);
+    assert_int_equal(
+        seccomp_explain(&(struct seccomp_request){.path = shipped[0], .permit = permit}, "setns", &told, &err), 0);
     assert_string_equal(told.text, "setns: allowed (shunt)\n");
     assert_int_equal(told.ncases, 1);
     assert_int_equal(told.cases[0].answer, SECCOMP_RET_ALLOW);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The black box: a page, shared with the supervisor and readable after SIGKILL, that says which source lines started
 threads and processes during the current test. docs/protocol.md has its layout."""
+import fcntl
 import mmap
 import os
 import struct
@@ -9,6 +10,7 @@ import threading
 from types import FrameType
 from typing import Any, Dict, Optional, Tuple
 
+F_ADD_SEALS, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW = 1033, 1, 2, 4  # linux/fcntl.h
 SIZE = 4096
 RECORD = 256
 RECORDS = SIZE // RECORD - 1  # the first place holds the number of records
@@ -28,8 +30,10 @@ def _family(name: str) -> str:
 class BlackBox:
     def __init__(self, root: str, own: str) -> None:
         """`root`: the project's directory. `own`: the directory of this plugin."""
-        self.fd = os.memfd_create("shunt-blackbox")
+        self.fd = os.memfd_create("shunt-blackbox", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.fd, SIZE)
+        # A test that finds the descriptor could cut the page away below us, and that is SIGBUS.
+        fcntl.fcntl(self.fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
         self.page = mmap.mmap(self.fd, SIZE)
         self.root = os.path.join(root, "")
         self.own = os.path.join(own, "")

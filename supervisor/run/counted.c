@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/run/counted.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sandbox/base/io.h"
+#include "supervisor/run/state.h"
+
+#define PROCESSES_MAX 1024
+#define KEEPERS 1 /* of the cell: counted by the kernel as well */
+
+bool counted_tasks(const struct run *run)
+{
+    return !run->cgroup && run->init && run_init_cells(run->init) &&
+           run_init_plan(run->init)->task_limit == PLAN_TASKS_NPROC;
+}
+
+/* The hard limit stays, since a later test may have a wider one: this holds whoever does not lift it on purpose. */
+void counted_set_limit(const struct worker *worker, uint64_t tasks)
+{
+    struct rlimit limit;
+
+    if (worker->pid <= 0 || prlimit(worker->pid, RLIMIT_NPROC, NULL, &limit) < 0)
+        return;
+    limit.rlim_cur = tasks && tasks + KEEPERS < limit.rlim_max ? tasks + KEEPERS : limit.rlim_max;
+    prlimit(worker->pid, RLIMIT_NPROC, &limit, NULL);
+}
+
+/* Threads of a process: its directory has a link for each. */
+static uint64_t threads_of(pid_t pid)
+{
+    char path[64];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    return stat(path, &st) == 0 && st.st_nlink > 2 ? st.st_nlink - 2 : 0;
+}
+
+/* Appends the children of one thread. */
+static size_t add_children(pid_t pid, pid_t tid, pid_t *list, size_t n)
+{
+    char path[64], text[8192], *at = text, *end;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)tid);
+    if (io_read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
+        return n;
+    for (long child; n < PROCESSES_MAX && (child = strtol(at, &end, 10)) > 0 && end != at; at = end)
+        list[n++] = (pid_t)child;
+    return n;
+}
+
+void counted_read(struct worker *worker)
+{
+    pid_t list[PROCESSES_MAX];
+    struct cgroup_counters *counters = &worker->counters;
+    uint64_t tasks = 0;
+    size_t n = 0;
+
+    if (worker->pid <= 0)
+        return;
+    list[n++] = worker->pid;
+    for (size_t i = 0; i < n; i++) {
+        tasks += threads_of(list[i]);
+        n = add_children(list[i], list[i], list, n);
+    }
+    counters->tasks_now = tasks;
+    counters->tasks_peak_exact = false;
+    if (tasks > counters->tasks_peak)
+        counters->tasks_peak = tasks;
+    /* One is what is sure: whoever stands at the limit is refused the next. */
+    if (worker->limits.tasks && tasks >= worker->limits.tasks)
+        counters->tasks_refused = worker->at_start.tasks_refused + 1;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A limit on tasks where there is no cgroup: each cell is a user namespace of its own, in which RLIMIT_NPROC counts the
+ * worker's tasks alone, and the kernel refuses what exceeds it. Nobody tells shunt, so it counts as well: a worker that was
+ * seen at its limit has broken out. What is over between two looks shows only as the test's own failure.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+struct run;
+struct worker;
+
+/* This rung is in force. */
+bool counted_tasks(const struct run *run);
+void counted_set_limit(const struct worker *worker, uint64_t tasks);
+/* Fills the task counters of `worker`. */
+void counted_read(struct worker *worker);
