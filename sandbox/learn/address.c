@@ -23,7 +23,8 @@ static enum learn_reach reach6(const struct in6_addr *address)
         memcpy(&mapped, address->s6_addr + 12, sizeof(mapped));
         return reach4(ntohl(mapped));
     }
-    return IN6_IS_ADDR_LOOPBACK(address) || IN6_IS_ADDR_UNSPECIFIED(address) ? LEARN_REACH_LOOPBACK : LEARN_REACH_HOST;
+    return IN6_IS_ADDR_LOOPBACK(address) || IN6_IS_ADDR_UNSPECIFIED(address) ? LEARN_REACH_LOOPBACK
+                                                                             : LEARN_REACH_HOST;
 }
 
 static enum learn_reach reach_unix(const void *address, size_t length, char *path, size_t room)

@@ -17,7 +17,7 @@ struct text {
     bool too_long;
 };
 
-struct step { /* of the script that makes one text of the other */
+struct step {  /* of the script that makes one text of the other */
     char what; /* ' ', '-', '+' */
     size_t a, b;
 };
@@ -48,9 +48,10 @@ static unsigned short *common_lengths(const struct text *a, const struct text *b
         for (size_t j = b->n; j-- > 0;) {
             unsigned short down = table[(i + 1) * width + j], right = table[i * width + j + 1];
 
-            table[i * width + j] = same(a, i, b, j) ? (unsigned short)(table[(i + 1) * width + j + 1] + 1)
-                                   : down > right   ? down
-                                                    : right;
+            table[i * width + j] = same(a, i, b, j)
+                                       ? (unsigned short)(table[(i + 1) * width + j + 1] + 1)
+                                   : down > right ? down
+                                                  : right;
         }
     return table;
 }
@@ -84,7 +85,8 @@ static size_t hunk_end(const struct step *script, size_t n, size_t from)
     return last + CONTEXT + 1 < n ? last + CONTEXT + 1 : n;
 }
 
-static void put_hunk(FILE *f, const struct text *a, const struct text *b, const struct step *script, size_t from, size_t to)
+static void put_hunk(FILE *f, const struct text *a, const struct text *b, const struct step *script,
+                     size_t from, size_t to)
 {
     size_t na = 0, nb = 0;
 
@@ -92,7 +94,8 @@ static void put_hunk(FILE *f, const struct text *a, const struct text *b, const 
         na += script[i].what != '+';
         nb += script[i].what != '-';
     }
-    fprintf(f, "@@ -%zu,%zu +%zu,%zu @@\n", script[from].a + (na > 0), na, script[from].b + (nb > 0), nb);
+    fprintf(f, "@@ -%zu,%zu +%zu,%zu @@\n", script[from].a + (na > 0), na,
+            script[from].b + (nb > 0), nb);
     for (size_t i = from; i < to; i++) {
         const struct text *text = script[i].what == '+' ? b : a;
         size_t line = script[i].what == '+' ? script[i].b : script[i].a;
@@ -117,7 +120,8 @@ static void put_hunks(FILE *f, const struct text *a, const struct text *b)
     }
 }
 
-char *learn_diff(const char *before, const char *after, const char *before_name, const char *after_name)
+char *learn_diff(const char *before, const char *after, const char *before_name,
+                 const char *after_name)
 {
     _cleanup_free_ struct text *a = mem_zalloc(sizeof(*a)), *b = mem_zalloc(sizeof(*b));
     char *text = NULL;

@@ -40,7 +40,8 @@ static int read_base(struct learn *learn, const struct learn_options *options, s
     json_error_t error;
 
     if (!path)
-        return err_set(err, ERR_USAGE, EINVAL, "policy %s has no seccomp profile that could be made smaller",
+        return err_set(err, ERR_USAGE, EINVAL,
+                       "policy %s has no seccomp profile that could be made smaller",
                        options->base->name);
     learn->profile = json_load_file(path, 0, &error);
     if (!learn->profile)
@@ -88,13 +89,15 @@ void learn_leave_out(struct learn *learn, const char *path)
 {
     struct learn_paths *paths = &learn->paths;
 
-    if (path && *path == '/' && path[1] && paths->nown < LEARN_OWN_MAX && !learn_path_below(learn->cwd, path))
+    if (path && *path == '/' && path[1] && paths->nown < LEARN_OWN_MAX &&
+        !learn_path_below(learn->cwd, path))
         paths->own[paths->nown++] = learn_path_join("/", path);
 }
 
 bool learn_starts_task(const struct notify_denial *denial)
 {
-    return strcmp(denial->name, "clone") == 0 || strcmp(denial->name, "vfork") == 0 || strcmp(denial->name, "fork") == 0;
+    return strcmp(denial->name, "clone") == 0 || strcmp(denial->name, "vfork") == 0 ||
+           strcmp(denial->name, "fork") == 0;
 }
 
 void learn_note_peaks(struct learn *learn, uint64_t tasks, uint64_t memory_bytes)
@@ -127,8 +130,8 @@ static char *path_of(const struct caller *caller, const struct row_place *place)
     return learn_path_join(base, path);
 }
 
-static void note_path(struct learn *learn, const struct caller *caller, const char *path, enum learn_need need,
-                      uint64_t flags)
+static void note_path(struct learn *learn, const struct caller *caller, const char *path,
+                      enum learn_need need, uint64_t flags)
 {
     struct stat st;
     bool there = peek_stat(caller->call->tid, path, &st);
@@ -138,7 +141,8 @@ static void note_path(struct learn *learn, const struct caller *caller, const ch
         learn_paths_add(&learn->paths, path, learn_path_want(need, flags, there ? &st : NULL));
 }
 
-static void note_places(struct learn *learn, const struct caller *caller, const struct row *row, uint64_t flags)
+static void note_places(struct learn *learn, const struct caller *caller, const struct row *row,
+                        uint64_t flags)
 {
     for (size_t i = 0; i < 2 && row->places[i].need != LEARN_NEED_NONE; i++) {
         _cleanup_free_ char *path = path_of(caller, &row->places[i]);
@@ -156,7 +160,8 @@ static bool opens_for_reading(uint64_t flags)
 
 static void note_open(struct learn *learn, const struct caller *caller, const struct row *row)
 {
-    uint64_t flags = row->flags >= 0 ? caller->call->args[row->flags] : O_CREAT | O_WRONLY | O_TRUNC;
+    uint64_t flags =
+        row->flags >= 0 ? caller->call->args[row->flags] : O_CREAT | O_WRONLY | O_TRUNC;
 
     if (row->kind == ROW_OPENAT2 && peek_bytes(caller->call->tid, flags, &flags, sizeof(flags)) < 0)
         return;
@@ -166,12 +171,14 @@ static void note_open(struct learn *learn, const struct caller *caller, const st
 
 static void note_address(struct learn *learn, const struct caller *caller, const struct row *row)
 {
-    uint64_t address = caller->call->args[row->address], length = caller->call->args[row->address + 1];
+    uint64_t address = caller->call->args[row->address],
+             length = caller->call->args[row->address + 1];
     char bytes[sizeof(struct sockaddr_storage)], name[128], base[PATH_MAX];
     _cleanup_free_ char *path = NULL;
     enum learn_reach reach;
 
-    if (!address || length > sizeof(bytes) || peek_bytes(caller->call->tid, address, bytes, (size_t)length) < 0)
+    if (!address || length > sizeof(bytes) ||
+        peek_bytes(caller->call->tid, address, bytes, (size_t)length) < 0)
         return;
     reach = learn_address_reach(bytes, (size_t)length, name, sizeof(name));
     if (reach == LEARN_REACH_UNIX && row->kind == ROW_BIND &&
@@ -179,7 +186,8 @@ static void note_address(struct learn *learn, const struct caller *caller, const
         path = learn_path_join(base, name);
         note_path(learn, caller, path, LEARN_NEED_NEW, 0);
     }
-    if (reach != LEARN_REACH_UNIX && reach > learn->reach && notify_waits(caller->notify, caller->call))
+    if (reach != LEARN_REACH_UNIX && reach > learn->reach &&
+        notify_waits(caller->notify, caller->call))
         learn->reach = reach;
 }
 
@@ -191,11 +199,14 @@ static void note_number(struct learn *learn, const struct notify_denial *call)
     if (learn->refused[call->nr])
         return;
     answer = seccomp_evaluate(&learn->base, call->arch, call->nr, call->args);
-    if ((answer & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_ALLOW && (answer & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_LOG)
-        learn->refused[call->nr] = answer & SECCOMP_RET_DATA ? (unsigned char)(answer & SECCOMP_RET_DATA) : EPERM;
+    if ((answer & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_ALLOW &&
+        (answer & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_LOG)
+        learn->refused[call->nr] =
+            answer & SECCOMP_RET_DATA ? (unsigned char)(answer & SECCOMP_RET_DATA) : EPERM;
 }
 
-void learn_call(struct learn *learn, const struct notify *notify, const struct notify_denial *denial)
+void learn_call(struct learn *learn, const struct notify *notify,
+                const struct notify_denial *denial)
 {
     struct caller caller = {notify, denial};
     const struct row *row;

@@ -29,10 +29,12 @@ static enum learn_want want_of_open(unsigned long long flags, const struct stat 
     if (flags & O_CREAT && flags & O_EXCL)
         return LEARN_WANT_NOTHING;
     /* Devices, pipes and sockets are written to on a read-only mount as well. */
-    return writes && (S_ISREG(st->st_mode) || S_ISLNK(st->st_mode)) ? LEARN_WANT_ITSELF : LEARN_WANT_NOTHING;
+    return writes && (S_ISREG(st->st_mode) || S_ISLNK(st->st_mode)) ? LEARN_WANT_ITSELF
+                                                                    : LEARN_WANT_NOTHING;
 }
 
-enum learn_want learn_path_want(enum learn_need need, unsigned long long flags, const struct stat *st)
+enum learn_want learn_path_want(enum learn_need need, unsigned long long flags,
+                                const struct stat *st)
 {
     switch (need) {
     case LEARN_NEED_OPEN:
@@ -164,7 +166,8 @@ void learn_paths_add(struct learn_paths *paths, const char *path, enum learn_wan
     _cleanup_free_ char *parent = want == LEARN_WANT_DIRECTORY ? parent_of(path) : NULL;
     const char *place = parent ? parent : path;
 
-    /* Shunt's own directory below the working directory or its parent would else make that writable. */
+    /* Shunt's own directory below the working directory or its parent would else make that
+     * writable. */
     for (size_t i = 0; i < paths->nown; i++)
         if (learn_path_below(path, paths->own[i]))
             return;
@@ -179,7 +182,8 @@ static void drop_item(struct learn_paths *paths, size_t i)
     paths->n--;
 }
 
-/* The path as it is now; or the nearest directory above that is there, which then must be writable. */
+/* The path as it is now; or the nearest directory above that is there, which then must be writable.
+ */
 static char *path_that_exists(const char *path, bool *directory)
 {
     _cleanup_free_ char *at = mem_strdup(path);
@@ -231,7 +235,8 @@ static size_t files_of(const struct learn_paths *paths, const char *directory)
     size_t files = 0;
 
     for (size_t i = 0; i < paths->n; i++) {
-        _cleanup_free_ char *parent = paths->items[i].directory ? NULL : parent_of(paths->items[i].path);
+        _cleanup_free_ char *parent =
+            paths->items[i].directory ? NULL : parent_of(paths->items[i].path);
 
         files += parent && strcmp(parent, directory) == 0;
     }
@@ -241,7 +246,8 @@ static size_t files_of(const struct learn_paths *paths, const char *directory)
 static void take_files_together(struct learn_paths *paths)
 {
     for (size_t i = 0; i < paths->n; i++) {
-        _cleanup_free_ char *parent = paths->items[i].directory ? NULL : parent_of(paths->items[i].path);
+        _cleanup_free_ char *parent =
+            paths->items[i].directory ? NULL : parent_of(paths->items[i].path);
 
         if (!parent || strcmp(parent, "/") == 0 || files_of(paths, parent) < LEARN_MANY_FILES)
             continue;
@@ -257,7 +263,8 @@ void learn_paths_reduce(struct learn_paths *paths)
         bool covered = false;
 
         for (size_t j = 0; j < paths->n && !covered; j++)
-            covered = j != i && paths->items[j].directory && learn_path_below(paths->items[i].path, paths->items[j].path);
+            covered = j != i && paths->items[j].directory &&
+                      learn_path_below(paths->items[i].path, paths->items[j].path);
         if (covered)
             drop_item(paths, i);
         else

@@ -60,8 +60,8 @@ int peek_descriptor(pid_t tid, int fd, char *buf, size_t room)
     return *buf == '/' ? 0 : -ENOTDIR;
 }
 
-/* Symbolic links to absolute paths on the way are followed in our own root, which differs from the task's in /tmp and a few
- * places that do not matter here. */
+/* Symbolic links to absolute paths on the way are followed in our own root, which differs from the
+ * task's in /tmp and a few places that do not matter here. */
 bool peek_stat(pid_t tid, const char *path, struct stat *ret)
 {
     char whole[PATH_MAX + 64];

@@ -14,7 +14,8 @@
 #define MEMORY_STEP_MIB 32
 #define COMMAND_SHOWN 200
 
-/* Twice what was measured: where the kernel keeps no peak it is sampled, and a run on more CPUs starts more. */
+/* Twice what was measured: where the kernel keeps no peak it is sampled, and a run on more CPUs
+ * starts more. */
 uint64_t learn_tasks_limit(uint64_t peak)
 {
     if (!peak)
@@ -29,7 +30,8 @@ uint64_t learn_memory_limit_mib(uint64_t peak_bytes)
 
     if (!peak_bytes)
         return 0;
-    return mib < MEMORY_LEAST_MIB ? MEMORY_LEAST_MIB : (mib + MEMORY_STEP_MIB - 1) / MEMORY_STEP_MIB * MEMORY_STEP_MIB;
+    return mib < MEMORY_LEAST_MIB ? MEMORY_LEAST_MIB
+                                  : (mib + MEMORY_STEP_MIB - 1) / MEMORY_STEP_MIB * MEMORY_STEP_MIB;
 }
 
 /* The file's name as the name of a policy. */
@@ -85,17 +87,20 @@ static void put_names(FILE *f, const json_t *names)
     json_t *name;
     size_t i;
 
-    json_array_foreach(names, i, name)
+    json_array_foreach (names, i, name)
         fprintf(f, "%s%s", i ? ", " : "", json_string_value(name));
 }
 
-static void put_head(FILE *f, const char *name, const struct learn *learn, const struct learn_output *output)
+static void put_head(FILE *f, const char *name, const struct learn *learn,
+                     const struct learn_output *output)
 {
     _cleanup_free_ char *line = command_line(output->command);
 
     fprintf(f, "# Learned from one run of: %s\n", line);
-    fputs("# What a run needs, and what it may do, are two questions: read it before it is used. Variables of the\n"
-          "# environment, capabilities and abstract sockets are no system calls of their own, and cannot be learned.\n",
+    fputs("# What a run needs, and what it may do, are two questions: read it before it is used. "
+          "Variables of the\n"
+          "# environment, capabilities and abstract sockets are no system calls of their own, and "
+          "cannot be learned.\n",
           f);
     fprintf(f, "policy: %s\nsummary: ", name);
     put_quoted(f, "learned from a run");
@@ -121,13 +126,16 @@ static void put_files(FILE *f, const struct learn_paths *paths)
     if (paths->kernel_written)
         fputs("# Not added: files of /sys, which the run changed, or tried to.\n", f);
     if (paths->odd)
-        fprintf(f, "# Not added: %lu path%s with characters that a policy cannot have.\n", paths->odd,
-                paths->odd == 1 ? "" : "s");
+        fprintf(f, "# Not added: %lu path%s with characters that a policy cannot have.\n",
+                paths->odd, paths->odd == 1 ? "" : "s");
     if (paths->lost)
-        fprintf(f, "# Not added: what was written after %d places outside of the working directory.\n", LEARN_PATHS_MAX);
+        fprintf(f,
+                "# Not added: what was written after %d places outside of the working directory.\n",
+                LEARN_PATHS_MAX);
 }
 
-static void put_seccomp(FILE *f, const struct learn *learn, const struct learn_calls *calls, const char *profile_name)
+static void put_seccomp(FILE *f, const struct learn *learn, const struct learn_calls *calls,
+                        const char *profile_name)
 {
     fputs("seccomp: ", f);
     put_quoted(f, profile_name);
@@ -143,17 +151,21 @@ static void put_seccomp(FILE *f, const struct learn *learn, const struct learn_c
         fputc('\n', f);
     }
     if (json_array_size(calls->arguments)) {
-        fprintf(f, "# Allowed as in %s, which refuses some arguments that the run used: ", learn->base_name);
+        fprintf(f, "# Allowed as in %s, which refuses some arguments that the run used: ",
+                learn->base_name);
         put_names(f, calls->arguments);
         fputc('\n', f);
     }
     if (learn->foreign)
-        fputs("# Not added: calls of another architecture (32-bit programs), which no policy allows.\n", f);
+        fputs("# Not added: calls of another architecture (32-bit programs), which no policy "
+              "allows.\n",
+              f);
 }
 
 static void put_limits(FILE *f, const struct learn *learn)
 {
-    uint64_t tasks = learn_tasks_limit(learn->tasks), memory = learn_memory_limit_mib(learn->memory_bytes);
+    uint64_t tasks = learn_tasks_limit(learn->tasks),
+             memory = learn_memory_limit_mib(learn->memory_bytes);
 
     if (!tasks && !memory)
         return;
@@ -164,8 +176,8 @@ static void put_limits(FILE *f, const struct learn *learn)
         fprintf(f, "  memory: %" PRIu64 "M\n", memory);
 }
 
-char *learn_policy_text(const struct learn *learn, const struct learn_calls *calls, const struct learn_output *output,
-                        const char *profile_name)
+char *learn_policy_text(const struct learn *learn, const struct learn_calls *calls,
+                        const struct learn_output *output, const char *profile_name)
 {
     _cleanup_free_ char *name = policy_name(output->path);
     char *text = NULL;

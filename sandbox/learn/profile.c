@@ -14,7 +14,7 @@ static bool has(const json_t *list, const char *name)
     json_t *item;
     size_t i;
 
-    json_array_foreach(list, i, item)
+    json_array_foreach (list, i, item)
         if (json_is_string(item) && strcmp(json_string_value(item), name) == 0)
             return true;
     return false;
@@ -46,7 +46,7 @@ static bool has_allowing_rule(const json_t *profile, const char *name)
     json_t *rule;
     size_t i;
 
-    json_array_foreach(json_object_get(profile, "syscalls"), i, rule)
+    json_array_foreach (json_object_get(profile, "syscalls"), i, rule)
         if (allows(rule) && rule_has(rule, name))
             return true;
     return false;
@@ -79,17 +79,18 @@ static size_t count_unused(const json_t *profile, const json_t *granted)
     json_t *all = json_array(), *rule, *name;
     size_t i, j, n = 0;
 
-    json_array_foreach(json_object_get(profile, "syscalls"), i, rule)
-        json_array_foreach(json_object_get(rule, "names"), j, name)
+    json_array_foreach (json_object_get(profile, "syscalls"), i, rule)
+        json_array_foreach (json_object_get(rule, "names"), j, name)
             if (allows(rule) && json_is_string(name))
                 add(all, json_string_value(name));
-    json_array_foreach(all, i, name)
+    json_array_foreach (all, i, name)
         n += !has(granted, json_string_value(name));
     json_decref(all);
     return n;
 }
 
-static void grant_all(const struct learn *learn, struct learn_calls *calls, const char *const *names)
+static void grant_all(const struct learn *learn, struct learn_calls *calls,
+                      const char *const *names)
 {
     for (; *names; names++)
         if (seccomp_syscall_number(*names) >= 0) {
@@ -137,7 +138,8 @@ static void sort_call(const struct learn *learn, struct learn_calls *calls, uint
     bool ruled = has_allowing_rule(learn->profile, name);
 
     calls->nseen++;
-    if (seccomp_syscall_number(name) < 0) /* newer than the library: no profile can name it, nothing was lost before */
+    if (seccomp_syscall_number(name) <
+        0) /* newer than the library: no profile can name it, nothing was lost before */
         return;
     if (learn->workers && strcmp(name, "setns") == 0)
         return;
@@ -184,7 +186,7 @@ static json_t *narrowed(const json_t *rule, const json_t *granted)
     const char *only = json_string_value(json_object_get(rule, "name"));
     size_t i;
 
-    json_array_foreach(json_object_get(rule, "names"), i, name)
+    json_array_foreach (json_object_get(rule, "names"), i, name)
         if (json_is_string(name) && has(granted, json_string_value(name)))
             json_array_append(names, name);
     if (only && has(granted, only))
@@ -206,16 +208,18 @@ char *learn_profile_text(const json_t *base, const json_t *granted, const json_t
     size_t i;
 
     json_object_set_new(profile, "defaultAction", json_string("SCMP_ACT_ERRNO"));
-    json_object_set_new(profile, "defaultErrnoRet", json_integer(38)); /* ENOSYS: libraries then fall back */
+    json_object_set_new(profile, "defaultErrnoRet",
+                        json_integer(38)); /* ENOSYS: libraries then fall back */
     json_object_del(profile, "defaultErrno");
-    json_array_foreach(json_object_get(base, "syscalls"), i, rule) {
+    json_array_foreach (json_object_get(base, "syscalls"), i, rule) {
         json_t *kept = narrowed(rule, granted);
 
         if (kept)
             json_array_append_new(rules, kept);
     }
     if (json_array_size(added))
-        json_array_append_new(rules, json_pack("{s:O, s:s}", "names", added, "action", "SCMP_ACT_ALLOW"));
+        json_array_append_new(rules,
+                              json_pack("{s:O, s:s}", "names", added, "action", "SCMP_ACT_ALLOW"));
     json_object_set_new(profile, "syscalls", rules);
     text = json_dumps(profile, JSON_INDENT(2));
     json_decref(profile);

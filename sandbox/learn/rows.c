@@ -3,10 +3,27 @@
 
 #include <string.h>
 
-#define NO_PLACE {-1, -1, LEARN_NEED_NONE}
-#define ONE(name, dirfd, path, need) {name, ROW_PATHS, -1, -1, {{dirfd, path, LEARN_NEED_##need}, NO_PLACE}}
-#define TWO(name, dirfd1, path1, need1, dirfd2, path2, need2)                                                          \
-    {name, ROW_PATHS, -1, -1, {{dirfd1, path1, LEARN_NEED_##need1}, {dirfd2, path2, LEARN_NEED_##need2}}}
+#define NO_PLACE                \
+    {                           \
+        -1, -1, LEARN_NEED_NONE \
+    }
+#define ONE(name, dirfd, path, need)                   \
+    {                                                  \
+        name, ROW_PATHS, -1, -1,                       \
+        {                                              \
+            {dirfd, path, LEARN_NEED_##need}, NO_PLACE \
+        }                                              \
+    }
+#define TWO(name, dirfd1, path1, need1, dirfd2, path2, need2) \
+    {                                                         \
+        name, ROW_PATHS, -1, -1,                              \
+        {                                                     \
+            {dirfd1, path1, LEARN_NEED_##need1},              \
+            {                                                 \
+                dirfd2, path2, LEARN_NEED_##need2             \
+            }                                                 \
+        }                                                     \
+    }
 
 const struct row learn_rows[] = {
     {"open", ROW_OPEN, 1, -1, {{-1, 0, LEARN_NEED_OPEN}, NO_PLACE}},
@@ -54,18 +71,80 @@ const struct row learn_rows[] = {
 
 const size_t learn_nrows = sizeof(learn_rows) / sizeof(learn_rows[0]);
 
-/* Other processes' memory, the kernel's own machinery, views and identities of the whole machine. What the `tight` profile
- * leaves out for another reason (old, rare) may be learned. */
+/* Other processes' memory, the kernel's own machinery, views and identities of the whole machine.
+ * What the `tight` profile leaves out for another reason (old, rare) may be learned. */
 static const char *const dangerous[] = {
-    "acct", "add_key", "adjtimex", "bpf", "chroot", "clock_adjtime", "clock_settime", "clone3", "create_module",
-    "delete_module", "fanotify_init", "fanotify_mark", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick",
-    "get_kernel_syms", "init_module", "io_uring_enter", "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp",
-    "kexec_file_load", "kexec_load", "keyctl", "lookup_dcookie", "migrate_pages", "modify_ldt", "mount", "mount_setattr",
-    "move_mount", "move_pages", "name_to_handle_at", "nfsservctl", "open_by_handle_at", "open_tree", "open_tree_attr",
-    "perf_event_open", "personality", "pidfd_getfd", "pivot_root", "process_madvise", "process_mrelease",
-    "process_vm_readv", "process_vm_writev", "ptrace", "query_module", "quotactl", "quotactl_fd", "reboot", "request_key",
-    "setdomainname", "sethostname", "setns", "settimeofday", "stime", "swapoff", "swapon", "syslog", "umount", "umount2",
-    "unshare", "uselib", "userfaultfd", "vhangup", "vm86", "vm86old", "vmsplice",
+    "acct",
+    "add_key",
+    "adjtimex",
+    "bpf",
+    "chroot",
+    "clock_adjtime",
+    "clock_settime",
+    "clone3",
+    "create_module",
+    "delete_module",
+    "fanotify_init",
+    "fanotify_mark",
+    "finit_module",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "fspick",
+    "get_kernel_syms",
+    "init_module",
+    "io_uring_enter",
+    "io_uring_register",
+    "io_uring_setup",
+    "ioperm",
+    "iopl",
+    "kcmp",
+    "kexec_file_load",
+    "kexec_load",
+    "keyctl",
+    "lookup_dcookie",
+    "migrate_pages",
+    "modify_ldt",
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "move_pages",
+    "name_to_handle_at",
+    "nfsservctl",
+    "open_by_handle_at",
+    "open_tree",
+    "open_tree_attr",
+    "perf_event_open",
+    "personality",
+    "pidfd_getfd",
+    "pivot_root",
+    "process_madvise",
+    "process_mrelease",
+    "process_vm_readv",
+    "process_vm_writev",
+    "ptrace",
+    "query_module",
+    "quotactl",
+    "quotactl_fd",
+    "reboot",
+    "request_key",
+    "setdomainname",
+    "sethostname",
+    "setns",
+    "settimeofday",
+    "stime",
+    "swapoff",
+    "swapon",
+    "syslog",
+    "umount",
+    "umount2",
+    "unshare",
+    "uselib",
+    "userfaultfd",
+    "vhangup",
+    "vm86",
+    "vm86old",
+    "vmsplice",
 };
 
 bool learn_is_dangerous(const char *call)
@@ -78,13 +157,50 @@ bool learn_is_dangerous(const char *call)
 
 const char *const learn_always[] = {
     /* to start: execve and the loader */
-    "access", "arch_prctl", "brk", "close", "execve", "fstat", "getrandom", "mmap", "mprotect", "munmap", "newfstatat",
-    "openat", "pread64", "prlimit64", "read", "rseq", "sendmsg", "set_robust_list", "set_tid_address",
+    "access",
+    "arch_prctl",
+    "brk",
+    "close",
+    "execve",
+    "fstat",
+    "getrandom",
+    "mmap",
+    "mprotect",
+    "munmap",
+    "newfstatat",
+    "openat",
+    "pread64",
+    "prlimit64",
+    "read",
+    "rseq",
+    "sendmsg",
+    "set_robust_list",
+    "set_tid_address",
     /* to end, and to fail with a message */
-    "exit", "exit_group", "getcwd", "getpid", "gettid", "kill", "lseek", "tgkill", "write", "writev",
+    "exit",
+    "exit_group",
+    "getcwd",
+    "getpid",
+    "gettid",
+    "kill",
+    "lseek",
+    "tgkill",
+    "write",
+    "writev",
     /* what depends on timing: signals, waiting, memory that is given back */
-    "clock_gettime", "clock_nanosleep", "futex", "madvise", "mremap", "poll", "restart_syscall", "rt_sigaction",
-    "rt_sigprocmask", "rt_sigreturn", "sched_yield", "sigaltstack", "wait4",
+    "clock_gettime",
+    "clock_nanosleep",
+    "futex",
+    "madvise",
+    "mremap",
+    "poll",
+    "restart_syscall",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sched_yield",
+    "sigaltstack",
+    "wait4",
     NULL,
 };
 
@@ -130,6 +246,13 @@ const char *const learn_families[] = {
 };
 
 const char *const learn_worker_calls[] = {
-    "capget", "capset", "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "open", "prctl", "seccomp",
+    "capget",
+    "capset",
+    "landlock_add_rule",
+    "landlock_create_ruleset",
+    "landlock_restrict_self",
+    "open",
+    "prctl",
+    "seccomp",
     NULL,
 };

@@ -16,7 +16,8 @@ enum row_kind {
 };
 
 struct row_place {
-    signed char dirfd, path; /* arguments; -1: none. Without a path the descriptor itself is meant */
+    signed char dirfd,
+        path; /* arguments; -1: none. Without a path the descriptor itself is meant */
     enum learn_need need;
 };
 
@@ -32,10 +33,12 @@ extern const size_t learn_nrows;
 
 /* Opens what a sandbox is there to close. */
 bool learn_is_dangerous(const char *call);
-/* Each program that ends well, or is interrupted, or fails, may make these: learned whether seen or not. NULL ends it. */
+/* Each program that ends well, or is interrupted, or fails, may make these: learned whether seen or
+ * not. NULL ends it. */
 extern const char *const learn_always[];
-/* The same by other names: which one is made depends on the C library, on what is there already, on the environment. Where
- * one was seen, all are granted, as far as the base allows them. Each is words with a blank between; NULL ends it. */
+/* The same by other names: which one is made depends on the C library, on what is there already, on
+ * the environment. Where one was seen, all are granted, as far as the base allows them. Each is
+ * words with a blank between; NULL ends it. */
 extern const char *const learn_families[];
 /* shunt's own, between the run's filter and the worker's. */
 extern const char *const learn_worker_calls[];

@@ -26,7 +26,8 @@ static int cannot_write(const char *path, int errnum, struct err *err)
 int learn_check_path(const char *path, struct err *err)
 {
     const char *slash = strrchr(path, '/');
-    _cleanup_free_ char *directory = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    _cleanup_free_ char *directory =
+        slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
     struct stat st;
 
     if (!directory)
@@ -37,7 +38,9 @@ int learn_check_path(const char *path, struct err *err)
         return cannot_write(path, errno, err);
     if (!S_ISDIR(st.st_mode))
         return cannot_write(path, ENOTDIR, err);
-    return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) < 0 ? cannot_write(path, errno, err) : 0;
+    return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) < 0
+               ? cannot_write(path, errno, err)
+               : 0;
 }
 
 /* --- one file --- */
@@ -70,7 +73,8 @@ static char *read_text(const char *path)
 /* Never over what is there, but for an older PATH.new, which is ours. */
 static int write_aside(const char *path, const char *text, bool replace)
 {
-    _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (replace ? O_TRUNC : O_EXCL), 0644);
+    _cleanup_close_ int fd = open(
+        path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (replace ? O_TRUNC : O_EXCL), 0644);
 
     return fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
 }
@@ -106,14 +110,15 @@ static void say_names(FILE *out, const char *what, const json_t *names)
     if (!json_array_size(names))
         return;
     fprintf(out, "  %s: ", what);
-    json_array_foreach(names, i, name)
+    json_array_foreach (names, i, name)
         fprintf(out, "%s%s", i ? ", " : "", json_string_value(name));
     fputc('\n', out);
 }
 
 static void say_against_base(FILE *out, const struct learn *learn, const struct learn_calls *calls)
 {
-    uint64_t tasks = learn_tasks_limit(learn->tasks), memory = learn_memory_limit_mib(learn->memory_bytes);
+    uint64_t tasks = learn_tasks_limit(learn->tasks),
+             memory = learn_memory_limit_mib(learn->memory_bytes);
 
     if (learn->reach == LEARN_REACH_HOST && learn->base_confines)
         fputs("  + network: host\n", out);
@@ -125,7 +130,8 @@ static void say_against_base(FILE *out, const struct learn *learn, const struct 
         fprintf(out, "  + writable: %s\n", text);
     }
     say_names(out, "+ system calls", calls->added);
-    fprintf(out, "  - %zu system calls that %s allows and this run did not make\n", calls->nunused, learn->base_name);
+    fprintf(out, "  - %zu system calls that %s allows and this run did not make\n", calls->nunused,
+            learn->base_name);
     if (tasks)
         fprintf(out, "  - at most %" PRIu64 " tasks\n", tasks);
     if (memory)
@@ -143,7 +149,8 @@ static void say_not_added(FILE *out, const struct learn *learn, const struct lea
     if (learn->paths.kernel_written)
         fputs("  not added: writing to /sys\n", out);
     if (learn->paths.odd || learn->paths.lost)
-        fprintf(out, "  not added: %lu paths that are too odd or too many\n", learn->paths.odd + learn->paths.lost);
+        fprintf(out, "  not added: %lu paths that are too odd or too many\n",
+                learn->paths.odd + learn->paths.lost);
 }
 
 /* On one line, and so that a shell takes it as it was. */
@@ -163,7 +170,8 @@ static void say_use(FILE *out, const struct learn_output *output)
     size_t i, shown = 0;
 
     fprintf(out, "  use it: %s --policy %s%s --", output->with, is_path ? "" : "./", output->path);
-    for (i = 0; output->command[i] && can_be_shown(output->command[i], COMMAND_SHOWN - shown); i++) {
+    for (i = 0; output->command[i] && can_be_shown(output->command[i], COMMAND_SHOWN - shown);
+         i++) {
         bool plain = *output->command[i] && !strpbrk(output->command[i], " \"\\$`*?[]{}()<>|&;#~!");
 
         shown += (size_t)fprintf(out, plain ? " %s" : " '%s'", output->command[i]);
@@ -194,8 +202,8 @@ static void say_files(FILE *out, const struct learn_output *output, const struct
         fputc('\n', out);
 }
 
-static void say(const struct learn *learn, const struct learn_calls *calls, const struct learn_output *output,
-                const struct written written[2])
+static void say(const struct learn *learn, const struct learn_calls *calls,
+                const struct learn_output *output, const struct written written[2])
 {
     static const char *const reaches[] = {[LEARN_REACH_NONE] = "no network",
                                           [LEARN_REACH_LOOPBACK] = "loopback",
@@ -212,7 +220,9 @@ static void say(const struct learn *learn, const struct learn_calls *calls, cons
         say_against_base(out, learn, calls);
     say_not_added(out, learn, calls);
     if (output->status)
-        fprintf(out, "  it ended with status %d: what it would have done without that is not in the policy\n",
+        fprintf(out,
+                "  it ended with status %d: what it would have done without that is not in the "
+                "policy\n",
                 output->status);
     say_files(out, output, written);
     say_use(out, output);
@@ -231,7 +241,8 @@ static char *profile_path(const char *path)
 
 int learn_write(struct learn *learn, const struct learn_output *output, struct err *err)
 {
-    _cleanup_free_ char *profile = profile_path(output->path), *profile_text = NULL, *policy_text = NULL;
+    _cleanup_free_ char *profile = profile_path(output->path), *profile_text = NULL,
+                        *policy_text = NULL;
     const char *slash = strrchr(profile, '/');
     struct written written[2] = {0};
     struct learn_calls calls;

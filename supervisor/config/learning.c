@@ -45,20 +45,27 @@ static int check_machine(struct err *err)
 
     if (r == 0)
         return 0;
-    err_set(err, ERR_SANDBOX, -r, "--learn needs seccomp notifications, and they are not to be had here: %s", strerror(-r));
+    err_set(err, ERR_SANDBOX, -r,
+            "--learn needs seccomp notifications, and they are not to be had here: %s",
+            strerror(-r));
     if (r == -EBUSY)
-        return err_hint(err, "a sandbox around this one has the only listener: learn outside of it");
-    return err_hint(err, "Linux 5.5 or later has them, and a container's seccomp profile must allow seccomp(2); "
-                         "\"shunt doctor\" says more");
+        return err_hint(err,
+                        "a sandbox around this one has the only listener: learn outside of it");
+    return err_hint(
+        err,
+        "Linux 5.5 or later has them, and a container's seccomp profile must allow seccomp(2); "
+        "\"shunt doctor\" says more");
 }
 
-static int open_base(const struct sandbox_config *config, bool workers, struct sandbox_spec *spec, struct learn **ret,
-                     struct err *err)
+static int open_base(const struct sandbox_config *config, bool workers, struct sandbox_spec *spec,
+                     struct learn **ret, struct err *err)
 {
     struct sandbox_config base_config = {.policy = BASE, .machine = config->machine, .userns = -1};
-    _cleanup_free_ char *policies = sandbox_config_policies(), *cwd = getcwd(NULL, 0), *guard = NULL;
+    _cleanup_free_ char *policies = sandbox_config_policies(), *cwd = getcwd(NULL, 0),
+                        *guard = NULL;
     struct sandbox_spec base;
-    struct learn_options options = {.base = &base, .cwd = cwd, .home = getenv("HOME"), .workers = workers};
+    struct learn_options options = {
+        .base = &base, .cwd = cwd, .home = getenv("HOME"), .workers = workers};
     int r;
 
     if (!cwd)
@@ -75,13 +82,14 @@ static int open_base(const struct sandbox_config *config, bool workers, struct s
         if (base.paths[i].kind == SPEC_PATH_TMPFS)
             learn_leave_out(*ret, base.paths[i].path);
     if (r == 0 && !spec->seccomp)
-        spec_set_text(&spec->seccomp, base.seccomp); /* `observe` has no filter, and nothing would be told */
+        spec_set_text(&spec->seccomp,
+                      base.seccomp); /* `observe` has no filter, and nothing would be told */
     spec_done(&base);
     return r;
 }
 
-int learning_open(const struct sandbox_config *config, bool workers, struct sandbox_spec *spec, struct learn **ret,
-                  struct err *err)
+int learning_open(const struct sandbox_config *config, bool workers, struct sandbox_spec *spec,
+                  struct learn **ret, struct err *err)
 {
     int r;
 

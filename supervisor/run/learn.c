@@ -14,7 +14,9 @@ int run_learn_open(struct run *run, struct err *err)
 {
     if (run->config->sandbox->learn_path && run->config->no_sandbox) {
         err_set(err, ERR_USAGE, EINVAL, "--learn and --sandbox=off contradict each other");
-        return err_hint(err, "without a sandbox nobody tells which system calls are made: leave one of them out");
+        return err_hint(
+            err,
+            "without a sandbox nobody tells which system calls are made: leave one of them out");
     }
     return learning_open(run->config->sandbox, true, &run->spec, &run->learn, err);
 }
@@ -31,7 +33,8 @@ void run_learn_places(struct run *run)
 static void note_peaks(struct run *run)
 {
     for (size_t i = 0; i < run->suite.count; i++)
-        learn_note_peaks(run->learn, run->suite.tests[i].peak_tasks, run->suite.tests[i].peak_memory_bytes);
+        learn_note_peaks(run->learn, run->suite.tests[i].peak_tasks,
+                         run->suite.tests[i].peak_memory_bytes);
 }
 
 int run_learn_finish(struct run *run, int status, struct err *err)

@@ -49,7 +49,8 @@ static void test_nothing_is_in_the_way(void **state)
     spec_add_path(&spec, SPEC_PATH_HIDDEN, "/opt", 0, false, "here");
     spec_set_text(&spec.seccomp, "x.json");
     learn_relax(&spec);
-    assert_false(spec.root_readonly || spec.landlock || spec.mask_kernel || spec.dev_minimal || spec.rlimits[0].set);
+    assert_false(spec.root_readonly || spec.landlock || spec.mask_kernel || spec.dev_minimal ||
+                 spec.rlimits[0].set);
     assert_true(spec.observe && spec.env_pass_all && spec.notify && spec.ns_pid);
     assert_int_equal(spec.network, SPEC_NET_HOST);
     assert_int_equal(spec.tmp, SPEC_TMP_OVERLAY);
@@ -59,7 +60,8 @@ static void test_nothing_is_in_the_way(void **state)
     assert_int_equal(spec.env_drop.n, 0);
     assert_int_equal(spec.env_set.n, 1);
     assert_int_equal(spec.demands, SPEC_BIT(SPEC_DENIALS));
-    assert_false(spec_wants(&spec) & (SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_READONLY) | SPEC_BIT(SPEC_NET)));
+    assert_false(spec_wants(&spec) &
+                 (SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_READONLY) | SPEC_BIT(SPEC_NET)));
     spec_done(&spec);
 }
 
@@ -68,8 +70,12 @@ static void test_nothing_is_in_the_way(void **state)
 static void test_paths_are_joined(void **state)
 {
     static const char *const rows[][3] = {
-        {"/home/me", "a", "/home/me/a"},      {"/home/me", "/etc//x/", "/etc/x"}, {"/home/me", "../you/./b", "/home/you/b"},
-        {"/", "../../a", "/a"},               {"/a", "..", "/"},                  {"/a/b", "", "/a/b"},
+        {"/home/me", "a", "/home/me/a"},
+        {"/home/me", "/etc//x/", "/etc/x"},
+        {"/home/me", "../you/./b", "/home/you/b"},
+        {"/", "../../a", "/a"},
+        {"/a", "..", "/"},
+        {"/a/b", "", "/a/b"},
         {"/a", "b/..c/...", "/a/b/..c/..."},
     };
 
@@ -79,13 +85,15 @@ static void test_paths_are_joined(void **state)
 
         assert_string_equal(path, rows[i][2]);
     }
-    assert_true(learn_path_below("/a/b", "/a") && learn_path_below("/a", "/a") && learn_path_below("/a", "/"));
+    assert_true(learn_path_below("/a/b", "/a") && learn_path_below("/a", "/a") &&
+                learn_path_below("/a", "/"));
     assert_false(learn_path_below("/ab", "/a") || learn_path_below("/", "/a"));
 }
 
 static void test_what_calls_need(void **state)
 {
-    static const struct stat file = {.st_mode = S_IFREG}, device = {.st_mode = S_IFCHR}, dir = {.st_mode = S_IFDIR};
+    static const struct stat file = {.st_mode = S_IFREG}, device = {.st_mode = S_IFCHR},
+                             dir = {.st_mode = S_IFDIR};
     static const struct {
         enum learn_need need;
         unsigned long long flags;
@@ -148,7 +156,8 @@ static void test_paths_are_reduced(void **state)
     assert_string_equal(paths.items[2].path, "/var/log/one");
     assert_false(paths.items[2].directory);
     {
-        _cleanup_free_ char *below = learn_path_text(&paths, "/home/me/.cache/x"), *itself = learn_path_text(&paths, "/home/me");
+        _cleanup_free_ char *below = learn_path_text(&paths, "/home/me/.cache/x"),
+                            *itself = learn_path_text(&paths, "/home/me");
 
         assert_string_equal(below, "~/.cache/x");
         assert_string_equal(itself, "/home/me");
@@ -171,7 +180,8 @@ static void test_paths_are_bounded(void **state)
     learn_paths_done(&paths);
 }
 
-/* What is gone at the end needs the nearest directory that is there; links are followed; what a policy cannot say is counted. */
+/* What is gone at the end needs the nearest directory that is there; links are followed; what a
+ * policy cannot say is counted. */
 static void test_paths_settle(void **state)
 {
     static const char *const seen[] = {"link/gone/f", "odd?/f", "real/sub", "file"};
@@ -185,7 +195,8 @@ static void test_paths_settle(void **state)
     }
     assert_non_null(mkdtemp(base));
     assert_int_equal(chdir(base), 0);
-    assert_true(mkdir("real", 0700) == 0 && mkdir("odd?", 0700) == 0 && symlink("real", "link") == 0);
+    assert_true(mkdir("real", 0700) == 0 && mkdir("odd?", 0700) == 0 &&
+                symlink("real", "link") == 0);
     close(open("file", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
         _cleanup_free_ char *path = learn_path_join(base, seen[i]);
@@ -193,7 +204,8 @@ static void test_paths_settle(void **state)
         learn_paths_add(&paths, path, i == 3 ? LEARN_WANT_ITSELF : LEARN_WANT_DIRECTORY);
     }
     learn_paths_settle(&paths);
-    assert_true(rmdir("real") == 0 && rmdir("odd?") == 0 && unlink("link") == 0 && unlink("file") == 0);
+    assert_true(rmdir("real") == 0 && rmdir("odd?") == 0 && unlink("link") == 0 &&
+                unlink("file") == 0);
     assert_true(chdir(here) == 0 && rmdir(base) == 0);
     assert_int_equal(paths.odd, 1);
     assert_int_equal(paths.n, 2);
@@ -286,7 +298,9 @@ static struct learn *new_learn(void)
 
 static void call(struct learn *learn, const char *name, uint64_t first)
 {
-    struct notify_denial denial = {.arch = seccomp_native_arch(), .nr = (uint32_t)seccomp_syscall_number(name), .args = {first}};
+    struct notify_denial denial = {.arch = seccomp_native_arch(),
+                                   .nr = (uint32_t)seccomp_syscall_number(name),
+                                   .args = {first}};
 
     learn_call(learn, NULL, &denial); /* tid 0: nothing of it is looked at but registers */
 }
@@ -296,7 +310,7 @@ static bool has(const json_t *list, const char *name)
     json_t *item;
     size_t i;
 
-    json_array_foreach(list, i, item)
+    json_array_foreach (list, i, item)
         if (strcmp(json_string_value(item), name) == 0)
             return true;
     return false;
@@ -311,12 +325,14 @@ static uint32_t answer(const char *profile_text, const char *name, uint64_t firs
     uint32_t result;
     int fd = mkstemps(path, 5);
 
-    assert_true(fd >= 0 && write(fd, profile_text, strlen(profile_text)) == (ssize_t)strlen(profile_text));
+    assert_true(fd >= 0 &&
+                write(fd, profile_text, strlen(profile_text)) == (ssize_t)strlen(profile_text));
     close(fd);
     if (seccomp_profile_compile(&(struct seccomp_request){.path = path}, &program, &err) < 0)
         fail_msg("%s", err.message);
     unlink(path);
-    result = seccomp_evaluate(&program, seccomp_native_arch(), (uint32_t)seccomp_syscall_number(name), args);
+    result = seccomp_evaluate(&program, seccomp_native_arch(),
+                              (uint32_t)seccomp_syscall_number(name), args);
     seccomp_profile_done(&program);
     return result;
 }
@@ -338,11 +354,13 @@ static void test_calls_become_a_profile(void **state)
     assert_true(has(calls.dangerous, "ptrace") && json_array_size(calls.dangerous) == 1);
     assert_true(has(calls.arguments, "socket") && json_array_size(calls.arguments) == 1);
     assert_true(has(calls.added, "getpriority") && has(calls.granted, "getpriority"));
-    assert_false(has(calls.granted, "ptrace") || has(calls.granted, "reboot") || has(calls.granted, "mkdir"));
+    assert_false(has(calls.granted, "ptrace") || has(calls.granted, "reboot") ||
+                 has(calls.granted, "mkdir"));
     assert_int_equal(calls.nunused, 2); /* reboot, mkdir */
     text = learn_profile_text(learn->profile, calls.granted, calls.added);
     assert_int_equal(answer(text, "socket", AF_INET), SECCOMP_RET_ALLOW);
-    assert_int_equal(answer(text, "socket", AF_PACKET), SECCOMP_RET_ERRNO | 38); /* hardened's condition stays */
+    assert_int_equal(answer(text, "socket", AF_PACKET),
+                     SECCOMP_RET_ERRNO | 38); /* hardened's condition stays */
     assert_int_equal(answer(text, "getpriority", 0), SECCOMP_RET_ALLOW);
     assert_int_equal(answer(text, "exit_group", 0), SECCOMP_RET_ALLOW); /* whether seen or not */
 #ifdef SYS_open
@@ -444,8 +462,9 @@ static void test_diff(void **state)
     check_diff("1\n2\n3\n", "1\n3\n4\n", "--- a\n+++ b\n@@ -1,3 +1,3 @@\n 1\n-2\n 3\n+4\n");
     check_diff("", "1\n", "--- a\n+++ b\n@@ -0,0 +1,1 @@\n+1\n");
     check_diff("1\n", "", "--- a\n+++ b\n@@ -1,1 +0,0 @@\n-1\n");
-    check_diff("1\n2\n3\n4\n5\n6\n7\n8\n9\na\nb\nc\n", "2\n3\n4\n5\n6\n7\n8\n9\na\nb\nd\n",
-               "--- a\n+++ b\n@@ -1,4 +1,3 @@\n-1\n 2\n 3\n 4\n@@ -9,4 +8,4 @@\n 9\n a\n b\n-c\n+d\n");
+    check_diff(
+        "1\n2\n3\n4\n5\n6\n7\n8\n9\na\nb\nc\n", "2\n3\n4\n5\n6\n7\n8\n9\na\nb\nd\n",
+        "--- a\n+++ b\n@@ -1,4 +1,3 @@\n-1\n 2\n 3\n 4\n@@ -9,4 +8,4 @@\n 9\n a\n b\n-c\n+d\n");
 }
 
 int main(void)
