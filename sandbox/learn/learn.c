@@ -135,10 +135,15 @@ static void note_path(struct learn *learn, const struct caller *caller, const ch
 {
     struct stat st;
     bool there = peek_stat(caller->call->tid, path, &st);
+    enum learn_want want = learn_path_want(need, flags, there ? &st : NULL);
+    _cleanup_free_ char *parent = want == LEARN_WANT_DIRECTORY ? learn_path_join(path, "..") : NULL;
 
+    /* In a directory that is not there it fails, whatever may be written. */
+    if (parent && !peek_stat(caller->call->tid, parent, &st))
+        return;
     /* Dead meanwhile: the number may be another task's by now. */
     if (notify_waits(caller->notify, caller->call))
-        learn_paths_add(&learn->paths, path, learn_path_want(need, flags, there ? &st : NULL));
+        learn_paths_add(&learn->paths, path, want);
 }
 
 static void note_places(struct learn *learn, const struct caller *caller, const struct row *row,

@@ -2,6 +2,7 @@
 """--learn FILE: what it writes loads, is small, and is enough for the same command."""
 import json
 import os
+import platform
 import shutil
 import stat
 import subprocess
@@ -177,7 +178,8 @@ def test_places_outside_are_named(learner, tmp_path):
     except OSError as error:
         pytest.skip(f"no directory outside of /tmp: {error}")
     try:
-        script = learner.script("o.sh", f"#!/bin/sh\nmkdir -p /usr/lib\necho x > {outside}/a && echo $MARK > {outside}/b\n")
+        text = f"#!/bin/sh\nmkdir -p /usr/lib\necho x > {outside}/a && echo $MARK > {outside}/b\n"
+        script = learner.script("o.sh", text)
         done = subprocess.run(
             [str(SHUNT), "exec", *OPTIONS, "--policy", "hardened", "--learn", "learned.yaml", "--", script],
             cwd=learner.path,
@@ -193,6 +195,45 @@ def test_places_outside_are_named(learner, tmp_path):
         learner.replay(script)
     finally:
         shutil.rmtree(outside)
+
+
+def test_what_fails_anyway_needs_nothing(learner):
+    """EEXIST, ENOENT: not for want of a right to write."""
+    script = learner.script(
+        "f.sh",
+        """\
+        #!/bin/sh
+        mkdir /usr /usr/lib
+        mkdir /usr/lib/shunt-none/a
+        echo > /usr/lib/shunt-none/b
+        rm -f /usr/lib/shunt-none
+        rmdir /usr/share/shunt-none
+        exit 0
+        """,
+    )
+    done = learner.learn(script)
+    learner.check()
+    assert "writable" not in learner.text() and "Not added" not in learner.text(), done
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="system call numbers are of x86_64")
+def test_pointers_to_nowhere(learner):
+    """Openat, connect and openat2 with addresses and descriptors that are none: noted as calls, and nothing else."""
+    code = """\
+        import ctypes
+        libc = ctypes.CDLL(None)
+        pointer = ctypes.c_void_p
+        for address in (0, 1, -1, 0x7FFFFFFFFFFF):
+            libc.syscall(257, -100, pointer(address), 0o101, 0o600)
+            libc.syscall(42, 3, pointer(address), 16)
+            libc.syscall(42, 3, pointer(address), -1)
+            libc.syscall(437, -100, pointer(address), pointer(address), 24)
+        libc.syscall(257, 12345, b"relative", 0o101, 0o600)
+        """
+    script = learner.script("p.py", code)
+    learner.learn(PYTHON, script)
+    learner.check()
+    assert "writable" not in learner.text() and "network" not in learner.text()
 
 
 def test_dangerous_calls_are_named_and_not_added(learner):
@@ -215,7 +256,8 @@ def test_a_file_that_exists_stays(learner):
     assert '    - "."' in new.read_text()
     for line in ("--- learned.yaml\n", "+++ learned.yaml.new\n", '+    - "."\n'):
         assert line in done.stderr, done
-    assert "take it over: mv learned.yaml.new learned.yaml && mv learned.seccomp.json.new learned.seccomp.json" in done.stderr
+    profile = "learned.seccomp.json"
+    assert f"take it over: mv learned.yaml.new learned.yaml && mv {profile}.new {profile}" in done.stderr
     for name in ("learned.yaml", "learned.seccomp.json"):
         os.rename(learner.path / f"{name}.new", learner.path / name)
     learner.check()
