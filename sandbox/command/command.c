@@ -18,6 +18,7 @@
 #include "sandbox/command/internal.h"
 #include "sandbox/command/verdict.h"
 #include "sandbox/launch/run_init.h"
+#include "sandbox/learn/learn.h"
 #include "sandbox/notify/notify.h"
 #include "sandbox/plan/plan.h"
 #include "sandbox/scratch/scratch.h"
@@ -69,7 +70,7 @@ static int launch(struct sandbox *sandbox, const struct sandbox_options *options
         .spec = &sandbox->spec,
         .payload = sandbox->leaf ? &sandbox->birth : NULL,
         .cgroup_tasks = sandbox->leaf && sandbox->has & CGROUP_HAS_TASKS,
-        .learn = options->learn,
+        .learn = options->learn != NULL,
         .keep_session = true,
         .watch_left = true,
         .first = first,
@@ -144,6 +145,16 @@ int sandbox_start(const struct sandbox_options *options, struct sandbox **ret, s
 
 /* --- refused calls --- */
 
+static enum notify_answer note_call(void *arg, struct notify_denial *call)
+{
+    struct sandbox *sandbox = arg;
+
+    learn_call(sandbox->learn, sandbox->notify, call);
+    if (learn_starts_task(call))
+        command_tick(sandbox);
+    return NOTIFY_CONTINUE;
+}
+
 /* Only now that something was refused is it worth compiling what says with which errno. */
 static int open_notify(struct sandbox *sandbox)
 {
@@ -151,10 +162,13 @@ static int open_notify(struct sandbox *sandbox)
     struct notify_options options = {.listener = take_fd(&sandbox->listener),
                                      .programs = sandbox->refusing,
                                      .names = sandbox->profile_names,
-                                     .learn = sandbox->learn};
+                                     .learn = sandbox->learn != NULL,
+                                     .decide = sandbox->learn ? note_call : NULL,
+                                     .arg = sandbox};
     struct err err = ERR_INIT;
 
-    for (size_t i = 0; i < PLAN_PROFILES && plan->profiles[i]; i++) {
+    /* Learning, learn_call() knows better what would be refused. */
+    for (size_t i = 0; i < PLAN_PROFILES && plan->profiles[i] && !sandbox->learn; i++) {
         const char *slash = strrchr(plan->profiles[i], '/');
 
         if (plan_refusing(plan, i, &sandbox->refusing[i], &err) < 0)
@@ -213,7 +227,7 @@ static void note_left(struct sandbox *sandbox, const struct run_init_event *even
 static void note_denials(struct sandbox *sandbox)
 {
     const struct notify_count *counts;
-    size_t n = sandbox->notify ? notify_counts(sandbox->notify, &counts) : 0;
+    size_t n = sandbox->notify && !sandbox->learn ? notify_counts(sandbox->notify, &counts) : 0;
 
     sandbox->denials = mem_calloc(n + 1, sizeof(*sandbox->denials));
     for (size_t i = 0; i < n; i++)

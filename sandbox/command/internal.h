@@ -16,7 +16,7 @@ struct sandbox {
     struct run_init *init;
     int epoll_fd;
     uint64_t start_ns;
-    bool over, timeout, learn, hasty;
+    bool over, timeout, hasty;
     char *scratch;
 
     struct cgroup_host *host;
@@ -27,6 +27,7 @@ struct sandbox {
     unsigned has;                   /* enum cgroup_has */
     char cgroup_missing[600], missing[1200], limits_by[200];
 
+    struct learn *learn;   /* not owned; NULL: off */
     struct notify *notify; /* NULL until something is refused */
     bool notify_over;
     bool listened; /* one came */

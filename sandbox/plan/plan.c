@@ -188,7 +188,7 @@ static int compile_filters(const struct plan_request *request, struct sandbox_pl
 
     if (!spec->seccomp)
         return 0;
-    plan->notify = spec->notify || request->learn;
+    plan->notify = spec->notify; /* learning, it is set (learn_relax) */
     if (request->guard_profile)
         paths[n++] = request->guard_profile;
     if (request->cells && request->worker_profile)

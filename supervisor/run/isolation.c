@@ -108,7 +108,7 @@ static int start_init(struct run *run, struct err *err)
         .cgroup = run->cgroup,
         .cgroup_tasks = run->cgroup && cgroup_run_has(run->cgroup) & CGROUP_HAS_TASKS,
         .cells = true,
-        .learn = run->config->sandbox->learn_path != NULL,
+        .learn = run->learn != NULL,
         .limits = limits_given(run),
         .limits_missing = run->missing,
         .cwd = cwd,

@@ -181,7 +181,7 @@ int limits_resolve(struct run *run, struct err *err)
     resolve_tasks(run, &budget);
     resolve_memory(run, &budget);
     resolve_counts(run);
-    drop_unenforced(&run->limits, limits_enforced(run));
+    drop_unenforced(&run->limits, run->spec.observe ? 0 : limits_enforced(run));
     move_large_tests(run);
     snprintf(run->limits.budget_text, sizeof(run->limits.budget_text), "%s, %" PRIu64 " free",
              budget.tasks_bound, budget.tasks_free);
@@ -201,7 +201,7 @@ uint64_t limits_serial_tasks(struct run *run)
 
 struct cgroup_limits limits_of_test(const struct run *run, size_t test, bool serial)
 {
-    unsigned has = limits_enforced(run);
+    unsigned has = run->spec.observe ? 0 : limits_enforced(run);
     const struct test *t = test == TEST_NONE ? NULL : &run->suite.tests[test];
     struct cgroup_limits limits = {
         .tasks = serial ? run->limits.serial_tasks : run->limits.tasks,

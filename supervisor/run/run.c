@@ -16,6 +16,7 @@
 #include "sandbox/base/err.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/launch/kill_tree.h"
+#include "sandbox/learn/learn.h"
 #include "supervisor/adapters/pytest/environment.h"
 #include "supervisor/config/paths.h"
 #include "supervisor/plan/lanes.h"
@@ -353,9 +354,13 @@ static int run_open(struct run *run, struct err *err)
     if (r == 0)
         r = isolation_load(run, err);
     if (r == 0)
+        r = run_learn_open(run, err);
+    if (r == 0)
         r = scratch_new(run->spec.tmp != SPEC_TMP_HOST, &run->scratch, err);
     if (r == 0)
         r = isolation_open(run, err);
+    if (r == 0)
+        run_learn_places(run);
     if (r == 0)
         r = controller_new(run, &run->controller, err);
     if (r == 0)
@@ -450,12 +455,15 @@ static int run_finish(struct run *run, struct err *err)
     report_denials(run->report, &run->suite, TEST_NONE, run->denials);
     summary.exit_status = exit_status(run, &summary.status_reason);
     r = report_run_end(run->report, &run->suite, &summary, err);
+    if (r >= 0)
+        r = run_learn_finish(run, summary.exit_status, err);
     return r < 0 ? r : summary.exit_status;
 }
 
 static void run_free(struct run *run)
 {
     denials_close(run);
+    learn_free(run->learn);
     controller_free(run->controller);
     channel_free(run->template);
     signals_done(run);
