@@ -205,7 +205,7 @@ def test_a_run_may_be_started_in_tmp_itself(place):
 
 @needs_cgroups
 def test_a_killed_hardened_run_is_swept(place):
-    """Its directory had been given to the worker's user, and the next run swept its own only."""
+    """With what belongs to the worker's user, whoever that was (test_scratch.c has the directory that was given away)."""
     place.write(test_it="import time\ndef test_it(): open('up', 'w').close(); time.sleep(60)")
     process = place.start("-n", 1, "--policy", "hardened", "--write", ".")
     deadline = time.monotonic() + 30
