@@ -50,8 +50,8 @@ static void report(const struct sandbox *sandbox)
 {
     const struct sandbox_result *result = sandbox_result(sandbox);
 
-    printf("%s: %.1f ms, %.1f MiB, limits by %s\n", sandbox_verdict_name(result->verdict), (double)result->wall_ns / 1e6,
-           (double)result->memory_peak_bytes / (1 << 20), sandbox_limits_by(sandbox));
+    printf("%s: %.1f ms, %.1f MiB, limits by %s\n", sandbox_verdict_name(result->verdict),
+           (double)result->wall_ns / 1e6, (double)result->memory_peak_bytes / (1 << 20), sandbox_limits_by(sandbox));
     for (size_t i = 0; i < result->ndenials; i++)
         printf("refused: %s, %llu times\n", result->denials[i].call, (unsigned long long)result->denials[i].count);
     for (size_t i = 0; i < result->nleft; i++)

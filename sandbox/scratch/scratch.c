@@ -124,6 +124,17 @@ void scratch_remove_tree(const char *path)
     rmdir(path);
 }
 
+/* Given to another user, who could still be at it: no more than the socket is taken out, and what is not empty then stays. */
+static bool remove_given(int base, const char *name)
+{
+    _cleanup_close_ int fd = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    unlinkat(fd, "socket", 0);
+    return unlinkat(base, name, AT_REMOVEDIR) == 0;
+}
+
 int scratch_sweep_base(const char *base)
 {
     _cleanup_closedir_ DIR *dir = opendir(base);
@@ -139,8 +150,11 @@ int scratch_sweep_base(const char *base)
         if (sscanf(entry->d_name, "shunt-%d-%llu-%llu%n", &pid, &start, &namespace, &used) != 3 ||
             entry->d_name[used] || namespace != ours || start_time(pid) == start)
             continue;
-        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
-            st.st_uid == geteuid()) {
+        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+            continue;
+        if (st.st_uid != geteuid()) {
+            swept += geteuid() == 0 && remove_given(dirfd(dir), entry->d_name);
+        } else {
             _cleanup_free_ char *path = mem_printf("%s/%s", base, entry->d_name);
 
             scratch_remove_tree(path);

@@ -28,7 +28,8 @@ PYTHON = sys.executable
 
 def can_be_user():
     """An ordinary user must reach the program and the interpreter."""
-    return subprocess.run([*AS_USER, "sh", "-c", f'test -x "{SHUNT}" && exec "{PYTHON}" -c 0'], check=False).returncode == 0
+    reach = f'test -x "{SHUNT}" && exec "{PYTHON}" -c 0'
+    return subprocess.run([*AS_USER, "sh", "-c", reach], check=False).returncode == 0
 
 
 needs_root = pytest.mark.skipif(not ROOT, reason="needs root")
@@ -266,7 +267,8 @@ def test_the_task_limit_without_a_cgroup(place):
 
 @needs_cgroups
 def test_the_memory_limit(place):
-    done = place.python("--memory", "64M", "--report", place.report_path, code="x = bytearray(300 << 20); print(len(x))")
+    code = "x = bytearray(300 << 20); print(len(x))"
+    done = place.python("--memory", "64M", "--report", place.report_path, code=code)
     assert done.returncode == 128 + signal.SIGKILL
     assert done.stdout == b""
     account = place.account()

@@ -3,9 +3,11 @@
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -16,7 +18,7 @@ ISOLATION = ROOT / "tests" / "suites" / "isolation"
 
 @pytest.fixture
 def place():
-    """A suite where every user may go: hardened runs it as another one, and pytest's own directories are closed to it."""
+    """A suite where every user may go: hardened runs it as another one, to whom pytest's own directories are closed."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="policy-test-", dir="/var/tmp"))
     path.chmod(0o755)
     yield Suite(path)
@@ -133,7 +135,7 @@ def test_an_ordinary_suite(place, options):
     outcomes = {test.split("::")[-1][5:]: outcome for test, outcome in result.outcomes.items()}
     assert result.status == 1, result
     assert {name for name, outcome in outcomes.items() if outcome == "failed"} == {"fails"}, result
-    assert (outcomes.pop("fails"), outcomes.pop("skipped"), outcomes.pop("expected")) == ("failed", "skipped", "xfailed")
+    assert [outcomes.pop(name) for name in ("fails", "skipped", "expected")] == ["failed", "skipped", "xfailed"]
     assert len(outcomes) == 6 and set(outcomes.values()) == {"passed"}
     assert (place.path / "here").stat().st_uid == os.geteuid()
 
@@ -199,6 +201,22 @@ def test_a_run_may_be_started_in_tmp_itself(place):
         cwd="/tmp", env=clean_environment(), capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done
+
+
+@needs_cgroups
+def test_a_killed_hardened_run_is_swept(place):
+    """With what belongs to the worker's user, whoever that was (test_scratch.c has the directory that was given away)."""
+    place.write(test_it="import time\ndef test_it(): open('up', 'w').close(); time.sleep(60)")
+    process = place.start("-n", 1, "--policy", "hardened", "--write", ".")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not (place.path / "up").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert (place.path / "up").exists()
+    place.write(test_it="def test_it(): pass")
+    assert place.run("-n", 1).status == 0
+    assert not [p for base in ("/tmp", "/var/tmp") for p in pathlib.Path(base).glob(f"shunt-{process.pid}-*")]
 
 
 # --- policies of the project, and options ----------------------------------------------------------

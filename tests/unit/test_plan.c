@@ -129,7 +129,8 @@ static void what_is_left_out_is_not_given(void **state)
         spec.network = SPEC_NET_LOOPBACK;
         spec.root_readonly = true;
         less = compile(&spec, rows[i].without, false, false);
-        if ((full->gives & ~less->gives) != rows[i].lost || (full->namespaces & ~less->namespaces) != rows[i].namespaces)
+        if ((full->gives & ~less->gives) != rows[i].lost ||
+            (full->namespaces & ~less->namespaces) != rows[i].namespaces)
             fail_msg("row %zu: lost %#x and namespaces %#lx", i, full->gives & ~less->gives,
                      full->namespaces & ~less->namespaces);
         plan_free(full);

@@ -214,6 +214,30 @@ static void what_the_dead_left_is_swept(void **state)
     free(ours);
 }
 
+/* As root a run gives its directory to the worker's user. A dead one's goes with its socket, and whatever else is in it stays,
+ * since that user might be changing it under our hands. */
+static void what_was_given_away_is_swept_with_care(void **state)
+{
+    char *dead = made_by_the_dead(*state), *socket = below(dead, "socket"), *more = below(dead, "more");
+
+    if (geteuid() != 0) {
+        print_message("[   INFO   ] needs root\n");
+        skip();
+    }
+    close(open(socket, O_CREAT | O_WRONLY, 0600));
+    make_directory(dead, "more");
+    assert_int_equal(chown(dead, 1234, 1234), 0);
+    assert_int_equal(scratch_sweep_base(*state), 0);
+    assert_true(exists(more));
+    assert_false(exists(socket));
+    assert_int_equal(rmdir(more), 0);
+    assert_int_equal(scratch_sweep_base(*state), 1);
+    assert_false(exists(dead));
+    free(dead);
+    free(socket);
+    free(more);
+}
+
 /* Its pid lives, its start time is another: the number was used again. */
 static void a_pid_used_again_saves_nobody(void **state)
 {
@@ -247,6 +271,7 @@ int main(void)
         TEST(a_link_in_its_place_is_left_alone),
         TEST(depth_is_no_obstacle),
         TEST(what_the_dead_left_is_swept),
+        TEST(what_was_given_away_is_swept_with_care),
         TEST(a_pid_used_again_saves_nobody),
     };
 
