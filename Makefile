@@ -87,7 +87,7 @@ needs_check-vm := integration vm
 needs_check-fuzz := fuzz
 needs_check-escape := integration
 needs_demo := demo
-needs_bench := integration suites
+needs_bench := integration suites bench
 needs_deps := $(needs_check)
 needs := $(sort $(foreach goal,$(MAKECMDGOALS),$(needs_$(goal))))
 
