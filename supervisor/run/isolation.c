@@ -144,7 +144,7 @@ int isolation_open(struct run *run, struct err *err)
         note_missing(run, run_init_missing(run->init), "");
     if (*stall_why_not(run))
         note_missing(run, stall_why_not(run),
-                     run->config->timeout_ns ? "" : "give --timeout, which ends what hangs, too");
+                     run_timeout_ns(run) ? "" : "give --timeout, which ends what hangs, too");
     return 0;
 }
 
