@@ -161,34 +161,57 @@ static const char *capabilities(const struct sandbox_spec *spec)
 {
     if (spec->caps == UINT64_MAX)
         return "";
-    return spec->caps == CAPS_DOCKER && geteuid() == 0 ? "14 capabilities" : spec->caps ? "fewer capabilities" : "no capabilities";
+    return spec->caps == CAPS_DOCKER && geteuid() == 0 ? "14 capabilities" : spec->caps ? "few capabilities" : "no capabilities";
+}
+
+/* "user, pid, mount namespaces", as far as there are any. */
+static void describe_namespaces(const struct sandbox_plan *plan, char *text, size_t size)
+{
+    const struct {
+        bool holds;
+        const char *name;
+    } namespaces[] = {
+        {plan->identity == PLAN_ID_USERNS, "user"},        {plan->namespaces & CLONE_NEWPID, "pid"},
+        {plan->namespaces & CLONE_NEWNS, "mount"},         {plan->namespaces & CLONE_NEWIPC, "ipc"},
+        {plan->namespaces & CLONE_NEWUTS, "uts"},          {plan->namespaces & CLONE_NEWNET, "net"},
+        {plan->namespaces & CLONE_NEWCGROUP, "cgroup"},
+    };
+    int at = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++)
+        if (namespaces[i].holds)
+            at += snprintf(text + at, size - (size_t)at, "%s%s", at ? ", " : "", namespaces[i].name);
+    if (at)
+        snprintf(text + at, size - (size_t)at, " namespace%s", strchr(text, ',') ? "s" : "");
 }
 
 void isolation_describe(const struct run *run, char *text, size_t size)
 {
     const struct sandbox_plan *plan = run_init_plan(run->init);
     const struct sandbox_spec *spec = &plan->spec;
+    bool cells = run_init_cells(run->init);
+    char namespaces[100];
     const struct {
         bool holds;
         const char *text;
     } words[] = {
-        {plan->identity == PLAN_ID_USERNS, "user namespace"},
+        {true, namespaces},
         {plan->identity == PLAN_ID_SWITCH, "a user id of its own"},
-        {plan->namespaces & CLONE_NEWPID, "pid namespace"},
-        {plan->namespaces & CLONE_NEWNS, "mount namespace"},
-        {plan->namespaces & CLONE_NEWIPC, "ipc namespace"},
-        {plan->namespaces & CLONE_NEWNET, "loopback network"},
-        {spec->root_readonly, "read-only root"},
-        {run_init_cells(run->init), "a cell for each worker"},
-        {run_init_cells(run->init) && plan->gives & SPEC_BIT(SPEC_TMP), "with its own /tmp and /dev/shm"},
-        {plan->filter.len, plan->notify ? "seccomp, refusals named" : "seccomp"},
+        {spec->root_readonly, "read-only files"},
+        {cells, plan->gives & SPEC_BIT(SPEC_TMP) ? plan->namespaces & CLONE_NEWNET
+                                                       ? "each worker its own, with /tmp, /dev/shm and loopback"
+                                                       : "each worker its own, with /tmp and /dev/shm"
+                                                 : "each worker its own"},
+        {plan->filter.len, "seccomp"},
         {plan->landlock, "Landlock"},
         {*capabilities(spec), capabilities(spec)},
         {true, "no_new_privs"},
     };
     int at = snprintf(text, size, "%s: ", run->config->no_sandbox ? "no sandbox" : spec->name);
 
+    describe_namespaces(plan, namespaces, sizeof(namespaces));
     for (size_t i = 0, n = 0; i < sizeof(words) / sizeof(words[0]) && at > 0 && (size_t)at < size; i++)
-        if (words[i].holds)
-            at += snprintf(text + at, size - (size_t)at, "%s%s", n++ ? ", " : "", words[i].text);
+        if (i == 0 ? namespaces[0] != '\0' : words[i].holds)
+            at += snprintf(text + at, size - (size_t)at, "%s%s", n++ ? "; " : "", words[i].text);
 }
