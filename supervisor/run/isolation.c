@@ -2,7 +2,6 @@
 #include "supervisor/run/isolation.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,22 +55,28 @@ static char *find_profile(const char *policies, const char *name)
     return NULL;
 }
 
-/* What the run itself needs below a /tmp that is not the host's. */
-static void list_kept(const struct run *run, const char *keep[], size_t n)
+static bool is_below_tmp(const char *path)
 {
-    static char enter_dir[PATH_MAX];
-    _cleanup_free_ char *enter = paths_find("libshunt-enter.so");
-    size_t k = 0;
-    char *slash;
+    static const char *const places[] = {"/tmp/", "/var/tmp/", "/dev/shm/"};
 
-    keep[k++] = scratch_directory(run->scratch);
-    if (run->python)
-        keep[k++] = run->python;
-    if (enter && (slash = strrchr(enter, '/'))) {
-        snprintf(enter_dir, sizeof(enter_dir), "%.*s", (int)(slash - enter), enter);
-        keep[k++] = enter_dir;
-    }
-    keep[k < n ? k : n - 1] = NULL;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        if (strncmp(path, places[i], strlen(places[i])) == 0)
+            return true;
+    return false;
+}
+
+/* shunt's own plugin and library, where they lie below a /tmp that is empty inside: seen, and not to be written to, since
+ * the next run would load what a test put there. */
+static void show_ourselves(const struct run *run, struct sandbox_spec *spec)
+{
+    _cleanup_free_ char *enter = paths_find("libshunt-enter.so");
+
+    if (spec->tmp != SPEC_TMP_FRESH)
+        return;
+    if (run->python && is_below_tmp(run->python))
+        spec_add_path(spec, SPEC_PATH_READONLY, run->python, 0, true, "shunt");
+    if (enter && is_below_tmp(enter))
+        spec_add_path(spec, SPEC_PATH_READONLY, enter, 0, true, "shunt");
 }
 
 int isolation_load(struct run *run, struct err *err)
@@ -102,7 +107,7 @@ static int start_init(struct run *run, struct err *err)
     _cleanup_free_ char *policies = sandbox_config_policies(), *cwd = getcwd(NULL, 0);
     _cleanup_free_ char *guard = find_profile(policies, "guard.json"), *worker = find_profile(policies, "worker.json");
     _cleanup_free_ char *seal = find_profile(policies, "seal.json");
-    const char *keep[8];
+    const char *keep[] = {scratch_directory(run->scratch), NULL};
     struct run_init_spec spec = {
         .spec = &run->spec,
         .cgroup = run->cgroup,
@@ -121,7 +126,7 @@ static int start_init(struct run *run, struct err *err)
 
     if (!cwd)
         return err_set(err, ERR_SYSTEM, errno, "no working directory: %m");
-    list_kept(run, keep, sizeof(keep) / sizeof(keep[0]));
+    show_ourselves(run, &run->spec);
     if (run->spec.tmp == SPEC_TMP_OVERLAY && (run->spec.uid == SPEC_ID_KEEP || geteuid() != 0))
         run->layers = scratch_make_on_disk();
     spec.scratch = run->layers;
