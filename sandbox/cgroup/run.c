@@ -152,6 +152,8 @@ static void run_write_description(struct cgroup_run *run)
     for (unsigned i = 0; i < 3; i++) {
         char *list = run->has & 1u << i ? have : lack;
 
+        if (run->only && !(run->only & 1u << i)) /* nobody looked for it */
+            continue;
         snprintf(list + strlen(list), sizeof(have) - strlen(list), "%s%s", *list ? ", " : "",
                  words[i]);
     }

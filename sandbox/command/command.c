@@ -19,6 +19,7 @@
 #include "sandbox/command/verdict.h"
 #include "sandbox/launch/run_init.h"
 #include "sandbox/learn/learn.h"
+#include "sandbox/notify/clone_limit.h"
 #include "sandbox/notify/notify.h"
 #include "sandbox/plan/plan.h"
 #include "sandbox/scratch/scratch.h"
@@ -155,6 +156,21 @@ static enum notify_answer note_call(void *arg, struct notify_denial *call)
     return NOTIFY_CONTINUE;
 }
 
+/* The limit on tasks where nothing else holds it. Who clones first is the command itself: nobody else is there yet. */
+static enum notify_answer decide_clone(void *arg, struct notify_denial *call)
+{
+    struct sandbox *sandbox = arg;
+
+    if (call->profile || !clone_limit_is_clone(call->arch, call->nr))
+        return call->profile ? NOTIFY_REFUSE : NOTIFY_CONTINUE;
+    if (call->tid <= 0 ||
+        (!sandbox->clones && clone_limit_new(call->tid, sandbox->spec.limits.tasks, &sandbox->clones) < 0))
+        call->errnum = EAGAIN; /* nobody could count it */
+    else
+        call->errnum = clone_limit_decide(sandbox->clones, call->tid);
+    return call->errnum ? NOTIFY_REFUSE : NOTIFY_CONTINUE;
+}
+
 /* Only now that something was refused is it worth compiling what says with which errno. */
 static int open_notify(struct sandbox *sandbox)
 {
@@ -163,7 +179,9 @@ static int open_notify(struct sandbox *sandbox)
                                      .programs = sandbox->refusing,
                                      .names = sandbox->profile_names,
                                      .learn = sandbox->learn != NULL,
-                                     .decide = sandbox->learn ? note_call : NULL,
+                                     .decide = sandbox->learn                            ? note_call
+                                               : plan->task_limit == PLAN_TASKS_NOTIFY ? decide_clone
+                                                                                       : NULL,
                                      .arg = sandbox};
     struct err err = ERR_INIT;
 
@@ -230,13 +248,16 @@ static void note_denials(struct sandbox *sandbox)
     size_t n = sandbox->notify && !sandbox->learn ? notify_counts(sandbox->notify, &counts) : 0;
 
     sandbox->denials = mem_calloc(n + 1, sizeof(*sandbox->denials));
-    for (size_t i = 0; i < n; i++)
-        sandbox->denials[i] = (struct sandbox_denial){.call = counts[i].name,
-                                                      .profile = counts[i].profile ? counts[i].profile : "",
-                                                      .errnum = counts[i].errnum,
-                                                      .count = counts[i].count};
+    for (size_t i = 0; i < n; i++) {
+        if (!counts[i].profile && sandbox->clones) /* a clone at the limit on tasks */
+            continue;
+        sandbox->denials[sandbox->result.ndenials++] =
+            (struct sandbox_denial){.call = counts[i].name,
+                                    .profile = counts[i].profile ? counts[i].profile : "",
+                                    .errnum = counts[i].errnum,
+                                    .count = counts[i].count};
+    }
     sandbox->result.denials = sandbox->denials;
-    sandbox->result.ndenials = n;
 }
 
 static void command_exited(struct sandbox *sandbox, const struct run_init_event *event)
@@ -347,6 +368,7 @@ void sandbox_free(struct sandbox *sandbox)
     else
         run_init_free(sandbox->init);
     notify_free(sandbox->notify);
+    clone_limit_free(sandbox->clones);
     close_fd(&sandbox->listener);
     command_close_limits(sandbox);
     scratch_remove_tree(sandbox->scratch);

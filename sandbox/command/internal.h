@@ -8,6 +8,7 @@
 #include "sandbox/plan/plan.h"
 #include "sandbox/sandbox.h"
 
+struct clone_limit;
 struct notify;
 struct run_init;
 
@@ -29,6 +30,7 @@ struct sandbox {
 
     struct learn *learn;   /* not owned; NULL: off */
     struct notify *notify; /* NULL until something is refused */
+    struct clone_limit *clones; /* PLAN_TASKS_NOTIFY; NULL until something is cloned */
     bool notify_over;
     bool listened; /* one came */
     int listener; /* -1 until it arrives, and once notify has it */

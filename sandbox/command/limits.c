@@ -9,6 +9,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/command/internal.h"
 #include "sandbox/launch/run_init.h"
+#include "sandbox/notify/clone_limit.h"
 
 #define TASKS_RESERVE 8
 #define TASKS_LEAST 16
@@ -92,6 +93,8 @@ static const char *tasks_by(const struct sandbox *sandbox)
         return "tasks by RLIMIT_NPROC of an id of its own";
     case PLAN_TASKS_PID_MAX:
         return "tasks by pid_max of the pid namespace";
+    case PLAN_TASKS_NOTIFY:
+        return "tasks by answering each clone (seccomp notification)";
     case PLAN_TASKS_NONE:
         break;
     }
@@ -125,7 +128,8 @@ unsigned sandbox_gives(const struct sandbox *sandbox)
     /* The command has been started, and no listener came: a filter around us has one. */
     if (sandbox->over && !sandbox->listened)
         gives &= ~SPEC_BIT(SPEC_DENIALS);
-    if (plan->task_limit != PLAN_TASKS_NONE)
+    if (plan->task_limit != PLAN_TASKS_NONE &&
+        !(plan->task_limit == PLAN_TASKS_NOTIFY && sandbox->over && !sandbox->listened))
         gives |= SPEC_BIT(SPEC_TASKS);
     if (run_init_contained(sandbox->init))
         gives |= SPEC_BIT(SPEC_KILL);
@@ -163,6 +167,12 @@ void command_read_limits(struct sandbox *sandbox)
     if (!sandbox->spec.observe) {
         result->tasks_limit = sandbox_gives(sandbox) & SPEC_BIT(SPEC_TASKS) ? limits->tasks : 0;
         result->memory_limit_bytes = sandbox->has & CGROUP_HAS_MEMORY ? limits->memory_bytes : 0;
+    }
+    if (sandbox->clones && clone_limit_refused(sandbox->clones)) {
+        result->tasks_known = true;
+        result->tasks_refused = clone_limit_refused(sandbox->clones);
+        result->tasks_peak = limits->tasks;
+        result->tasks_peak_exact = false;
     }
     if (!sandbox->leaf || cgroup_leaf_read(sandbox->leaf, CGROUP_READ_ALL, counters) < 0)
         return;

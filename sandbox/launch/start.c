@@ -19,6 +19,7 @@
 #include "sandbox/cgroup/cgroup.h"
 #include "sandbox/launch/internal.h"
 #include "sandbox/launch/wire.h"
+#include "sandbox/notify/notify.h"
 #include "sandbox/plan/plan.h"
 
 #define START_TIMEOUT_MS 10000
@@ -213,6 +214,36 @@ static int check_demands(const struct run_init *init, const struct run_init_spec
     return 0;
 }
 
+/* Whether a listener can be had is known only when the command has it; where something depends on that, it is tried
+ * before. True: the plan must do without. */
+static bool listener_lacks(struct run_init *init, const struct sandbox_spec *spec, unsigned *without)
+{
+    const struct sandbox_plan *plan = init->plan;
+    int r;
+
+    if (!plan->notify || !(plan->task_limit == PLAN_TASKS_NOTIFY || spec->demands & SPEC_BIT(SPEC_DENIALS)))
+        return false;
+    r = notify_possible();
+    if (r == 0)
+        return false;
+    note_missing(init, "seccomp notification", -r,
+                 r == -EBUSY ? "a filter around shunt has the one listener that there can be: start it outside" : "");
+    *without |= SPEC_BIT(SPEC_DENIALS);
+    return true;
+}
+
+/* Errors of clone() and unshare() that mean something else than their text says. */
+static const char *remedy_of(const struct run_init *init, const struct attempt *attempt, int errnum)
+{
+    bool userns = !attempt->cloned && init->plan->identity == PLAN_ID_USERNS;
+
+    if (userns && errnum == ENOSPC)
+        return "user.max_user_namespaces allows no more: as root, sysctl -w user.max_user_namespaces=15000";
+    if (userns && (errnum == EPERM || errnum == EACCES))
+        return "a seccomp filter, an LSM or kernel.unprivileged_userns_clone around shunt forbids it";
+    return errnum == EPERM && geteuid() != 0 ? "needs root" : "";
+}
+
 static int start_rungs(struct run_init *init, const struct run_init_spec *given, struct cgroup_birth *birth,
                        struct err *err)
 {
@@ -231,6 +262,7 @@ static int start_rungs(struct run_init *init, const struct run_init_spec *given,
         .seal_profile = given->seal_profile,
     };
     struct attempt attempt;
+    const char *remedy;
     int r = 0;
 
     spec_copy(&spec, given->spec);
@@ -238,6 +270,8 @@ static int start_rungs(struct run_init *init, const struct run_init_spec *given,
         plan_free(init->plan);
         init->plan = NULL;
         r = plan_compile(&request, &init->plan, err);
+        if (r == 0 && listener_lacks(init, &spec, &request.without))
+            continue;
         if (r == 0)
             r = check_demands(init, given, err);
         if (r < 0)
@@ -246,9 +280,10 @@ static int start_rungs(struct run_init *init, const struct run_init_spec *given,
         if (r == 0)
             break;
         err_set(err, ERR_SYSTEM, -r, "cannot start the sandbox: %s: %m", attempt.stage);
+        remedy = remedy_of(init, &attempt, -r);
         if (!leave_out(init, &attempt, &spec, &request.without))
             break;
-        note_missing(init, attempt.stage, -r, r == -EPERM && geteuid() != 0 ? "needs root" : "");
+        note_missing(init, attempt.stage, -r, remedy);
     }
     spec_done(&spec);
     return r;

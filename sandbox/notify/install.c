@@ -2,9 +2,12 @@
 /* How a filter with a listener is put on, and how the listener reaches the one who answers. Async-signal-safe. */
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sandbox/notify/notify.h"
@@ -65,4 +68,21 @@ int notify_receive_listener(int sock, int *ret_listener)
         return -EPROTO;
     memcpy(ret_listener, CMSG_DATA(head), sizeof(int));
     return 0;
+}
+
+int notify_possible(void)
+{
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    const struct sock_fprog program = {1, &allow};
+    int status, listener = -1;
+    pid_t pid = fork();
+
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        _exit(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno : -notify_install(&program, &listener));
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }

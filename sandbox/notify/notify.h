@@ -74,6 +74,9 @@ struct notify_count {
 };
 size_t notify_counts(struct notify *notify, const struct notify_count **ret);
 
+/* Is a listener to be had here? 0, or what the kernel says: -EBUSY, a filter around us has one. Tried in a child. */
+int notify_possible(void);
+
 /* --- install.c: async-signal-safe, in the child; no_new_privs or CAP_SYS_ADMIN is the caller's business --- */
 
 /* Installs `program` for the calling thread, with a listener (close-on-exec). 0 or -errno; -EBUSY: a filter around us has

@@ -16,6 +16,7 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/landlock/landlock.h"
 #include "sandbox/launch/seal.h"
+#include "sandbox/notify/clone_limit.h"
 #include "sandbox/seccomp/profile.h"
 
 /* Ids of the range that nobody hands out (systemd's list of uid ranges leaves 1879048192 and up alone); one a supervisor,
@@ -182,6 +183,28 @@ static int compile_mounts(const struct plan_request *request, struct sandbox_pla
 
 /* --- filters --- */
 
+/* In front of the program: where the clone filter would allow, it goes on with what comes next. */
+static int ask_for_clones(struct sock_fprog *program)
+{
+    struct sock_filter code[CLONE_LIMIT_CODE], *both;
+    struct sock_fprog clones;
+    int r = clone_limit_program(code, &clones);
+    size_t head;
+
+    if (r < 0)
+        return r;
+    head = clones.len - 1u; /* less its RET ALLOW, to which every other way through it leads */
+    if (head + program->len > BPF_MAXINSNS)
+        return -E2BIG;
+    both = mem_calloc(head + program->len, sizeof(*both));
+    memcpy(both, code, head * sizeof(*both));
+    memcpy(both + head, program->filter, program->len * sizeof(*both));
+    program->len = (unsigned short)(head + program->len);
+    free(program->filter);
+    program->filter = both;
+    return 0;
+}
+
 static int compile_filters(const struct plan_request *request, struct sandbox_plan *plan, struct err *err)
 {
     /* A forked worker joins its cell by setns(), and its own filter refuses that from then on. */
@@ -209,6 +232,8 @@ static int compile_filters(const struct plan_request *request, struct sandbox_pl
         seccomp.log_all = request->learn;
         r = seccomp_profile_compile(&seccomp, &plan->notifying, err);
     }
+    if (r == 0 && plan->task_limit == PLAN_TASKS_NOTIFY && (r = ask_for_clones(&plan->notifying)) < 0)
+        err_set(err, ERR_SANDBOX, -r, "the filter of %s cannot ask for clones: %s", spec->name, strerror(-r));
     if (r == 0 && request->cells && request->seal_profile)
         r = seccomp_profile_compile(&(struct seccomp_request){.path = request->seal_profile}, &plan->worker_filter, err);
     return r;
@@ -233,6 +258,8 @@ static enum plan_task_limit choose_task_limit(const struct plan_request *request
         return PLAN_TASKS_NPROC;
     if (plan->namespaces & CLONE_NEWPID && !(request->without & PLAN_WITHOUT_PID_MAX))
         return PLAN_TASKS_PID_MAX;
+    if (plan->spec.seccomp && plan->spec.notify && !request->cells && !request->learn)
+        return PLAN_TASKS_NOTIFY;
     return PLAN_TASKS_NONE;
 }
 

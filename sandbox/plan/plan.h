@@ -27,7 +27,8 @@ enum plan_task_limit { /* how the limit on tasks is enforced, best first */
     PLAN_TASKS_NONE,
     PLAN_TASKS_CGROUP,
     PLAN_TASKS_NPROC,   /* RLIMIT_NPROC, counted for an id or a user namespace of its own */
-    PLAN_TASKS_PID_MAX  /* the pid namespace has no more ids */
+    PLAN_TASKS_PID_MAX, /* the pid namespace has no more ids */
+    PLAN_TASKS_NOTIFY   /* clone waits for an answer: `notifying` asks for it, whoever has the listener counts */
 };
 
 #define PLAN_WITHOUT_USERNS (1u << 30)     /* beside SPEC_BIT()s in plan_request.without */

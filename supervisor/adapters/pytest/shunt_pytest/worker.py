@@ -115,7 +115,10 @@ class Worker:
         factory = getattr(self.config, "_tmp_path_factory", None)
         if factory is None:
             return
-        base = factory.getbasetemp()
+        try:
+            base = factory.getbasetemp()
+        except OSError:
+            return
         own = base / (f"popen-{name}" if generation == 1 else f"popen-{name}-r{generation}")
         factory._given_basetemp = own
         factory._basetemp = None
