@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 #
 # One make, no recursion. Everything generated lives in build/ (build/san/ with SAN=1):
-#   obj/  libshunt-sandbox.a  libshunt-supervisor.a  shunt  libshunt-enter.so  share/shunt/  tests/
+#   obj/  libshunt-sandbox.{a,so}  include/  libshunt-supervisor.a  shunt  libshunt-enter.so  share/shunt/  tests/
 # Variables: DEV=1 (-Werror)  SAN=1 (address and undefined-behaviour sanitizers)  CC=clang
+#            LINK=dynamic (libraries are linked statically where their archives are there)
 #            PREFIX=/usr/local  DESTDIR=  PYTHON=python3  PYTEST="python3 -m pytest"
 
 VERSION := 0.1.0
@@ -11,6 +12,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 PREFIX ?= /usr/local
+comma := ,
 BUILD ?= $(if $(SAN),build/san,build)
 Q := $(if $(V),,@)
 
@@ -31,7 +33,14 @@ harden_ldflags := -Wl,-z,relro,-z,now,-z,noexecstack
 endif
 common_cflags := -fstack-protector-strong -fstack-clash-protection
 all_cflags = $(base_cflags) $(warnings) $(if $(DEV),-Werror) $(common_cflags) $(harden_cflags) $(CFLAGS)
-LIBS := -lseccomp -lcap -lcgroup -lev -ljansson -lcyaml -lyaml
+# Loading seven small libraries takes a third of what `shunt exec true` takes, so they are linked statically where their
+# archives are there (Debian's -dev packages have them). LINK=dynamic for packagers.
+lib_names := seccomp cap cgroup ev jansson cyaml yaml
+archive = $(shell $(CC) -print-file-name=lib$(1).a)
+archives := $(if $(SAN),,$(if $(filter dynamic,$(LINK)),,$(foreach name,$(lib_names),$(if $(findstring /,$(call archive,$(name))),$(name)))))
+LIBS := $(if $(filter $(words $(lib_names)),$(words $(archives))),-Wl$(comma)-Bstatic $(lib_names:%=-l%) \
+	-Wl$(comma)-Bdynamic -lm -lpthread,$(lib_names:%=-l%))
+sandbox_libs := -lseccomp -lcap -lcgroup -ljansson -lcyaml -lyaml
 
 # ---- what there is ---------------------------------------------------------------------------
 
@@ -48,6 +57,11 @@ policy_files := $(shell find policies)
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 objects := $(call obj,$(sandbox_src) $(supervisor_src) $(main_src) $(precompile_src) $(unit_src))
 sandbox_lib := $(BUILD)/libshunt-sandbox.a
+sandbox_so := $(BUILD)/libshunt-sandbox.so
+sandbox_abi := 0
+sandbox_map := sandbox/libshunt-sandbox.map
+public_headers := sandbox/base/err.h sandbox/spec/spec.h sandbox/policy/policy.h sandbox/sandbox.h
+public_header := $(BUILD)/include/shunt-sandbox.h
 supervisor_lib := $(BUILD)/libshunt-supervisor.a
 shunt := $(BUILD)/shunt
 enter_lib := $(BUILD)/libshunt-enter.so
@@ -60,7 +74,7 @@ unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(unit_src))
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules
 
-all: $(shunt) $(enter_lib) $(share)/python.done $(share)/policies.done ## build everything (default)
+all: $(shunt) $(enter_lib) $(sandbox_so) $(public_header) $(share)/python.done $(share)/policies.done ## build everything (default)
 
 # ---- prerequisites ---------------------------------------------------------------------------
 
@@ -73,7 +87,7 @@ needs_check-vm := integration vm
 needs_check-fuzz := fuzz
 needs_check-escape := integration
 needs_demo := demo
-needs_bench := integration suites
+needs_bench := integration suites bench
 needs_deps := $(needs_check)
 needs := $(sort $(foreach goal,$(MAKECMDGOALS),$(needs_$(goal))))
 
@@ -85,16 +99,20 @@ deps: ready ## install what make check and make demo need (apt; as root or with 
 # ---- compile ---------------------------------------------------------------------------------
 
 # Objects are built anew when the flags change.
+flags = $(CC) $(all_cflags) $(LDFLAGS), sandbox: -fPIC
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(subst ','\'',$(CC) $(all_cflags) $(LDFLAGS))' | cmp -s - $@ || \
-		printf '%s\n' '$(subst ','\'',$(CC) $(all_cflags) $(LDFLAGS))' >$@
+	@printf '%s\n' '$(subst ','\'',$(flags))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(flags))' >$@
 FORCE:
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags | ready
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
-	$(Q)$(CC) $(all_cflags) -fPIE -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(all_cflags) $(position) -MMD -MP -c -o $@ $<
+
+# The sandbox is a shared library, too.
+position := -fPIE
+$(BUILD)/obj/sandbox/%.o: position := -fPIC
 
 # An archive is replaced as a whole, so that members of deleted sources do not linger.
 $(sandbox_lib): $(call obj,$(sandbox_src))
@@ -106,6 +124,17 @@ $(sandbox_lib) $(supervisor_lib): $(BUILD)/flags
 $(shunt): $(call obj,$(main_src)) $(supervisor_lib) $(sandbox_lib)
 	@echo '  LD    $@'
 	$(Q)$(CC) -pie $(harden_ldflags) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# shunt itself has the archive in it.
+$(sandbox_so): $(call obj,$(sandbox_src)) $(sandbox_map) $(BUILD)/flags
+	@echo '  SO    $@'
+	$(Q)$(CC) -shared -Wl,-soname,libshunt-sandbox.so.$(sandbox_abi) -Wl,--version-script,$(sandbox_map) \
+		$(if $(SAN),,-Wl$(comma)-z$(comma)defs) $(harden_ldflags) $(LDFLAGS) -o $@ $(filter %.o,$^) $(sandbox_libs)
+	$(Q)ln -sfn libshunt-sandbox.so $@.$(sandbox_abi)
+
+$(public_header): $(public_headers) sandbox/public-header $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(Q)sandbox/public-header $(VERSION) $(public_headers) >$@
 
 # Loaded into the user's Python, so it needs nothing but libc and is never sanitized.
 $(BUILD)/libshunt-enter.so: $(enter_src) sandbox/caps/caps.c sandbox/landlock/apply.c $(BUILD)/flags | ready
@@ -158,10 +187,11 @@ demo: all ## install what is missing, build, and run the demo suite under shunt
 check: check-style check-unit check-integration check-suites check-vm demo ## every test of the project
 	@echo 'make check: style, unit, integration, suites, vm and demo passed'
 
-check-style: all ## include directions, and that every option and every key of a policy is documented
+check-style: all ## include directions, documents against options and keys, the library's header and example
 	@tests/tools/check-includes
 	@tests/tools/check-options $(shunt)
 	@tests/tools/check-policies $(shunt)
+	@tests/tools/check-library $(BUILD) '$(CC)' $(harden_ldflags)
 
 check-unit: all $(unit_tests) ## unit tests (cmocka)
 	@tests/tools/run-unit $(unit_tests)
@@ -230,6 +260,15 @@ dest := $(DESTDIR)$(PREFIX)
 install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	install -D -m 755 $(shunt) $(dest)/bin/shunt
 	install -D -m 755 $(enter_lib) $(dest)/lib/shunt/libshunt-enter.so
+	install -D -m 755 $(sandbox_so) $(dest)/lib/libshunt-sandbox.so.$(VERSION)
+	ln -sfn libshunt-sandbox.so.$(VERSION) $(dest)/lib/libshunt-sandbox.so.$(sandbox_abi)
+	ln -sfn libshunt-sandbox.so.$(sandbox_abi) $(dest)/lib/libshunt-sandbox.so
+	install -m 644 $(sandbox_lib) $(dest)/lib/libshunt-sandbox.a
+	install -D -m 644 $(public_header) $(dest)/include/shunt-sandbox.h
+	install -d $(dest)/lib/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(sandbox_libs)|' sandbox/shunt-sandbox.pc.in \
+		>$(dest)/lib/pkgconfig/shunt-sandbox.pc
+	chmod 644 $(dest)/lib/pkgconfig/shunt-sandbox.pc
 	install -d $(dest)/share/man/man1
 	sed 's/@VERSION@/$(VERSION)/' docs/man/shunt.1 >$(dest)/share/man/man1/shunt.1
 	chmod 644 $(dest)/share/man/man1/shunt.1
@@ -241,7 +280,8 @@ install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	chmod -R u=rwX,go=rX $(dest)/share/shunt
 
 uninstall: ## remove what install put there
-	rm -f $(dest)/bin/shunt $(dest)/share/man/man1/shunt.1
+	rm -f $(dest)/bin/shunt $(dest)/share/man/man1/shunt.1 $(dest)/lib/libshunt-sandbox.* \
+		$(dest)/include/shunt-sandbox.h $(dest)/lib/pkgconfig/shunt-sandbox.pc
 	rm -rf $(dest)/lib/shunt $(dest)/share/shunt
 
 clean: ## remove build/

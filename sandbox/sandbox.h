@@ -29,6 +29,7 @@
 #include "sandbox/policy/policy.h"
 #include "sandbox/spec/spec.h"
 
+struct learn;
 struct sandbox;
 
 struct sandbox_options {
@@ -40,7 +41,10 @@ struct sandbox_options {
     const char *home;                /* for "~/" in policies; NULL: $HOME of envp */
     const char *policies;            /* directory with seccomp/guard.json; NULL: no argument rules beside the profile */
     bool adopt_cgroup;               /* cgroup v2: foreign processes in our cgroup may be moved into a leaf beside us */
-    bool learn;                      /* nothing is refused, everything is counted (see sandbox_learned()) */
+    bool hasty;                      /* the caller exits right after sandbox_free(): nobody waits until the kernel has taken
+                                        the namespaces of an ended command down, and its first process is left to init */
+    struct learn *learn;             /* NULL; else every call goes on and is noted there (sandbox/learn/learn.h, whose
+                                        learn_relax() the spec has been through); stays the caller's */
 };
 
 int sandbox_start(const struct sandbox_options *options, struct sandbox **ret, struct err *err);

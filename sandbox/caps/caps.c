@@ -9,9 +9,13 @@
 /* Dropping needs CAP_SETPCAP; who lacks it cannot gain by exec with no_new_privs either. */
 int caps_bound(uint64_t mask)
 {
-    for (unsigned cap = 0; cap < 64 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-        if (!(mask & CAPS_BIT(cap)) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
-            return -errno;
+    for (unsigned cap = 0; cap < 64; cap++) {
+        if (mask & CAPS_BIT(cap) || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+            continue;
+        if (errno == EPERM || errno == EINVAL) /* not allowed to, or beyond the last one */
+            return 0;
+        return -errno;
+    }
     return 0;
 }
 
@@ -32,9 +36,4 @@ int caps_keep(uint64_t mask)
     data[1] = (struct __user_cap_data_struct){.effective = (uint32_t)(permitted >> 32),
                                               .permitted = (uint32_t)(permitted >> 32)};
     return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
-}
-
-int caps_drop(void)
-{
-    return caps_keep(CAPS_DOCKER);
 }

@@ -70,8 +70,8 @@ int cgroup_host_sweep(struct cgroup_host *host);
 
 struct cgroup_run_options {
     bool adopt; /* --adopt-cgroup: foreign processes in our v2 cgroup may be moved into a leaf beside us */
-    unsigned only; /* enum cgroup_has of the limits that are wanted (`shunt exec`): other hierarchies are left alone, and
-                      there is no control leaf; 0: everything */
+    unsigned only; /* enum cgroup_has of the limits that are wanted (`shunt exec`): other hierarchies are left alone, there is
+                      no control leaf, and the only leaf is the run's own directory; 0: everything */
 };
 
 /* Creates the subtree with its control leaf, and on v2 makes room for it. Where cgroups cannot be had, fails

@@ -234,6 +234,7 @@ struct cgroup_run {
 
 struct cgroup_leaf {
     struct cgroup_run *run;
+    bool is_top; /* cgroup_run_options.only: the run's own directory, removed with it */
     char name[32];
     struct cgroup_node node;
     struct {

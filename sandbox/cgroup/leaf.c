@@ -91,6 +91,21 @@ static void leaf_free(struct cgroup_leaf *leaf)
     free(leaf);
 }
 
+static int node_copy(const struct cgroup_node *from, struct cgroup_node *ret)
+{
+    struct cgroup_node node = CGROUP_NODE_INIT;
+
+    for (int i = 0; i < CGROUP_TREES_MAX; i++)
+        if (from->dir[i] >= 0 && (node.dir[i] = fcntl(from->dir[i], F_DUPFD_CLOEXEC, 3)) < 0) {
+            int saved = errno;
+
+            cgroup_node_close(&node);
+            return -saved;
+        }
+    *ret = node;
+    return 0;
+}
+
 int cgroup_leaf_create(struct cgroup_run *run, unsigned number, const struct cgroup_limits *limits,
                        struct cgroup_leaf **ret, struct err *err)
 {
@@ -101,7 +116,8 @@ int cgroup_leaf_create(struct cgroup_run *run, unsigned number, const struct cgr
     snprintf(leaf->name, sizeof(leaf->name), "cell-%u", number);
     for (size_t i = 0; i < CGROUP_COUNTERS; i++)
         leaf->files[i].fd = -1;
-    r = cgroup_node_open(&run->top, leaf->name, true, &leaf->node);
+    leaf->is_top = run->only != 0;
+    r = leaf->is_top ? node_copy(&run->top, &leaf->node) : cgroup_node_open(&run->top, leaf->name, true, &leaf->node);
     if (r < 0) {
         leaf->node = (struct cgroup_node)CGROUP_NODE_INIT;
         leaf_free(leaf);
@@ -109,7 +125,8 @@ int cgroup_leaf_create(struct cgroup_run *run, unsigned number, const struct cgr
     }
     r = cgroup_set_limits(run, &leaf->node, limits);
     if (r < 0) {
-        cgroup_node_remove(&run->top, leaf->name);
+        if (!leaf->is_top)
+            cgroup_node_remove(&run->top, leaf->name);
         leaf_free(leaf);
         return err_set(err, ERR_SYSTEM, -r,
                        "cannot limit cgroup %s/cell-%u (tasks %" PRIu64 ", memory %" PRIu64 "): %m",
@@ -143,6 +160,10 @@ int cgroup_leaf_remove(struct cgroup_leaf *leaf)
 
     if (!leaf)
         return 0;
+    if (leaf->is_top) {
+        leaf_free(leaf);
+        return 0;
+    }
     r = cgroup_node_remove(&leaf->run->top, leaf->name);
     if (r < 0)
         return r == -ENOTEMPTY ? -EBUSY : r;

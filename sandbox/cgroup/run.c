@@ -92,7 +92,8 @@ static int run_make(struct cgroup_run *run, struct err *err)
             return err_set(err, ERR_SANDBOX, -r, "cannot make cgroup %s/%s: %m", tree->own,
                            run->name);
         run->top.dir[i] = r;
-        if (tree->v2)
+        /* Processes live in it otherwise, and then it may hand no controllers on. */
+        if (tree->v2 && !run->only)
             cgroup_room_enable(r, tree->controllers);
     }
     if (run->only)
@@ -216,7 +217,9 @@ static void run_kill(const struct cgroup_run *run, bool all)
     for (int i = 0; i < CGROUP_TREES_MAX; i++) {
         bool pids = i == run->tree_of[CGROUP_PIDS];
 
-        if (run->top.dir[i] >= 0)
+        if (run->top.dir[i] >= 0 && run->only)
+            cgroup_dir_kill_by_pid(run->top.dir[i], pids ? run->top.dir[i] : -1);
+        else if (run->top.dir[i] >= 0)
             cgroup_dir_each_child(run->top.dir[i], kill_one_below, &pids);
     }
 }
@@ -241,8 +244,10 @@ int cgroup_run_destroy(struct cgroup_run *run, unsigned timeout_ms)
 
     if (!run)
         return 0;
-    run_kill(run, false);
     cgroup_run_warm_end(run);
+    /* Usually everything in it has died already, and looking for what to kill takes longer than removing it. */
+    if (run_remove(run) < 0)
+        run_kill(run, false);
     for (unsigned turn = 0; (r = run_remove(run)) < 0 && clock_now_ns() < deadline; turn++) {
         usleep(turn < 20 ? 500 : 5000);
         if (turn % 20 == 19)

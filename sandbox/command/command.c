@@ -18,6 +18,7 @@
 #include "sandbox/command/internal.h"
 #include "sandbox/command/verdict.h"
 #include "sandbox/launch/run_init.h"
+#include "sandbox/learn/learn.h"
 #include "sandbox/notify/notify.h"
 #include "sandbox/plan/plan.h"
 #include "sandbox/scratch/scratch.h"
@@ -60,7 +61,8 @@ static const char *home_of(const struct sandbox_options *options)
     return NULL;
 }
 
-static int launch(struct sandbox *sandbox, const struct sandbox_options *options, struct err *err)
+static int launch(struct sandbox *sandbox, const struct sandbox_options *options, const struct run_init_first *first,
+                  struct err *err)
 {
     _cleanup_free_ char *guard = guard_path(options);
     _cleanup_free_ char *here = options->cwd ? NULL : getcwd(NULL, 0);
@@ -68,9 +70,12 @@ static int launch(struct sandbox *sandbox, const struct sandbox_options *options
         .spec = &sandbox->spec,
         .payload = sandbox->leaf ? &sandbox->birth : NULL,
         .cgroup_tasks = sandbox->leaf && sandbox->has & CGROUP_HAS_TASKS,
-        .learn = options->learn,
+        .learn = options->learn != NULL,
         .keep_session = true,
         .watch_left = true,
+        .first = first,
+        .limits = command_limits(sandbox),
+        .limits_missing = sandbox->cgroup_missing,
         .cwd = options->cwd ? options->cwd : here,
         .home = home_of(options),
         .scratch = sandbox->scratch,
@@ -84,15 +89,17 @@ static int launch(struct sandbox *sandbox, const struct sandbox_options *options
     return r < 0 ? r : watch(sandbox, run_init_fd(sandbox->init));
 }
 
-static int spawn(struct sandbox *sandbox, const struct sandbox_options *options, struct err *err)
+static int launch_with(struct sandbox *sandbox, const struct sandbox_options *options, struct err *err)
 {
     char **env = spec_environment(&sandbox->spec, options->envp, NULL);
-    int r;
+    struct run_init_first first = {.tag = TAG,
+                                   .argv = options->argv,
+                                   .envp = env,
+                                   .stdio = {options->stdio[0], options->stdio[1], options->stdio[2]}};
+    int r = launch(sandbox, options, &first, err);
 
-    sandbox->start_ns = clock_now_ns();
-    r = run_init_spawn(sandbox->init, TAG, options->argv, env, options->stdio);
     spec_environment_free(env);
-    return r < 0 ? err_set(err, ERR_SYSTEM, -r, "cannot start %s: %m", options->argv[0]) : 0;
+    return r;
 }
 
 /* The upper layers of overlays: on disk, so that what a command writes to /tmp does not count as its memory. Another owner
@@ -115,6 +122,7 @@ int sandbox_start(const struct sandbox_options *options, struct sandbox **ret, s
     sandbox->birth = (struct cgroup_birth)CGROUP_BIRTH_INIT;
     sandbox->listener = -1;
     sandbox->learn = options->learn;
+    sandbox->hasty = options->hasty;
     spec_copy(&sandbox->spec, options->spec);
     sandbox->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     r = sandbox->epoll_fd < 0 ? err_set(err, ERR_SYSTEM, errno, "epoll: %m") : 0;
@@ -122,12 +130,11 @@ int sandbox_start(const struct sandbox_options *options, struct sandbox **ret, s
         r = command_open_limits(sandbox, options->adopt_cgroup, err);
     if (r == 0) {
         make_scratch(sandbox);
-        r = launch(sandbox, options, err);
+        sandbox->start_ns = clock_now_ns();
+        r = launch_with(sandbox, options, err);
     }
     if (r == 0)
-        r = command_check_limits(sandbox, err);
-    if (r == 0)
-        r = spawn(sandbox, options, err);
+        command_describe_limits(sandbox);
     if (r < 0) {
         sandbox_free(sandbox);
         return r;
@@ -138,6 +145,16 @@ int sandbox_start(const struct sandbox_options *options, struct sandbox **ret, s
 
 /* --- refused calls --- */
 
+static enum notify_answer note_call(void *arg, struct notify_denial *call)
+{
+    struct sandbox *sandbox = arg;
+
+    learn_call(sandbox->learn, sandbox->notify, call);
+    if (learn_starts_task(call))
+        command_tick(sandbox);
+    return NOTIFY_CONTINUE;
+}
+
 /* Only now that something was refused is it worth compiling what says with which errno. */
 static int open_notify(struct sandbox *sandbox)
 {
@@ -145,10 +162,13 @@ static int open_notify(struct sandbox *sandbox)
     struct notify_options options = {.listener = take_fd(&sandbox->listener),
                                      .programs = sandbox->refusing,
                                      .names = sandbox->profile_names,
-                                     .learn = sandbox->learn};
+                                     .learn = sandbox->learn != NULL,
+                                     .decide = sandbox->learn ? note_call : NULL,
+                                     .arg = sandbox};
     struct err err = ERR_INIT;
 
-    for (size_t i = 0; i < PLAN_PROFILES && plan->profiles[i]; i++) {
+    /* Learning, learn_call() knows better what would be refused. */
+    for (size_t i = 0; i < PLAN_PROFILES && plan->profiles[i] && !sandbox->learn; i++) {
         const char *slash = strrchr(plan->profiles[i], '/');
 
         if (plan_refusing(plan, i, &sandbox->refusing[i], &err) < 0)
@@ -207,7 +227,7 @@ static void note_left(struct sandbox *sandbox, const struct run_init_event *even
 static void note_denials(struct sandbox *sandbox)
 {
     const struct notify_count *counts;
-    size_t n = sandbox->notify ? notify_counts(sandbox->notify, &counts) : 0;
+    size_t n = sandbox->notify && !sandbox->learn ? notify_counts(sandbox->notify, &counts) : 0;
 
     sandbox->denials = mem_calloc(n + 1, sizeof(*sandbox->denials));
     for (size_t i = 0; i < n; i++)
@@ -322,7 +342,10 @@ void sandbox_free(struct sandbox *sandbox)
 {
     if (!sandbox)
         return;
-    run_init_free(sandbox->init);
+    if (sandbox->hasty && sandbox->over && !sandbox->result.nleft)
+        run_init_abandon(sandbox->init);
+    else
+        run_init_free(sandbox->init);
     notify_free(sandbox->notify);
     close_fd(&sandbox->listener);
     command_close_limits(sandbox);

@@ -16,7 +16,7 @@ struct sandbox {
     struct run_init *init;
     int epoll_fd;
     uint64_t start_ns;
-    bool over, timeout, learn;
+    bool over, timeout, hasty;
     char *scratch;
 
     struct cgroup_host *host;
@@ -27,6 +27,7 @@ struct sandbox {
     unsigned has;                   /* enum cgroup_has */
     char cgroup_missing[600], missing[1200], limits_by[200];
 
+    struct learn *learn;   /* not owned; NULL: off */
     struct notify *notify; /* NULL until something is refused */
     bool notify_over;
     bool listened; /* one came */
@@ -44,8 +45,10 @@ struct sandbox {
 
 /* limits.c: a cgroup of its own with the spec's limits, as far as it is to be had; SPEC_AUTO is resolved in sandbox->spec. */
 int command_open_limits(struct sandbox *sandbox, bool adopt, struct err *err);
-/* Once the plan is known: how the limits hold, and what the policy demands. */
-int command_check_limits(struct sandbox *sandbox, struct err *err);
+/* SPEC_BIT()s that the cgroup gives. */
+unsigned command_limits(const struct sandbox *sandbox);
+/* Once the plan is known: how the limits hold, in words. */
+void command_describe_limits(struct sandbox *sandbox);
 void command_tick(struct sandbox *sandbox);
 void command_read_limits(struct sandbox *sandbox);
 void command_close_limits(struct sandbox *sandbox);

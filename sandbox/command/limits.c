@@ -98,7 +98,7 @@ static const char *tasks_by(const struct sandbox *sandbox)
     return "";
 }
 
-static void describe(struct sandbox *sandbox)
+void command_describe_limits(struct sandbox *sandbox)
 {
     const char *by = tasks_by(sandbox), *cgroup = sandbox->cgroup ? cgroup_run_describe(sandbox->cgroup) : "";
 
@@ -107,38 +107,27 @@ static void describe(struct sandbox *sandbox)
              *run_init_missing(sandbox->init) && *sandbox->cgroup_missing ? "\n" : "", sandbox->cgroup_missing);
 }
 
-int command_check_limits(struct sandbox *sandbox, struct err *err)
+unsigned command_limits(const struct sandbox *sandbox)
 {
-    const struct sandbox_spec *spec = &sandbox->spec;
-    unsigned lacking = spec->demands & ~sandbox_gives(sandbox);
+    const struct spec_limits *limits = &sandbox->spec.limits;
 
-    describe(sandbox);
-    for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
-        if (lacking & SPEC_BIT(g)) {
-            err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and not to be had here: %s%s%.250s",
-                    spec_guarantee_name((enum spec_guarantee)g), spec->name,
-                    spec_guarantee_text((enum spec_guarantee)g), *sandbox->missing ? ": " : "", sandbox->missing);
-            return err_hint(err, "\"shunt doctor --policy %s\" says what to do", spec->name);
-        }
-    return 0;
+    return (limits->tasks && sandbox->has & CGROUP_HAS_TASKS ? SPEC_BIT(SPEC_TASKS) : 0) |
+           (limits->memory_bytes && sandbox->has & CGROUP_HAS_MEMORY ? SPEC_BIT(SPEC_MEMORY) : 0) |
+           (limits->cpu_milli && sandbox->has & CGROUP_HAS_CPU ? SPEC_BIT(SPEC_CPU) : 0) |
+           (sandbox->has & CGROUP_HAS_KILL ? SPEC_BIT(SPEC_KILL) : 0);
 }
 
 unsigned sandbox_gives(const struct sandbox *sandbox)
 {
     const struct sandbox_plan *plan = run_init_plan(sandbox->init);
-    const struct spec_limits *limits = &sandbox->spec.limits;
-    unsigned gives = plan->gives;
+    unsigned gives = plan->gives | command_limits(sandbox);
 
     /* The command has been started, and no listener came: a filter around us has one. */
     if (sandbox->over && !sandbox->listened)
         gives &= ~SPEC_BIT(SPEC_DENIALS);
-    if (limits->tasks && plan->task_limit != PLAN_TASKS_NONE)
+    if (plan->task_limit != PLAN_TASKS_NONE)
         gives |= SPEC_BIT(SPEC_TASKS);
-    if (limits->memory_bytes && sandbox->has & CGROUP_HAS_MEMORY)
-        gives |= SPEC_BIT(SPEC_MEMORY);
-    if (limits->cpu_milli && sandbox->has & CGROUP_HAS_CPU)
-        gives |= SPEC_BIT(SPEC_CPU);
-    if (run_init_contained(sandbox->init) || sandbox->has & CGROUP_HAS_KILL)
+    if (run_init_contained(sandbox->init))
         gives |= SPEC_BIT(SPEC_KILL);
     return gives;
 }
@@ -193,11 +182,7 @@ void command_read_limits(struct sandbox *sandbox)
 void command_close_limits(struct sandbox *sandbox)
 {
     cgroup_birth_done(&sandbox->birth);
-    if (sandbox->leaf) {
-        cgroup_leaf_kill(sandbox->leaf);
-        for (int i = 0; i < 400 && cgroup_leaf_remove(sandbox->leaf) == -EBUSY; i++)
-            usleep(i < 20 ? 200 : 5000);
-    }
+    cgroup_leaf_remove(sandbox->leaf); /* the run's own directory: only its descriptors are closed */
     cgroup_run_destroy(sandbox->cgroup, REMOVE_MS);
     cgroup_host_free(sandbox->host);
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,14 +32,18 @@ __attribute__((visibility("default"))) int shunt_enter_join(const int *nsfds, in
 __attribute__((visibility("default"))) int shunt_enter_seal(int seal_fd);
 
 /* setns() into a mount namespace puts us at its root: go back to where the test belongs, and check that it is the
- * same directory and not another one of that name. In an overlay of /tmp the device differs, and the inode number stays. */
+ * same directory and not another one of that name. In an overlay of /tmp the device differs, and the inode number stays,
+ * but for the root of the overlay, which only the keeper can have mounted there. */
 static int return_to(const char *cwd, const struct stat *before)
 {
-    struct stat now;
+    struct stat now, parent;
+    struct statfs fs;
 
-    if (chdir(cwd) < 0 || stat(".", &now) < 0)
+    if (chdir(cwd) < 0 || stat(".", &now) < 0 || stat("..", &parent) < 0 || statfs(".", &fs) < 0)
         return -errno;
-    return now.st_ino == before->st_ino ? 0 : -ESTALE;
+    if (now.st_ino == before->st_ino || (fs.f_type == OVERLAYFS_SUPER_MAGIC && now.st_dev != parent.st_dev))
+        return 0;
+    return -ESTALE;
 }
 
 int shunt_enter_join(const int *nsfds, int n)

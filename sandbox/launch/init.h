@@ -39,6 +39,7 @@ void init_send_pid(struct init *init, uint32_t type, uint64_t tag, pid_t pid);
 
 /* init_spawn.c */
 void init_start_command(struct init *init, uint64_t tag, int *fds);
+void init_start_first(struct init *init);
 void init_start_cold(struct init *init, uint64_t tag, int *fds);
 void init_proceed(struct init *init, uint64_t tag);
 /* Says which processes outlive the payload. */

@@ -280,6 +280,8 @@ _Noreturn void init_main(const struct wire_setup *setup)
     init_send(&init, &ready, NULL, 0);
     if (ready.errnum)
         _exit(1);
+    if (setup->first)
+        init_start_first(&init);
     for (;;) {
         struct pollfd fds[2] = {{init.channel, POLLIN, 0}, {signal_fd, POLLIN, 0}};
 

@@ -105,29 +105,20 @@ static int open_report(int report[2])
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0 ? -errno : 0;
 }
 
-void init_start_command(struct init *init, uint64_t tag, int *fds)
+static void start(struct init *init, uint64_t tag, const struct spawn_plan *plan)
 {
-    struct command command = {0};
-    struct spawn_plan plan = {.stdio = {fds[1], fds[2], fds[3]}, .setup = init->setup};
     struct spawn_report failure = {0};
-    int report[2];
+    int report[2], r = open_report(report);
     pid_t pid, born = 0;
-    int r = command_read(fds[0], &command);
 
-    if (r == 0)
-        r = open_report(report);
     if (r < 0) {
-        init_send_failed(init, tag, "reading the command", -r);
-        command_done(&command);
+        init_send_failed(init, tag, "socketpair", -r);
         return;
     }
-    plan.argv = command.argv;
-    plan.envp = command.envp;
     pid = cgroup_birth_clone(init->setup->payload, 0);
     if (pid == 0)
-        spawn_exec(&plan, report[1]);
+        spawn_exec(plan, report[1]);
     close(report[1]);
-    command_done(&command);
     if (pid < 0)
         init_send_failed(init, tag, "fork", -pid);
     else if (read_report(init, tag, report[0], &failure, &born) != 0)
@@ -137,6 +128,32 @@ void init_start_command(struct init *init, uint64_t tag, int *fds)
     if (pid > 0)
         init_child_add(init, CHILD_COMMAND, pid, tag);
     close(report[0]);
+}
+
+void init_start_command(struct init *init, uint64_t tag, int *fds)
+{
+    struct command command = {0};
+    struct spawn_plan plan = {.stdio = {fds[1], fds[2], fds[3]}, .setup = init->setup};
+    int r = command_read(fds[0], &command);
+
+    plan.argv = command.argv;
+    plan.envp = command.envp;
+    if (r < 0)
+        init_send_failed(init, tag, "reading the command", -r);
+    else
+        start(init, tag, &plan);
+    command_done(&command);
+}
+
+void init_start_first(struct init *init)
+{
+    const struct run_init_first *first = init->setup->first;
+    struct spawn_plan plan = {.argv = (char **)first->argv,
+                              .envp = (char **)first->envp,
+                              .stdio = {first->stdio[0], first->stdio[1], first->stdio[2]},
+                              .setup = init->setup};
+
+    start(init, first->tag, &plan);
 }
 
 void init_start_cold(struct init *init, uint64_t tag, int *fds)

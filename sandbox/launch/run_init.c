@@ -84,6 +84,13 @@ void run_init_free(struct run_init *init)
     free(init);
 }
 
+void run_init_abandon(struct run_init *init)
+{
+    if (init && init->pid > 0 && run_init_contained(init) && kill(init->pid, SIGKILL) == 0)
+        init->reaped = true;
+    run_init_free(init);
+}
+
 /* --- asking --- */
 
 static int send_message(struct run_init *init, const struct wire_request *request, size_t size, const int *fds,

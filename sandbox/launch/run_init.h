@@ -21,12 +21,19 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "sandbox/spec/spec.h"
+
 struct cgroup_birth;
 struct cgroup_run;
 struct err;
 struct run_init;
 struct sandbox_plan;
-struct sandbox_spec;
+
+struct run_init_first { /* a command that is started as soon as the run init stands, without being asked for */
+    uint64_t tag;
+    char *const *argv, *const *envp;
+    int stdio[3];
+};
 
 struct run_init_spec {
     const struct sandbox_spec *spec;
@@ -37,6 +44,10 @@ struct run_init_spec {
     bool learn;                   /* every system call notifies */
     bool keep_session;            /* the command may share the caller's terminal and process group (spec.tty) */
     bool watch_left;              /* LEFT events when the command exits */
+    const struct run_init_first *first; /* NULL: none */
+    unsigned limits;              /* SPEC_BIT()s of TASKS, MEMORY, CPU, KILL that a cgroup gives: what of them spec->demands
+                                     names besides is an error before anything is started */
+    const char *limits_missing;   /* why not more of them; NULL or "": nothing to say */
     const char *cwd, *home, *scratch; /* see struct mount_request */
     const char *const *keep;
     const char *guard_profile, *worker_profile, *seal_profile; /* see struct plan_request; NULL: none */
@@ -46,6 +57,8 @@ struct run_init_spec {
  * Rungs are tried, not guessed: what the kernel refuses is left out, one thing after the other, and said by
  * run_init_missing(); what spec->demands names and cannot be had is ERR_SANDBOX. Owned by the caller. */
 int run_init_start(const struct run_init_spec *spec, struct run_init **ret, struct err *err);
+/* ERR_SANDBOX for a demand that is not met: the policy does not ask for it, or `why` ("": nobody knows). -errno. */
+int run_init_refuse(const struct sandbox_spec *spec, enum spec_guarantee g, const char *why, struct err *err);
 /* What is in force. */
 const struct sandbox_plan *run_init_plan(const struct run_init *init);
 bool run_init_cells(const struct run_init *init);
@@ -118,5 +131,7 @@ pid_t run_init_pid_inside(const struct run_init *init, pid_t pid);
  * sandbox/launch/enter.c. */
 int run_init_seal_fd(const struct run_init *init);
 
+/* The same without waiting, where the kernel ends all of it for certain and nothing but the run init lives. */
+void run_init_abandon(struct run_init *init);
 /* Kills the run init (and so everything), reaps it, frees. Accepts NULL. */
 void run_init_free(struct run_init *init);

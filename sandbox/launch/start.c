@@ -81,6 +81,7 @@ static int open_setup(const struct run_init_spec *spec, bool userns, int pair[2]
     setup->payload = spec->payload;
     setup->keep_session = spec->keep_session && spec->spec->tty;
     setup->watch_left = spec->watch_left;
+    setup->first = spec->first;
     return 0;
 }
 
@@ -177,6 +178,41 @@ static bool leave_out(const struct run_init *init, const struct attempt *attempt
     return *without != before;
 }
 
+int run_init_refuse(const struct sandbox_spec *spec, enum spec_guarantee g, const char *why, struct err *err)
+{
+    struct sandbox_spec bare = *spec;
+
+    bare.demands = 0;
+    if (!(spec_wants(&bare) & SPEC_BIT(g))) {
+        err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and that policy does not ask for it: %s",
+                spec_guarantee_name(g), spec->name, spec_guarantee_text(g));
+        return err_hint(err, "choose another with --policy (\"shunt policy list\"), or extend it in shunt.yaml");
+    }
+    err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and not to be had here: %s%s%.250s",
+            spec_guarantee_name(g), spec->name, spec_guarantee_text(g), *why ? ": " : "", why);
+    return err_hint(err, "\"shunt doctor --policy %s\" says what to do", spec->name);
+}
+
+/* What a policy cannot do without, before anything is started that way. */
+static int check_demands(const struct run_init *init, const struct run_init_spec *given, struct err *err)
+{
+    const struct sandbox_spec *spec = given->spec;
+    const struct sandbox_plan *plan = init->plan;
+    unsigned gives = plan->gives | given->limits | (plan->task_limit != PLAN_TASKS_NONE ? SPEC_BIT(SPEC_TASKS) : 0) |
+                     (plan->namespaces & CLONE_NEWPID ? SPEC_BIT(SPEC_KILL) : 0);
+    unsigned lacking = spec->demands & ~gives;
+    const unsigned limits = SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_MEMORY) | SPEC_BIT(SPEC_CPU);
+    const char *why;
+
+    for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++) {
+        if (!(lacking & SPEC_BIT(g)))
+            continue;
+        why = SPEC_BIT(g) & limits ? given->limits_missing ? given->limits_missing : "" : init->missing;
+        return run_init_refuse(spec, (enum spec_guarantee)g, why, err);
+    }
+    return 0;
+}
+
 static int start_rungs(struct run_init *init, const struct run_init_spec *given, struct cgroup_birth *birth,
                        struct err *err)
 {
@@ -202,6 +238,8 @@ static int start_rungs(struct run_init *init, const struct run_init_spec *given,
         plan_free(init->plan);
         init->plan = NULL;
         r = plan_compile(&request, &init->plan, err);
+        if (r == 0)
+            r = check_demands(init, given, err);
         if (r < 0)
             break;
         r = try_start(init, given, birth, &attempt);
@@ -216,23 +254,6 @@ static int start_rungs(struct run_init *init, const struct run_init_spec *given,
     return r;
 }
 
-/* What a policy cannot do without, of the things that this room gives. */
-static int check_demands(const struct run_init *init, const struct sandbox_spec *spec, struct err *err)
-{
-    const unsigned limits = SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_MEMORY) | SPEC_BIT(SPEC_CPU) | SPEC_BIT(SPEC_KILL);
-    unsigned lacking = spec->demands & ~limits & ~init->plan->gives;
-
-    for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)
-        if (lacking & SPEC_BIT(g)) {
-            err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and not to be had here: %s%s%s%s",
-                    spec_guarantee_name((enum spec_guarantee)g), spec->name,
-                    spec_guarantee_text((enum spec_guarantee)g), *init->missing ? " (" : "", init->missing,
-                    *init->missing ? ")" : "");
-            return err_hint(err, "\"shunt doctor --policy %s\" says what to do", spec->name);
-        }
-    return 0;
-}
-
 int run_init_start(const struct run_init_spec *spec, struct run_init **ret, struct err *err)
 {
     struct run_init *init = mem_zalloc(sizeof(*init));
@@ -245,8 +266,6 @@ int run_init_start(const struct run_init_spec *spec, struct run_init **ret, stru
     if (r == 0)
         r = start_rungs(init, spec, spec->cgroup ? &birth : NULL, err);
     cgroup_birth_done(&birth);
-    if (r == 0)
-        r = check_demands(init, spec->spec, err);
     if (r == 0 && spec->cells && (init->seal_fd = plan_seal_fd(init->plan)) < 0)
         r = err_set(err, ERR_SYSTEM, -init->seal_fd, "memfd_create: %m");
     if (r < 0) {

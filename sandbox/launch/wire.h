@@ -61,6 +61,7 @@ struct wire_setup { /* what the child inherits from shunt's memory */
     bool keep_session; /* the payload shares the caller's terminal and process group */
     uint64_t nproc;    /* RLIMIT_NPROC of the payload; 0: leave */
     bool watch_left;   /* say what the payload leaves behind when it exits */
+    const struct run_init_first *first; /* started at once; NULL: none */
 };
 
 /* The run init. Never returns. */

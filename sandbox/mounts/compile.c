@@ -108,8 +108,11 @@ static int check_cwd(struct compiler *c, struct err *err)
 
         if (place->kind == PLACE_NOTHING || !mounts_is_below(cwd, place->path))
             continue;
-        if (place->kind != PLACE_HIDE && place->kind != PLACE_TMPFS)
+        if (place->kind != PLACE_HIDE && place->kind != PLACE_TMPFS) {
+            /* The root of an overlay, /tmp for instance, is another directory than the one it covers. */
+            c->plan->cwd_overlaid = c->plan->cwd_overlaid || place->kind == PLACE_OVERLAY;
             return 0;
+        }
         err_set(err, ERR_USAGE, EINVAL, "%s: %s hides the working directory %s",
                 place->origin ? place->origin : "sandbox", place->path, cwd);
         return err_hint(err, "name \".\" as readable or writable in the policy, or run from elsewhere");

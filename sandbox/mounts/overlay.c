@@ -50,16 +50,24 @@ static int make_layers(int dirfd, const char *name, int lower, int ret_fds[2])
 static int mount_overlay(const struct mount_plan *plan, int lower, const int layers[2])
 {
     char lower_text[48], upper_text[48], work_text[48];
-    const char *options[] = {
-        "source=shunt", lower_text, upper_text, work_text, plan->userxattr ? "userxattr" : NULL, NULL};
+    /* Nobody wants these layers after the run: without `volatile` (Linux 5.10) taking the overlay down would write the whole
+     * file system below it to disk first. */
+    const char *options[] = {"source=shunt", lower_text, upper_text, work_text, "volatile",
+                             plan->userxattr ? "userxattr" : NULL, NULL};
     unsigned attr = NM_NOSUID | NM_NODEV;
     struct statvfs vfs;
+    int r;
 
     snprintf(lower_text, sizeof(lower_text), "lowerdir=/proc/self/fd/%d", lower);
     snprintf(upper_text, sizeof(upper_text), "upperdir=/proc/self/fd/%d", layers[0]);
     snprintf(work_text, sizeof(work_text), "workdir=/proc/self/fd/%d", layers[1]);
     if (fstatvfs(lower, &vfs) == 0 && (vfs.f_flag & ST_NOEXEC))
         attr |= NM_NOEXEC;
+    r = mounts_new_fs("overlay", options, attr);
+    if (r != -EINVAL)
+        return r;
+    options[4] = options[5];
+    options[5] = NULL;
     return mounts_new_fs("overlay", options, attr);
 }
 

@@ -52,7 +52,11 @@ static bool needs_userns(const struct sandbox_spec *spec, bool cgroup_tasks)
     const unsigned namespaced = SPEC_BIT(SPEC_PID) | SPEC_BIT(SPEC_MOUNT) | SPEC_BIT(SPEC_IPC) | SPEC_BIT(SPEC_UTS) |
                                 SPEC_BIT(SPEC_NET) | SPEC_BIT(SPEC_READONLY) | SPEC_BIT(SPEC_TMP);
 
-    return (spec->limits.tasks && !cgroup_tasks && !spec->observe) || (spec->demands & namespaced);
+    /* What every suite gets by default is no reason; what somebody asked for is. */
+    bool asked = spec->network != SPEC_NET_HOST || spec->root_readonly || spec->npaths ||
+                 spec->workdir != SPEC_WORKDIR_AS_IS || (spec->demands & namespaced);
+
+    return !spec->observe && (asked || (spec->limits.tasks && !cgroup_tasks));
 }
 
 static enum plan_identity choose_identity(const struct plan_request *request, const struct sandbox_spec *spec)
@@ -159,8 +163,12 @@ static int compile_mounts(const struct plan_request *request, struct sandbox_pla
     }
     for (size_t i = 0; i < n; i++) {
         mounts.what = request->cells ? run[i] : exec[i];
-        if (mounts.what == MOUNTS_CELL && !plan->cell_namespaces)
-            continue;
+        if (mounts.what == MOUNTS_CELL) {
+            /* Made by a user namespace's owner, upon mounts whose owners are mapped already. */
+            mounts.id_outside = mounts.id_inside = SPEC_ID_KEEP;
+            if (!plan->cell_namespaces)
+                continue;
+        }
         r = mount_plan_compile(&mounts, &plan->mounts[mounts.what], err);
         if (r < 0)
             return r;
@@ -188,7 +196,7 @@ static int compile_filters(const struct plan_request *request, struct sandbox_pl
 
     if (!spec->seccomp)
         return 0;
-    plan->notify = spec->notify || request->learn;
+    plan->notify = spec->notify; /* learning, it is set (learn_relax) */
     if (request->guard_profile)
         paths[n++] = request->guard_profile;
     if (request->cells && request->worker_profile)

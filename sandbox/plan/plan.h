@@ -39,7 +39,7 @@ struct plan_request {
     unsigned without;    /* what was found not to be had */
     bool cells;          /* `run`: workers get namespaces of their own */
     bool cgroup_tasks;   /* a cgroup enforces the limit on tasks */
-    bool learn;          /* every system call notifies */
+    bool learn;          /* with spec->notify: every system call notifies */
     const char *cwd;     /* absolute */
     const char *home;    /* may be NULL */
     const char *scratch; /* may be NULL: see mount_request */

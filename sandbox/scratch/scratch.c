@@ -16,8 +16,6 @@
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 
-#define DEPTH_MAX 512 /* each level holds a descriptor, and what a test makes in its /tmp may be deep */
-
 /* Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); 0: no such process. */
 static unsigned long long start_time(pid_t pid)
 {
@@ -86,42 +84,15 @@ char *scratch_make_on_disk(void)
     return NULL;
 }
 
-static bool is_dots(const char *name)
+/* Given to another user, who could still be at it: no more than the socket is taken out, and what is not empty then stays. */
+static bool remove_given(int base, const char *name)
 {
-    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
+    _cleanup_close_ int fd = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-static void empty(int dir, dev_t device, unsigned depth)
-{
-    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *entry;
-
-    while (d && (entry = readdir(d))) {
-        _cleanup_close_ int child = -1;
-        struct stat st;
-
-        if (is_dots(entry->d_name) || unlinkat(dir, entry->d_name, 0) == 0 || depth >= DEPTH_MAX)
-            continue;
-        /* overlayfs makes its work directory 0000, and root may be without CAP_DAC_OVERRIDE. */
-        if (fchmodat(dir, entry->d_name, 0700, 0) < 0)
-            continue;
-        child = openat(dir, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (child >= 0 && fstat(child, &st) == 0 && st.st_dev == device)
-            empty(child, device, depth + 1);
-        unlinkat(dir, entry->d_name, AT_REMOVEDIR);
-    }
-}
-
-void scratch_remove_tree(const char *path)
-{
-    _cleanup_close_ int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-    struct stat st;
-
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return;
-    empty(fd, st.st_dev, 0);
-    rmdir(path);
+    if (fd < 0)
+        return false;
+    unlinkat(fd, "socket", 0);
+    return unlinkat(base, name, AT_REMOVEDIR) == 0;
 }
 
 int scratch_sweep_base(const char *base)
@@ -139,8 +110,11 @@ int scratch_sweep_base(const char *base)
         if (sscanf(entry->d_name, "shunt-%d-%llu-%llu%n", &pid, &start, &namespace, &used) != 3 ||
             entry->d_name[used] || namespace != ours || start_time(pid) == start)
             continue;
-        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
-            st.st_uid == geteuid()) {
+        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+            continue;
+        if (st.st_uid != geteuid()) {
+            swept += geteuid() == 0 && remove_given(dirfd(dir), entry->d_name);
+        } else {
             _cleanup_free_ char *path = mem_printf("%s/%s", base, entry->d_name);
 
             scratch_remove_tree(path);

@@ -14,7 +14,9 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/err.h"
+#include "sandbox/learn/learn.h"
 #include "sandbox/sandbox.h"
+#include "supervisor/config/learning.h"
 #include "supervisor/config/sandbox_config.h"
 #include "supervisor/exec/account.h"
 #include "supervisor/exec/relay.h"
@@ -24,6 +26,7 @@
 struct exec {
     const struct exec_config *config;
     struct sandbox_spec spec;
+    struct learn *learn; /* NULL: off */
     struct sandbox *sandbox;
     struct relay relay;
     int signal_fd;
@@ -80,7 +83,8 @@ static int start(struct exec *exec, const struct sandbox_config *sandbox, struct
         .envp = environ,
         .policies = policies,
         .adopt_cgroup = sandbox->adopt_cgroup,
-        .learn = sandbox->learn_path != NULL,
+        .hasty = true,
+        .learn = exec->learn,
     };
     int r = relay_open(&exec->relay, !exec->spec.tty, options.stdio);
 
@@ -155,6 +159,20 @@ static int did_not_start(const struct exec *exec, int r, struct err *err)
     return err_set(err, ERR_SYSTEM, -r, "the sandbox broke: %s: %m", stage);
 }
 
+static int write_learned(struct exec *exec, const struct sandbox_config *sandbox, struct err *err)
+{
+    const struct sandbox_result *result = sandbox_result(exec->sandbox);
+    struct learn_output output = {.path = sandbox->learn_path,
+                                  .command = exec->config->command,
+                                  .with = "shunt exec",
+                                  .status = status_of(result),
+                                  .out = stderr};
+
+    learn_note_peaks(exec->learn, result->tasks_known ? result->tasks_peak : 0,
+                     result->memory_known ? result->memory_peak_bytes : 0);
+    return learn_write(exec->learn, &output, err);
+}
+
 static int exec_run(struct exec *exec, const struct sandbox_config *sandbox, struct err *err)
 {
     int r = open_signals(exec);
@@ -164,17 +182,19 @@ static int exec_run(struct exec *exec, const struct sandbox_config *sandbox, str
     r = start(exec, sandbox, err);
     if (r < 0)
         return r;
-    account_started(exec->config, exec->sandbox, &exec->spec);
+    if (!exec->learn || exec->config->verbose) /* what is not in force was not wanted for this run */
+        account_started(exec->config, exec->sandbox, &exec->spec);
     r = loop(exec);
     relay_close(&exec->relay);
     if (r < 0)
         return did_not_start(exec, r, err);
     account_print(exec->config, exec->sandbox, &exec->spec);
-    if (exec->config->report_path) {
+    if (exec->config->report_path)
         r = account_write(exec->config, exec->sandbox, &exec->spec, err);
-        if (r < 0)
-            return r;
-    }
+    if (r >= 0 && exec->learn)
+        r = write_learned(exec, sandbox, err);
+    if (r < 0)
+        return r;
     return status_of(sandbox_result(exec->sandbox));
 }
 
@@ -186,8 +206,11 @@ int exec_main(const struct sandbox_config *sandbox, const struct exec_config *co
     if (r < 0)
         return r;
     apply_limits(&exec);
-    r = exec_run(&exec, sandbox, err);
+    r = learning_open(sandbox, false, &exec.spec, &exec.learn, err);
+    if (r == 0)
+        r = exec_run(&exec, sandbox, err);
     sandbox_free(exec.sandbox);
+    learn_free(exec.learn);
     close_fd(&exec.signal_fd);
     spec_done(&exec.spec);
     return r;

@@ -49,8 +49,12 @@ int relay_poll(const struct relay *relay, struct pollfd *fds)
     for (int i = 0; i < 3; i++) {
         const struct relay_stream *stream = &relay->streams[i];
 
-        if (stream->from >= 0)
-            fds[n++] = takes_more(stream) ? (struct pollfd){stream->from, POLLIN, 0} : (struct pollfd){stream->to, POLLOUT, 0};
+        if (stream->from < 0)
+            continue;
+        if (takes_more(stream))
+            fds[n++] = (struct pollfd){stream->from, POLLIN, 0};
+        else
+            fds[n++] = (struct pollfd){stream->to, POLLOUT, 0};
     }
     return n;
 }

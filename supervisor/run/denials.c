@@ -13,6 +13,7 @@
 #include "sandbox/base/err.h"
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
+#include "sandbox/learn/learn.h"
 #include "sandbox/notify/notify.h"
 #include "sandbox/plan/plan.h"
 #include "sandbox/seccomp/profile.h"
@@ -89,6 +90,21 @@ static enum notify_answer denial_decide(void *arg, struct notify_denial *denial)
     return NOTIFY_REFUSE;
 }
 
+static enum notify_answer denial_learn(void *arg, struct notify_denial *denial)
+{
+    struct denial_listener *listener = arg;
+    struct run *run = listener->run;
+    struct worker *worker;
+
+    learn_call(run->learn, listener->notify, denial);
+    if (run->cgroup && denial->tid > 0 && learn_starts_task(denial)) {
+        worker = worker_by_cgroup(run, denial->tid);
+        if (worker && worker->leaf)
+            cgroup_leaf_read(worker->leaf, CGROUP_READ_TASKS, &worker->counters);
+    }
+    return NOTIFY_CONTINUE;
+}
+
 static void denial_answered(void *arg, const struct notify_denial *denial)
 {
     struct denial_listener *listener = arg;
@@ -159,8 +175,13 @@ void denials_open(struct run *run, int fd)
                                      .arg = listener};
     struct err err = ERR_INIT;
 
-    if (!run->denied.nprograms)
+    if (run->learn) {
+        options.learn = true;
+        options.decide = denial_learn;
+        options.answered = NULL;
+    } else if (!run->denied.nprograms) {
         open_programs(run);
+    }
     options.nprograms = run->denied.nprograms;
     listener->run = run;
     if (notify_new(&options, &listener->notify, &err) < 0) {
@@ -168,7 +189,7 @@ void denials_open(struct run *run, int fd)
         listener_free(listener);
         return;
     }
-    if (!run->denials)
+    if (!run->denials && !run->learn)
         run->denials = denials_new(run->spec.name);
     listener->next = run->denied.listeners;
     run->denied.listeners = listener;

@@ -16,6 +16,7 @@
 #include "sandbox/base/err.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/launch/kill_tree.h"
+#include "sandbox/learn/learn.h"
 #include "supervisor/adapters/pytest/environment.h"
 #include "supervisor/config/paths.h"
 #include "supervisor/plan/lanes.h"
@@ -39,6 +40,11 @@ uint64_t run_clock_ns(const struct run *run)
 uint64_t run_elapsed_ns(const struct run *run)
 {
     return run_clock_ns(run) - run->start_ns;
+}
+
+uint64_t run_timeout_ns(const struct run *run)
+{
+    return run->config->timeout_ns ? run->config->timeout_ns : run->spec.limits.timeout_ns;
 }
 
 /* --- the suite arrives --- */
@@ -353,9 +359,13 @@ static int run_open(struct run *run, struct err *err)
     if (r == 0)
         r = isolation_load(run, err);
     if (r == 0)
+        r = run_learn_open(run, err);
+    if (r == 0)
         r = scratch_new(run->spec.tmp != SPEC_TMP_HOST, &run->scratch, err);
     if (r == 0)
         r = isolation_open(run, err);
+    if (r == 0)
+        run_learn_places(run);
     if (r == 0)
         r = controller_new(run, &run->controller, err);
     if (r == 0)
@@ -450,12 +460,15 @@ static int run_finish(struct run *run, struct err *err)
     report_denials(run->report, &run->suite, TEST_NONE, run->denials);
     summary.exit_status = exit_status(run, &summary.status_reason);
     r = report_run_end(run->report, &run->suite, &summary, err);
+    if (r >= 0)
+        r = run_learn_finish(run, summary.exit_status, err);
     return r < 0 ? r : summary.exit_status;
 }
 
 static void run_free(struct run *run)
 {
     denials_close(run);
+    learn_free(run->learn);
     controller_free(run->controller);
     channel_free(run->template);
     signals_done(run);

@@ -16,6 +16,7 @@
  *   denials.c     refused system calls: answers, and whose they are
  *   evidence.c    what is noted about a slot before it is killed
  *   limits.c      what "auto" means here
+ *   learn.c       --learn: the smallest policy that the run needs
  *
  * One thread. Each turn of the loop handles stop signals, then messages, then deaths, then timers, so that nobody
  * dies with an answer unread; the scheduler runs once at the end of each turn.
@@ -226,6 +227,7 @@ struct run {
 
     struct incident *incidents; /* all, in order */
     size_t nincidents, incidents_room;
+    struct learn *learn;     /* --learn; NULL: off */
     struct denials *denials; /* by test; NULL: nobody looks */
     struct run_denied denied;
 
@@ -244,6 +246,7 @@ struct run {
 /* run.c */
 uint64_t run_clock_ns(const struct run *run); /* monotonic, without frozen time */
 uint64_t run_elapsed_ns(const struct run *run); /* since the start, for reports */
+uint64_t run_timeout_ns(const struct run *run); /* wall time of a test without one of its own; 0: none */
 void run_drop_queued(struct run *run, const char *reason); /* all queued tests become not-run */
 void run_stop(struct run *run, const char *reason); /* nothing new starts */
 void run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -319,6 +322,12 @@ const char *stall_why_not(const struct run *run); /* "": nothing is in its way *
 /* A listener: of the command's filter, and with cold workers one of each; taken. Where it does not work a notice says so. */
 void denials_open(struct run *run, int listener);
 void denials_close(struct run *run);
+
+/* learn.c: --learn. All do nothing where it is off. */
+int run_learn_open(struct run *run, struct err *err); /* once the spec is known */
+void run_learn_places(struct run *run); /* once shunt's own directories are known */
+/* `status`: of the run. */
+int run_learn_finish(struct run *run, int status, struct err *err);
 
 /* controller.c */
 int controller_new(struct run *run, struct controller **ret, struct err *err);

@@ -28,7 +28,8 @@ PYTHON = sys.executable
 
 def can_be_user():
     """An ordinary user must reach the program and the interpreter."""
-    return subprocess.run([*AS_USER, "sh", "-c", f'test -x "{SHUNT}" && exec "{PYTHON}" -c 0'], check=False).returncode == 0
+    reach = f'test -x "{SHUNT}" && exec "{PYTHON}" -c 0'
+    return subprocess.run([*AS_USER, "sh", "-c", reach], check=False).returncode == 0
 
 
 needs_root = pytest.mark.skipif(not ROOT, reason="needs root")
@@ -266,7 +267,8 @@ def test_the_task_limit_without_a_cgroup(place):
 
 @needs_cgroups
 def test_the_memory_limit(place):
-    done = place.python("--memory", "64M", "--report", place.report_path, code="x = bytearray(300 << 20); print(len(x))")
+    code = "x = bytearray(300 << 20); print(len(x))"
+    done = place.python("--memory", "64M", "--report", place.report_path, code=code)
     assert done.returncode == 128 + signal.SIGKILL
     assert done.stdout == b""
     account = place.account()
@@ -574,6 +576,20 @@ def test_what_is_required_and_missing_is_named(place):
     stderr = done.stderr.decode()
     assert "net is required (policy standard)" in stderr and "network" in stderr
     assert not (place.path / "ran").exists()
+
+
+@both
+@pytest.mark.parametrize("where", ["/tmp", "/var/tmp"])
+def test_it_may_be_started_in_a_tmp_itself(place, where):
+    """The overlay's root is another directory than the one it covers, and the check of the working directory minded."""
+    name = f"shunt-exec-test-{os.getpid()}"
+    done = subprocess.run(
+        place.argv("--report", place.report_path, "--", "sh", "-c", f"pwd; echo x >{name} && cat {name}"),
+        cwd=where, env=clean_environment(), capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, f"{where}\nx\n".encode()), done
+    assert "tmp" in place.account()["sandbox"]["in_force"]
+    assert not os.path.exists(f"{where}/{name}")
 
 
 def test_a_policy_that_is_not_there(place):
