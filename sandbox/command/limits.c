@@ -114,6 +114,8 @@ unsigned command_limits(const struct sandbox *sandbox)
 {
     const struct spec_limits *limits = &sandbox->spec.limits;
 
+    if (sandbox->spec.observe)
+        return 0;
     return (limits->tasks && sandbox->has & CGROUP_HAS_TASKS ? SPEC_BIT(SPEC_TASKS) : 0) |
            (limits->memory_bytes && sandbox->has & CGROUP_HAS_MEMORY ? SPEC_BIT(SPEC_MEMORY) : 0) |
            (limits->cpu_milli && sandbox->has & CGROUP_HAS_CPU ? SPEC_BIT(SPEC_CPU) : 0) |

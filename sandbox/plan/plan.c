@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sandbox/base/cleanup.h"
@@ -138,6 +139,27 @@ static unsigned long cell_flags_of(unsigned long run)
     return run & CLONE_NEWPID ? run & (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET) : 0;
 }
 
+/* Owners are mapped one to one: what belongs to a third user stays closed to the payload, and that is said before it starts. */
+static int check_owners(const struct plan_request *request, const struct sandbox_plan *plan, struct err *err)
+{
+    for (size_t i = 0; i < plan->spec.npaths; i++) {
+        const struct spec_path *path = &plan->spec.paths[i];
+        _cleanup_free_ char *full = path->path[0] == '/' || path->path[0] == '~'
+                                        ? mem_strdup(path->path)
+                                        : mem_printf("%s/%s", request->cwd, path->path);
+        struct stat st;
+
+        if (path->kind != SPEC_PATH_WRITABLE || stat(full, &st) < 0 || st.st_uid == geteuid() || st.st_uid == plan->uid ||
+            st.st_mode & S_IWOTH)
+            continue;
+        err_set(err, ERR_USAGE, EACCES, "%s: %s belongs to uid %u: the policy's user (uid %u) could not write there",
+                path->origin ? path->origin : "policy", full, (unsigned)st.st_uid, plan->uid);
+        return err_hint(err, "run shunt as that user, or extend the policy with \"user: {uid: %u, gid: %u}\"",
+                        (unsigned)st.st_uid, (unsigned)st.st_gid);
+    }
+    return 0;
+}
+
 static int compile_mounts(const struct plan_request *request, struct sandbox_plan *plan, struct err *err)
 {
     struct mount_request mounts = {
@@ -159,6 +181,9 @@ static int compile_mounts(const struct plan_request *request, struct sandbox_pla
     if (!(plan->namespaces & CLONE_NEWNS))
         return 0;
     if (plan->identity == PLAN_ID_SWITCH) {
+        r = check_owners(request, plan, err);
+        if (r < 0)
+            return r;
         mounts.id_outside = geteuid();
         mounts.id_inside = plan->uid;
     }

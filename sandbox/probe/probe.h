@@ -29,7 +29,7 @@ struct err;
     X(TASKS_COUNT, TASKS, "count", PART, "counted in /proc, not limited")                                               \
     X(MEMORY_CGROUP_V2, MEMORY, "cgroup-v2", WHOLE, "cgroup v2 memory")                                                 \
     X(MEMORY_CGROUP_V1, MEMORY, "cgroup-v1", WHOLE, "cgroup v1 memory")                                                 \
-    X(MEMORY_RLIMIT, MEMORY, "rlimit", PART, "RLIMIT_AS and RLIMIT_DATA: of each process, not of all")                  \
+    X(MEMORY_RLIMIT, MEMORY, "rlimit", PART, "RLIMIT_AS and RLIMIT_DATA: of each process, where a policy sets rlimits")                  \
     X(CPU_CGROUP_V2, CPU, "cgroup-v2", WHOLE, "cgroup v2 cpu")                                                          \
     X(CPU_CGROUP_V1, CPU, "cgroup-v1", WHOLE, "cgroup v1 cpu")                                                          \
     X(CPU_AFFINITY, CPU, "affinity", PART, "CPU affinity: whole CPUs, and a process may change it")                     \

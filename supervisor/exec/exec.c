@@ -2,6 +2,7 @@
 #include "supervisor/exec/exec.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -173,10 +174,24 @@ static int write_learned(struct exec *exec, const struct sandbox_config *sandbox
     return learn_write(exec->learn, &output, err);
 }
 
+/* Before the command runs: afterwards its account would be lost. */
+static int check_report(const char *path, struct err *err)
+{
+    _cleanup_close_ int fd = path ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666) : -1;
+
+    if (!path || fd >= 0)
+        return 0;
+    err_set(err, ERR_USAGE, errno, "cannot write the report %s: %m", path);
+    return err_hint(err, "name a file in a directory that exists and that you may write to");
+}
+
 static int exec_run(struct exec *exec, const struct sandbox_config *sandbox, struct err *err)
 {
-    int r = open_signals(exec);
+    int r = check_report(exec->config->report_path, err);
 
+    if (r < 0)
+        return r;
+    r = open_signals(exec);
     if (r < 0)
         return err_set(err, ERR_SYSTEM, -r, "signals: %m");
     r = start(exec, sandbox, err);
