@@ -79,7 +79,7 @@ all: $(shunt) $(enter_lib) $(sandbox_so) $(public_header) $(share)/python.done $
 # ---- prerequisites ---------------------------------------------------------------------------
 
 # What the goals need beyond a build; `make` alone installs nothing and only says what is missing.
-needs_check := unit integration suites vm
+needs_check := unit integration suites vm fuzz
 needs_check-unit := unit
 needs_check-integration := integration
 needs_check-suites := integration suites
@@ -184,8 +184,10 @@ find_python = $$(PYTHON='$(PYTHON)' tests/tools/find-python)
 demo: all ## install what is missing, build, and run the demo suite under shunt
 	@PYTHON="$(find_python)" PYTEST='$(PYTEST)' SHUNT='$(shunt)' tests/tools/demo
 
-check: check-style check-unit check-integration check-suites check-vm demo ## every test of the project
-	@echo 'make check: style, unit, integration, suites, vm and demo passed'
+# In this order; timings and budgets of these would disturb each other under -j.
+checks := check-style check-unit check-integration check-fuzz check-escape check-suites check-vm demo
+check: $(checks) ## every test of the project
+	@echo 'make check: $(checks:check-%=%) passed'
 
 check-style: all ## include directions, documents against options and keys, the library's header and example
 	@tests/tools/check-includes
@@ -247,11 +249,11 @@ check-fuzz: $(fuzz_programs) ## fuzz the parsers of profiles and policies, FUZZ_
 bench: all ## side by side with plain pytest and xdist
 	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/bench/run
 
-# One thing at a time: timings and budgets of these would disturb each other under -j.
-check-integration: | check-style check-unit
-check-suites: | $(if $(filter check,$(MAKECMDGOALS)),check-integration)
-check-vm: | $(if $(filter check,$(MAKECMDGOALS)),check-suites)
-demo: | $(if $(filter check,$(MAKECMDGOALS)),check-vm)
+# Each after the one before it, if that is to be made as well.
+define after
+$(1): | $(if $(filter check $(2),$(MAKECMDGOALS)),$(2))
+endef
+$(foreach n,2 3 4 5 6 7 8,$(eval $(call after,$(word $(n),$(checks)),$(word $(shell expr $(n) - 1),$(checks)))))
 
 # ---- install ---------------------------------------------------------------------------------
 

@@ -37,8 +37,3 @@ int caps_keep(uint64_t mask)
                                               .permitted = (uint32_t)(permitted >> 32)};
     return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
-
-int caps_drop(void)
-{
-    return caps_keep(CAPS_DOCKER);
-}

@@ -21,8 +21,6 @@
 int caps_keep(uint64_t mask);
 /* The bounding set alone. */
 int caps_bound(uint64_t mask);
-/* caps_keep(CAPS_DOCKER). */
-int caps_drop(void);
 
 /* For policies: "net_raw", "NET_RAW" or "CAP_NET_RAW", and its number. The number, or -EINVAL for no such capability.
  */

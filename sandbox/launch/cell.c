@@ -138,32 +138,50 @@ static int keeper_stands(const struct cell_request *request, pid_t pid, int go, 
     return -report.errnum;
 }
 
-/* The owner of the new user namespace is whom the template runs as: only so can it join. The effective id changes for the
- * time of the clone, and the capabilities with which to clone stay. */
-static pid_t clone_as_owner(const struct cell_request *request)
+/* The keeper's files in /proc, its id maps among them, are ours to write only while it is dumpable. */
+static pid_t clone_dumpable(unsigned long flags)
 {
-    const struct sandbox_plan *plan = request->plan;
-    unsigned long flags = CLONE_NEWUSER | plan->cell_namespaces | SIGCHLD;
-    bool other = plan->identity == PLAN_ID_SWITCH;
     pid_t pid;
     int saved;
 
-    if (other) {
-        prctl(PR_SET_SECUREBITS, 1 << 2 /* SECBIT_NO_SETUID_FIXUP */, 0, 0, 0);
-        if (syscall(SYS_setresuid, -1, plan->uid, -1) < 0)
-            return -errno;
-    }
-    /* The keeper's files in /proc, its id maps among them, are ours to write only while it is dumpable. */
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
     saved = errno;
     if (pid != 0)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    if (other && pid != 0) {
-        syscall(SYS_setresuid, -1, 0, -1);
-        prctl(PR_SET_SECUREBITS, 0, 0, 0, 0);
-    }
     return pid < 0 ? -saved : pid;
+}
+
+/* The owner of the new user namespace is whom the template runs as: only so can it join. A change of our own ids would
+ * disarm our death signal, which is all that ends us while we are frozen, so a child takes that id, keeps the capabilities
+ * with which to clone, and makes the keeper in our place. */
+static pid_t clone_as_owner(const struct cell_request *request)
+{
+    const struct sandbox_plan *plan = request->plan;
+    unsigned long flags = CLONE_NEWUSER | plan->cell_namespaces | SIGCHLD;
+    pid_t helper, pid;
+    int said[2];
+
+    if (plan->identity != PLAN_ID_SWITCH)
+        return clone_dumpable(flags);
+    if (pipe2(said, O_CLOEXEC) < 0)
+        return -errno;
+    helper = fork();
+    if (helper == 0) {
+        prctl(PR_SET_SECUREBITS, 1 << 2 /* SECBIT_NO_SETUID_FIXUP */, 0, 0, 0);
+        pid = syscall(SYS_setresuid, -1, plan->uid, -1) < 0 ? -errno : clone_dumpable(flags | CLONE_PARENT);
+        if (pid == 0)
+            return 0;
+        _exit(write(said[1], &pid, sizeof(pid)) != sizeof(pid));
+    }
+    pid = helper < 0 ? -errno : -EPIPE;
+    close(said[1]);
+    if (helper > 0 && read(said[0], &pid, sizeof(pid)) != sizeof(pid))
+        pid = -EPIPE;
+    close(said[0]);
+    if (helper > 0)
+        waitpid(helper, NULL, 0);
+    return pid;
 }
 
 pid_t cell_create(const struct cell_request *request, int ns_fd[CELL_NS], const char **stage)

@@ -18,6 +18,10 @@
 #include "sandbox/net/loopback.h"
 #include "sandbox/plan/plan.h"
 
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80 /* Linux 5.6 */
+#endif
+
 /* Ids below it are not given out again once the counter has gone round (RESERVED_PIDS of the kernel). */
 #define PIDS_RESERVED 300
 
@@ -86,6 +90,11 @@ int stand_up(const struct wire_setup *setup, int32_t *ret_lost, const char **ret
     *ret_lost = (int32_t)SPEC_BIT(SPEC_NET);
     if (plan->spec.network == SPEC_NET_LOOPBACK && plan->namespaces & CLONE_NEWNET && (r = net_loopback_up()) < 0)
         return r;
+    /* Of children only: clone() itself has no room for the flag. */
+    *ret_stage = "time namespace";
+    *ret_lost = 0;
+    if (plan->spec.ns_time && unshare(CLONE_NEWTIME) < 0)
+        return -errno;
     *ret_stage = "the host name";
     *ret_lost = (int32_t)SPEC_BIT(SPEC_UTS);
     if (plan->namespaces & CLONE_NEWUTS && *plan->spec.hostname &&

@@ -71,13 +71,24 @@ static void add_masks(struct places *places, const struct mask *mask, bool all)
             add(places, mask->kind == MASK_HIDE ? PLACE_HIDE : PLACE_FREEZE, mask->path, MOP_OPTIONAL);
 }
 
+/* What lies in a tmpfs counts as memory where a cgroup counts it; where none does this is the bound. Not in a run, where
+ * lanes and tests have limits of their own. */
+static uint64_t tmpfs_room(const struct mount_request *request)
+{
+    uint64_t size = request->spec->tmpfs_size_bytes, memory = request->spec->limits.memory_bytes;
+
+    if (request->what != MOUNTS_EXEC || !memory || memory == UINT64_MAX)
+        return size;
+    return size && size < memory ? size : memory;
+}
+
 static void add_tmpfs_cover(struct places *places, const struct mount_request *request, const char *path)
 {
     struct place *place = add(places, PLACE_TMPFS, path, 0);
 
     place->cover = true;
     place->mode = 01777;
-    place->size_bytes = request->spec->tmpfs_size_bytes;
+    place->size_bytes = tmpfs_room(request);
 }
 
 bool places_overlays_tmp(const struct mount_request *request, bool root_readonly)
@@ -109,7 +120,7 @@ static void add_tmp(struct places *places, const struct mount_request *request)
 
             place->cover = true;
             place->name = tmp_names[i];
-            place->size_bytes = spec->tmpfs_size_bytes;
+            place->size_bytes = tmpfs_room(request);
         } else if (spec->tmp == SPEC_TMP_FRESH) {
             add_tmpfs_cover(places, request, places->tmp[i]);
         }
@@ -359,7 +370,7 @@ static int add_policy_path(struct places *places, const struct mount_request *re
     if (path->kind == SPEC_PATH_WRITABLE && places->map_ids)
         place->flags |= MOP_IDMAP;
     if (path->kind == SPEC_PATH_TMPFS) {
-        place->size_bytes = path->size_bytes ? path->size_bytes : request->spec->tmpfs_size_bytes;
+        place->size_bytes = path->size_bytes ? path->size_bytes : tmpfs_room(request);
         like_directory(place, request, &st);
     }
     /* The host's /proc must not come back: what is below it is that of this view. */
@@ -410,7 +421,7 @@ static void add_workdir(struct places *places, const struct mount_request *reque
         place = add(places, PLACE_OVERLAY, places->cwd, places->map_ids ? MOP_IDMAP : 0);
         place->name = "cwd";
         place->origin = "the working directory";
-        place->size_bytes = request->spec->tmpfs_size_bytes;
+        place->size_bytes = tmpfs_room(request);
         add_submounts(places, places->cwd);
         break;
     }

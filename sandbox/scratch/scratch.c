@@ -16,8 +16,6 @@
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 
-#define DEPTH_MAX 512 /* each level holds a descriptor, and what a test makes in its /tmp may be deep */
-
 /* Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); 0: no such process. */
 static unsigned long long start_time(pid_t pid)
 {
@@ -84,44 +82,6 @@ char *scratch_make_on_disk(void)
         if (access(places[i], W_OK | X_OK) == 0 && scratch_make(places[i], &path, NULL) == 0)
             return path;
     return NULL;
-}
-
-static bool is_dots(const char *name)
-{
-    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
-
-static void empty(int dir, dev_t device, unsigned depth)
-{
-    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *entry;
-
-    while (d && (entry = readdir(d))) {
-        _cleanup_close_ int child = -1;
-        struct stat st;
-
-        if (is_dots(entry->d_name) || unlinkat(dir, entry->d_name, 0) == 0 || depth >= DEPTH_MAX)
-            continue;
-        /* overlayfs makes its work directory 0000, and root may be without CAP_DAC_OVERRIDE. */
-        if (fchmodat(dir, entry->d_name, 0700, 0) < 0)
-            continue;
-        child = openat(dir, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (child >= 0 && fstat(child, &st) == 0 && st.st_dev == device)
-            empty(child, device, depth + 1);
-        unlinkat(dir, entry->d_name, AT_REMOVEDIR);
-    }
-}
-
-void scratch_remove_tree(const char *path)
-{
-    _cleanup_close_ int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-    struct stat st;
-
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return;
-    empty(fd, st.st_dev, 0);
-    rmdir(path);
 }
 
 /* Given to another user, who could still be at it: no more than the socket is taken out, and what is not empty then stays. */

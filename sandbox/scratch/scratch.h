@@ -12,8 +12,9 @@ struct err;
 int scratch_make(const char *base, char **ret, struct err *err);
 /* The same in the first place on a disk that will do (/var/tmp, TMPDIR, /tmp); NULL when there is none. */
 char *scratch_make_on_disk(void);
-/* Removes the directory and everything in it; follows no links, crosses no mounts. NULL: nothing. */
-void scratch_remove_tree(const char *path);
+/* Removes a directory and everything in it, the layers of overlays among them, which rm -r cannot remove as an ordinary
+ * user; follows no links, crosses no mounts. NULL, or nothing there: 0. Else the first -errno. Allocates. */
+int scratch_remove_tree(const char *path);
 /* Removes below `base` what dead supervisors of this user left. Returns how many. */
 int scratch_sweep_base(const char *base);
 /* All places of scratch_make_on_disk(). */

@@ -2,7 +2,6 @@
 #include "supervisor/run/isolation.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,22 +55,28 @@ static char *find_profile(const char *policies, const char *name)
     return NULL;
 }
 
-/* What the run itself needs below a /tmp that is not the host's. */
-static void list_kept(const struct run *run, const char *keep[], size_t n)
+static bool is_below_tmp(const char *path)
 {
-    static char enter_dir[PATH_MAX];
-    _cleanup_free_ char *enter = paths_find("libshunt-enter.so");
-    size_t k = 0;
-    char *slash;
+    static const char *const places[] = {"/tmp/", "/var/tmp/", "/dev/shm/"};
 
-    keep[k++] = scratch_directory(run->scratch);
-    if (run->python)
-        keep[k++] = run->python;
-    if (enter && (slash = strrchr(enter, '/'))) {
-        snprintf(enter_dir, sizeof(enter_dir), "%.*s", (int)(slash - enter), enter);
-        keep[k++] = enter_dir;
-    }
-    keep[k < n ? k : n - 1] = NULL;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        if (strncmp(path, places[i], strlen(places[i])) == 0)
+            return true;
+    return false;
+}
+
+/* shunt's own plugin and library, where they lie below a /tmp that is empty inside: seen, and not to be written to, since
+ * the next run would load what a test put there. */
+static void show_ourselves(const struct run *run, struct sandbox_spec *spec)
+{
+    _cleanup_free_ char *enter = paths_find("libshunt-enter.so");
+
+    if (spec->tmp != SPEC_TMP_FRESH)
+        return;
+    if (run->python && is_below_tmp(run->python))
+        spec_add_path(spec, SPEC_PATH_READONLY, run->python, 0, true, "shunt");
+    if (enter && is_below_tmp(enter))
+        spec_add_path(spec, SPEC_PATH_READONLY, enter, 0, true, "shunt");
 }
 
 int isolation_load(struct run *run, struct err *err)
@@ -102,7 +107,7 @@ static int start_init(struct run *run, struct err *err)
     _cleanup_free_ char *policies = sandbox_config_policies(), *cwd = getcwd(NULL, 0);
     _cleanup_free_ char *guard = find_profile(policies, "guard.json"), *worker = find_profile(policies, "worker.json");
     _cleanup_free_ char *seal = find_profile(policies, "seal.json");
-    const char *keep[8];
+    const char *keep[] = {scratch_directory(run->scratch), NULL};
     struct run_init_spec spec = {
         .spec = &run->spec,
         .cgroup = run->cgroup,
@@ -121,7 +126,7 @@ static int start_init(struct run *run, struct err *err)
 
     if (!cwd)
         return err_set(err, ERR_SYSTEM, errno, "no working directory: %m");
-    list_kept(run, keep, sizeof(keep) / sizeof(keep[0]));
+    show_ourselves(run, &run->spec);
     if (run->spec.tmp == SPEC_TMP_OVERLAY && (run->spec.uid == SPEC_ID_KEEP || geteuid() != 0))
         run->layers = scratch_make_on_disk();
     spec.scratch = run->layers;
@@ -144,7 +149,7 @@ int isolation_open(struct run *run, struct err *err)
         note_missing(run, run_init_missing(run->init), "");
     if (*stall_why_not(run))
         note_missing(run, stall_why_not(run),
-                     run->config->timeout_ns ? "" : "give --timeout, which ends what hangs, too");
+                     run_timeout_ns(run) ? "" : "give --timeout, which ends what hangs, too");
     return 0;
 }
 
@@ -161,34 +166,57 @@ static const char *capabilities(const struct sandbox_spec *spec)
 {
     if (spec->caps == UINT64_MAX)
         return "";
-    return spec->caps == CAPS_DOCKER && geteuid() == 0 ? "14 capabilities" : spec->caps ? "fewer capabilities" : "no capabilities";
+    return spec->caps == CAPS_DOCKER && geteuid() == 0 ? "14 capabilities" : spec->caps ? "few capabilities" : "no capabilities";
+}
+
+/* "user, pid, mount namespaces", as far as there are any. */
+static void describe_namespaces(const struct sandbox_plan *plan, char *text, size_t size)
+{
+    const struct {
+        bool holds;
+        const char *name;
+    } namespaces[] = {
+        {plan->identity == PLAN_ID_USERNS, "user"},        {plan->namespaces & CLONE_NEWPID, "pid"},
+        {plan->namespaces & CLONE_NEWNS, "mount"},         {plan->namespaces & CLONE_NEWIPC, "ipc"},
+        {plan->namespaces & CLONE_NEWUTS, "uts"},          {plan->namespaces & CLONE_NEWNET, "net"},
+        {plan->namespaces & CLONE_NEWCGROUP, "cgroup"},
+    };
+    int at = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++)
+        if (namespaces[i].holds)
+            at += snprintf(text + at, size - (size_t)at, "%s%s", at ? ", " : "", namespaces[i].name);
+    if (at)
+        snprintf(text + at, size - (size_t)at, " namespace%s", strchr(text, ',') ? "s" : "");
 }
 
 void isolation_describe(const struct run *run, char *text, size_t size)
 {
     const struct sandbox_plan *plan = run_init_plan(run->init);
     const struct sandbox_spec *spec = &plan->spec;
+    bool cells = run_init_cells(run->init);
+    char namespaces[100];
     const struct {
         bool holds;
         const char *text;
     } words[] = {
-        {plan->identity == PLAN_ID_USERNS, "user namespace"},
+        {true, namespaces},
         {plan->identity == PLAN_ID_SWITCH, "a user id of its own"},
-        {plan->namespaces & CLONE_NEWPID, "pid namespace"},
-        {plan->namespaces & CLONE_NEWNS, "mount namespace"},
-        {plan->namespaces & CLONE_NEWIPC, "ipc namespace"},
-        {plan->namespaces & CLONE_NEWNET, "loopback network"},
-        {spec->root_readonly, "read-only root"},
-        {run_init_cells(run->init), "a cell for each worker"},
-        {run_init_cells(run->init) && plan->gives & SPEC_BIT(SPEC_TMP), "with its own /tmp and /dev/shm"},
-        {plan->filter.len, plan->notify ? "seccomp, refusals named" : "seccomp"},
+        {spec->root_readonly, "read-only files"},
+        {cells, plan->gives & SPEC_BIT(SPEC_TMP) ? plan->namespaces & CLONE_NEWNET
+                                                       ? "each worker its own, with /tmp, /dev/shm and loopback"
+                                                       : "each worker its own, with /tmp and /dev/shm"
+                                                 : "each worker its own"},
+        {plan->filter.len, "seccomp"},
         {plan->landlock, "Landlock"},
         {*capabilities(spec), capabilities(spec)},
         {true, "no_new_privs"},
     };
     int at = snprintf(text, size, "%s: ", run->config->no_sandbox ? "no sandbox" : spec->name);
 
+    describe_namespaces(plan, namespaces, sizeof(namespaces));
     for (size_t i = 0, n = 0; i < sizeof(words) / sizeof(words[0]) && at > 0 && (size_t)at < size; i++)
-        if (words[i].holds)
-            at += snprintf(text + at, size - (size_t)at, "%s%s", n++ ? ", " : "", words[i].text);
+        if (i == 0 ? namespaces[0] != '\0' : words[i].holds)
+            at += snprintf(text + at, size - (size_t)at, "%s%s", n++ ? "; " : "", words[i].text);
 }

@@ -19,6 +19,36 @@ static unsigned limits_enforced(const struct run *run)
     return counted_tasks(run) ? CGROUP_HAS_TASKS : 0;
 }
 
+static bool says(uint64_t value)
+{
+    return value && value != SPEC_AUTO;
+}
+
+/* A machine's numbers bound the whole run, as that machine would. */
+static void bound_by_machine(const struct sandbox_spec *spec, struct cgroup_budget *budget)
+{
+    const struct spec_limits *limits = &spec->limits;
+
+    if (!*spec->machine)
+        return;
+    if (says(limits->tasks) && limits->tasks < budget->tasks_free) {
+        budget->tasks_free = budget->tasks_total = limits->tasks;
+        snprintf(budget->tasks_bound, sizeof(budget->tasks_bound), "machine %.100s", spec->machine);
+    }
+    if (says(limits->memory_bytes) && limits->memory_bytes < budget->memory_free_bytes)
+        budget->memory_free_bytes = limits->memory_bytes;
+    if (says(limits->cpu_milli) && (double)limits->cpu_milli / 1000 < budget->cpus)
+        budget->cpus = (double)limits->cpu_milli / 1000;
+}
+
+/* A policy's own numbers are those of each worker. */
+static uint64_t of_worker(const struct run *run, uint64_t given, uint64_t policy)
+{
+    if (given != RUN_CONFIG_AUTO || *run->spec.machine || !says(policy))
+        return given;
+    return policy;
+}
+
 /* What is neither a test's nor a slot's: keepers, standby, intermediates, the controller's and our own threads. */
 static uint64_t tasks_reserve(unsigned workers)
 {
@@ -52,7 +82,7 @@ static void resolve_tasks(struct run *run, const struct cgroup_budget *budget)
 {
     struct run_limits *limits = &run->limits;
     unsigned wanted = limits->workers;
-    uint64_t share;
+    uint64_t share, given = of_worker(run, run->config->tasks, run->spec.limits.tasks);
 
     while (limits->workers > 1 && per_slot(budget->tasks_free, limits->workers) < TASKS_MIN)
         limits->workers--;
@@ -62,8 +92,8 @@ static void resolve_tasks(struct run *run, const struct cgroup_budget *budget)
                  "%u worker%s instead of %u: %s leaves %" PRIu64 " tasks free, and a worker needs %d",
                  limits->workers, limits->workers == 1 ? "" : "s", wanted, budget->tasks_bound,
                  budget->tasks_free, TASKS_MIN);
-    if (run->config->tasks != RUN_CONFIG_AUTO)
-        limits->tasks = run->config->tasks;
+    if (given != RUN_CONFIG_AUTO)
+        limits->tasks = given;
     else
         limits->tasks = share < TASKS_MIN ? TASKS_MIN : share > TASKS_MAX ? TASKS_MAX : share;
     share = budget->tasks_free > tasks_reserve(1) ? budget->tasks_free - tasks_reserve(1) : 0;
@@ -77,9 +107,9 @@ static void resolve_memory(struct run *run, const struct cgroup_budget *budget)
     struct run_limits *limits = &run->limits;
     uint64_t usable = budget->memory_free_bytes / 10 * 9;
     uint64_t page = 4096, share = usable / limits->workers / page * page;
+    uint64_t given = of_worker(run, run->config->memory_bytes, run->spec.limits.memory_bytes);
 
-    limits->memory_bytes = run->config->memory_bytes != RUN_CONFIG_AUTO ? run->config->memory_bytes
-                                                                        : share;
+    limits->memory_bytes = given != RUN_CONFIG_AUTO ? given : share;
     limits->serial_memory_bytes = run->config->serial_memory_bytes != RUN_CONFIG_AUTO
                                       ? run->config->serial_memory_bytes
                                       : usable / page * page;
@@ -177,6 +207,7 @@ int limits_resolve(struct run *run, struct err *err)
 
     if (r < 0)
         return r;
+    bound_by_machine(&run->spec, &budget);
     run->limits.workers = workers_wanted(run, &budget);
     resolve_tasks(run, &budget);
     resolve_memory(run, &budget);
@@ -207,6 +238,9 @@ struct cgroup_limits limits_of_test(const struct run *run, size_t test, bool ser
         .tasks = serial ? run->limits.serial_tasks : run->limits.tasks,
         .memory_bytes = serial ? run->limits.serial_memory_bytes : run->limits.memory_bytes,
         .cpu_weight = 100,
+        .cpu_milli = !*run->spec.machine && says(run->spec.limits.cpu_milli) && has & CGROUP_HAS_CPU
+                         ? run->spec.limits.cpu_milli
+                         : 0,
     };
 
     if (t && t->tasks && has & CGROUP_HAS_TASKS)

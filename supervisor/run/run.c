@@ -42,6 +42,11 @@ uint64_t run_elapsed_ns(const struct run *run)
     return run_clock_ns(run) - run->start_ns;
 }
 
+uint64_t run_timeout_ns(const struct run *run)
+{
+    return run->config->timeout_ns ? run->config->timeout_ns : run->spec.limits.timeout_ns;
+}
+
 /* --- the suite arrives --- */
 
 static void report_header(struct run *run)

@@ -246,6 +246,7 @@ struct run {
 /* run.c */
 uint64_t run_clock_ns(const struct run *run); /* monotonic, without frozen time */
 uint64_t run_elapsed_ns(const struct run *run); /* since the start, for reports */
+uint64_t run_timeout_ns(const struct run *run); /* wall time of a test without one of its own; 0: none */
 void run_drop_queued(struct run *run, const char *reason); /* all queued tests become not-run */
 void run_stop(struct run *run, const char *reason); /* nothing new starts */
 void run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -210,7 +210,7 @@ static void worker_apply_limits(struct worker *worker, size_t test)
     worker->limits_changed = own;
     worker->limits.tasks = limits.tasks;
     worker->limits.memory_bytes = limits.memory_bytes;
-    worker->limits.timeout_ns = t->timeout_ns ? t->timeout_ns : worker->run->config->timeout_ns;
+    worker->limits.timeout_ns = t->timeout_ns ? t->timeout_ns : run_timeout_ns(worker->run);
     worker->limits.stall_ns = worker->run->config->stall_ns;
 }
 

@@ -63,7 +63,7 @@ def swept(attempt):
 def gone(mark_or_run):
     look = mark_or_run.alive if isinstance(mark_or_run, inside.SuiteRun) else lambda: fixtures.processes_with(mark_or_run)
     fixtures.wait_until(lambda: not look(), GONE_WITHIN)
-    return look()
+    return {pid: fixtures.described(pid) for pid in look()}
 
 
 def shunt_pid(process, attempt):

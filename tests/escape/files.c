@@ -86,19 +86,21 @@ static void proc_root(char *const args[], struct outcome *out)
     closedir(proc);
 }
 
-/* CVE-2019-5736. Every program that runs around us and is called shunt, through the magic link, which does not ask
- * what this mount namespace shows. A running program says ETXTBSY, so a child holds on to it until its time comes. */
+/* CVE-2019-5736. The program of a process around us that is called shunt, through the magic link, which does not ask what
+ * this mount namespace shows. A running program says ETXTBSY, so this holds on to it until its time comes. Only the file
+ * that was made for it is harmed: without a sandbox every other shunt of this machine can be seen as well. */
 static void own_launcher(char *const args[], struct outcome *out)
 {
-    (void)args;
+    unsigned long long device, inode;
     DIR *proc = opendir("/proc");
-    if (!proc) {
-        outcome_refused(out, errno);
+    if (!proc || sscanf(args[0], "%llu:%llu", &device, &inode) != 2) {
+        outcome_refused(out, proc ? EINVAL : errno);
         return;
     }
     outcome_refused(out, ENOENT);
     for (struct dirent *entry; (entry = readdir(proc));) {
         char path[300], comm[64] = "", again[64];
+        struct stat st;
         snprintf(path, sizeof path, "/proc/%s/comm", entry->d_name);
         if (strspn(entry->d_name, "0123456789") != strlen(entry->d_name) || attack_read_file(path, comm, sizeof comm) < 0 ||
             strncmp(comm, "shunt", 5))
@@ -107,6 +109,10 @@ static void own_launcher(char *const args[], struct outcome *out)
         int held = open(path, O_PATH | O_CLOEXEC);
         if (held < 0) {
             outcome_refused(out, errno);
+            continue;
+        }
+        if (fstat(held, &st) < 0 || st.st_dev != device || st.st_ino != inode) {
+            close(held);
             continue;
         }
         snprintf(again, sizeof again, "/proc/self/fd/%d", held);
@@ -235,7 +241,7 @@ const struct attack attacks_files[] = {
     {"open-read", "PATH", 1, open_read, false},
     {"open-write", "PATH [outside-too]", 1, open_write, false},
     {"proc-root", "PATH", 1, proc_root, false},
-    {"own-launcher", "", 0, own_launcher, false},
+    {"own-launcher", "DEVICE:INODE", 1, own_launcher, false},
     {"leaked-descriptors", "", 0, leaked_descriptors, false},
     {"above-cwd", "", 0, above_cwd, false},
     {"chroot-out", "PATH", 1, chroot_out, false},

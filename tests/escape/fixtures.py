@@ -160,6 +160,16 @@ def processes_with(mark):
     return found
 
 
+def described(pid):
+    """Name, state and waiting place of a process that should be gone."""
+    try:
+        proc = pathlib.Path(f"/proc/{pid}")
+        name, _, rest = (proc / "stat").read_text().partition("(")[2].rpartition(")")
+        return f"{name} {rest.split()[0]} {(proc / 'wchan').read_text()}"
+    except OSError:
+        return "gone by now"
+
+
 def wait_until(condition, seconds):
     deadline = time.monotonic() + seconds
     while True:
@@ -311,10 +321,12 @@ def flood(attempt):
 
 
 def launcher(attempt):
-    """A shunt that may be lost."""
+    """A shunt that may be lost, and the only one that the attack touches."""
     directory = attempt.top / "launcher"
     directory.mkdir()
     attempt.shunt = attempt.bench.copy_shunt(directory)
+    seen = os.stat(attempt.shunt)
+    attempt.values["launcher"] = f"{seen.st_dev}:{seen.st_ino}"
     if attempt.uid != os.getuid():
         for path in directory.rglob("*"):
             os.chown(path, attempt.uid, attempt.uid, follow_symlinks=False)

@@ -29,9 +29,9 @@ def python():
     return found.stdout.strip()
 
 
-def suite_row(name="suite"):
+def suite_row(name="suite", setup=()):
     """A row of nobody's, for an Attempt that holds a suite."""
-    return table.Row(name, "", [name], [], False, frozenset(), "no", frozenset(), {}, "")
+    return table.Row(name, "", [name], setup, False, frozenset(), "no", frozenset(), {}, "")
 
 
 class SuiteRun:
@@ -139,7 +139,7 @@ def lacking_of(events):
 
 def run_column(bench, rows, board, policy, user):
     with fixtures.contextlib.ExitStack() as stack:
-        holder = stack.enter_context(fixtures.Attempt(bench, suite_row(), policy, user, f"run-{policy}-{user}"))
+        holder = stack.enter_context(fixtures.Attempt(bench, suite_row(setup=["launcher"]), policy, user, f"run-{policy}-{user}"))
         attempts, commands = {}, {}
         for number, row in enumerate(rows):
             try:
@@ -148,6 +148,8 @@ def run_column(bench, rows, board, policy, user):
             except fixtures.Absent as why:
                 board.add("run", row.name, policy, user, execute.Result("absent", str(why)))
                 continue
+            if "launcher" in row.setup:  # it is this run's that is attacked
+                attempt.values["launcher"], attempt.proofs = holder.values["launcher"], holder.proofs
             words = (f"--mark={attempt.mark}", fixtures.host_namespaces(), *attempt.arguments())
             commands[row.name] = [str(attempt.attack), *words]
         run = SuiteRun(holder, {"test_rows.py": SUITE, "rows.json": json.dumps(commands)}, ("-n", "2", "--tasks", "64"))

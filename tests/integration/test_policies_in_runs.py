@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from conftest import ROOT, Suite, clean_environment, needs_cgroups
+import conftest
+from conftest import ROOT, SHUNT, Suite, clean_environment, needs_cgroups
 
 ISOLATION = ROOT / "tests" / "suites" / "isolation"
 
@@ -297,3 +298,31 @@ def test_what_is_required_and_missing_is_named(place):
     result = place.run("--policy", "standard", "--require", "net")
     assert result.status == 6 and result.of("test-end") == []
     assert "net is required (policy standard)" in result.stderr, result
+
+
+@needs_cgroups
+def test_shunts_own_files_below_tmp_cannot_be_changed(place, monkeypatch):
+    """Started from a place below /tmp, which hardened replaces: what is shown of shunt there is for reading."""
+    installed = pathlib.Path(tempfile.mkdtemp(prefix="shunt-installed-", dir="/tmp"))
+    installed.chmod(0o755)
+    try:
+        shutil.copytree(SHUNT.parent / "share", installed / "share")
+        for name in ("shunt", "libshunt-enter.so"):
+            shutil.copy2(SHUNT.parent / name, installed / name)
+        monkeypatch.setattr(conftest, "SHUNT", installed / "shunt")
+        place.write(
+            test_own=f"""
+            import pathlib, pytest
+
+            OWN = pathlib.Path({str(installed)!r})
+
+            @pytest.mark.parametrize("name", ["shunt", "libshunt-enter.so", "share/shunt/python/shunt_plugin.py"])
+            def test_it(name):
+                with pytest.raises(OSError):
+                    (OWN / name).open("ab")
+            """
+        )
+        done = place.run("--policy", "hardened", "-n", "1")
+        assert list(done.outcomes.values()) == ["passed"] * 3, done
+    finally:
+        shutil.rmtree(installed)

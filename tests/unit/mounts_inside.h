@@ -37,7 +37,7 @@
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/mounts/mount_plan.h"
-#include "sandbox/mounts/mounts.h"
+#include "sandbox/scratch/scratch.h"
 
 #define UID 1000
 
@@ -132,8 +132,8 @@ static inline struct ground *ground_new(bool userns)
 
 static inline void ground_free(struct ground *g)
 {
-    assert_int_equal(mounts_remove_tree(g->base), 0);
-    assert_int_equal(mounts_remove_tree(g->tmp), 0);
+    assert_int_equal(scratch_remove_tree(g->base), 0);
+    assert_int_equal(scratch_remove_tree(g->tmp), 0);
     close(g->listener);
     spec_done(&g->spec);
     free(g->proj);

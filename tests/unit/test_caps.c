@@ -92,7 +92,7 @@ static int keep_two(void)
 
 static int keep_docker(void)
 {
-    return caps_drop() < 0 || set_of("CapEff") != CAPS_DOCKER || set_of("CapBnd") != CAPS_DOCKER;
+    return caps_keep(CAPS_DOCKER) < 0 || set_of("CapEff") != CAPS_DOCKER || set_of("CapBnd") != CAPS_DOCKER;
 }
 
 static int ordinary_user(void)

@@ -18,7 +18,7 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/mounts/internal.h"
 #include "sandbox/mounts/mountinfo.h"
-#include "sandbox/mounts/mounts.h"
+#include "sandbox/scratch/scratch.h"
 
 struct fixture {
     char *base; /* /var/tmp/..., with a/b/c, a/file */
@@ -390,12 +390,12 @@ static void test_remove_tree(void **state)
     at = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(fchmodat(at, "work/work", 0, 0), 0);
     close(at);
-    assert_int_equal(mounts_remove_tree(top), 0);
+    assert_int_equal(scratch_remove_tree(top), 0);
     assert_int_equal(access(top, F_OK), -1);
     at = open(f->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(faccessat(at, "stays/inside", F_OK, 0), 0);
     close(at);
-    assert_int_equal(mounts_remove_tree(top), 0);
+    assert_int_equal(scratch_remove_tree(top), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)

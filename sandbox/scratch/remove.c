@@ -9,12 +9,13 @@
 #include <unistd.h>
 
 #include "sandbox/base/cleanup.h"
-#include "sandbox/mounts/mounts.h"
+#include "sandbox/scratch/scratch.h"
 
 #define DEPTH_MAX 64 /* of descriptors and stack; what is deeper is brought up */
 
 struct removal {
     int top;
+    dev_t device; /* nothing is removed beyond a mount */
     unsigned moved; /* directories that were brought up */
     int first;      /* error */
 };
@@ -43,6 +44,7 @@ static void remove_below(struct removal *removal, int dir, int depth);
 static void remove_dir(struct removal *removal, int dir, const char *name, int depth)
 {
     char up[32];
+    struct stat st;
     int fd;
 
     if (depth >= DEPTH_MAX) {
@@ -54,6 +56,8 @@ static void remove_dir(struct removal *removal, int dir, const char *name, int d
     fd = open_dir(dir, name);
     if (fd < 0)
         note(removal, errno);
+    else if (fstat(fd, &st) < 0 || st.st_dev != removal->device)
+        close(fd);
     else
         remove_below(removal, fd, depth + 1);
     if (unlinkat(dir, name, AT_REMOVEDIR) < 0)
@@ -83,14 +87,18 @@ static void remove_below(struct removal *removal, int dir, int depth)
     }
 }
 
-int mounts_remove_tree(const char *path)
+int scratch_remove_tree(const char *path)
 {
-    _cleanup_close_ int top = open_dir(AT_FDCWD, path);
+    _cleanup_close_ int top = path ? open_dir(AT_FDCWD, path) : -1;
     struct removal removal = {.top = top};
     unsigned before;
+    struct stat st;
 
-    if (top < 0)
+    if (!path)
+        return 0;
+    if (top < 0 || fstat(top, &st) < 0)
         return errno == ENOENT ? 0 : -errno;
+    removal.device = st.st_dev;
     do {
         before = removal.moved;
         removal.first = 0;
