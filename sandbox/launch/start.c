@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -214,14 +215,15 @@ static int check_demands(const struct run_init *init, const struct run_init_spec
     return 0;
 }
 
-/* Whether a listener can be had is known only when the command has it; where something depends on that, it is tried
- * before. True: the plan must do without. */
+/* Whether a listener can be had is known only when the command has it; where something depends on that, or there is a filter
+ * around us whose listener may be in the way, it is tried before. True: the plan must do without. */
 static bool listener_lacks(struct run_init *init, const struct sandbox_spec *spec, unsigned *without)
 {
     const struct sandbox_plan *plan = init->plan;
+    bool depends = plan->task_limit == PLAN_TASKS_NOTIFY || spec->demands & SPEC_BIT(SPEC_DENIALS);
     int r;
 
-    if (!plan->notify || !(plan->task_limit == PLAN_TASKS_NOTIFY || spec->demands & SPEC_BIT(SPEC_DENIALS)))
+    if (!plan->notify || (!depends && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0))
         return false;
     r = notify_possible();
     if (r == 0)

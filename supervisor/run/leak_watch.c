@@ -272,7 +272,8 @@ void leak_watch_tick(struct worker *worker)
     while (at < watch->ncandidates && watch->candidates[at].due_ns <= now)
         at = settle_test(worker, at);
     watch->ncandidates -= at;
-    memmove(watch->candidates, watch->candidates + at, watch->ncandidates * sizeof(*watch->candidates));
+    if (at)
+        memmove(watch->candidates, watch->candidates + at, watch->ncandidates * sizeof(*watch->candidates));
 }
 
 bool leak_watch_pending(struct worker *worker)
