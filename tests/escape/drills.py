@@ -468,19 +468,18 @@ def one(bench, row, policy, user, number):
     return execute.Result("FAILED", problem) if problem else execute.Result("ok", "held")
 
 
-def run(config, bench, rows, board):
+def run(config, bench, jobs, board):
     numbers = itertools.count()
-    jobs = [(row, p, u) for row in rows for p in config.policy for u in config.user if (p, u) not in board.lost]
 
     def job(args):
         row, policy, user = args
         start = time.monotonic()
         result = one(bench, row, policy, user, next(numbers))
-        board.add("drill", row.name, policy, user, result)
+        board.add("drills", row.name, policy, user, result)
         if config.v:
             print(f"drill {policy} {user} {row.name}: {time.monotonic() - start:.1f} s", flush=True)
 
     with concurrent.futures.ThreadPoolExecutor(config.j) as pool:
-        list(pool.map(job, jobs))
+        list(pool.map(job, [j for j in jobs if j[1:] not in board.lost]))
 
 

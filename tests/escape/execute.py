@@ -154,6 +154,8 @@ def trouble(seen, row, expected):
         return None
     if seen.overdue:
         return f"no end after {LATEST} s"
+    if expected == "rejected":
+        return None
     if seen.status in (3, 4, 6) and seen.end == "silent":
         return f"shunt: status {seen.status}: {seen.stderr[:200]}"
     if seen.alive:
@@ -170,6 +172,8 @@ def holds(word, row, seen):
     """Does what was seen meet one expectation? Proofs aside."""
     if word == "refused":
         return seen.end == "refused" and (seen.detail in row.errnos)
+    if word == "rejected":
+        return seen.end == "silent" and seen.status == 4 and "shunt: " in seen.stderr
     if word == "works":
         return seen.end == "succeeded"
     if word in table.VERDICTS:

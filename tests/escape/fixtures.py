@@ -285,6 +285,17 @@ def planted(attempt):
     attempt.unchanged(file)
 
 
+def plantedabove(attempt):
+    """The same one level higher: the named path itself is an honest directory, if one follows the link."""
+    directory = attempt.directory(attempt.top / "outside")
+    file = attempt.file(attempt.directory(directory / "inner") / "file")
+    link = attempt.work / "build"
+    link.symlink_to(directory)
+    attempt.values["planted"] = link
+    attempt.options += ["--write", str(link / "inner")]
+    attempt.unchanged(file)
+
+
 def temporary(attempt, parent):
     directory = pathlib.Path(tempfile.mkdtemp(prefix="escape-", dir=parent))
     attempt.stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -554,7 +565,7 @@ def unread(attempt):
 SETUPS = {
     f.__name__: f
     for f in (
-        victim, sibling, hostuid, outside, named, planted, hosttmp, hostshm, flood, launcher, descriptors, disk, groups,
+        victim, sibling, hostuid, outside, named, planted, plantedabove, hosttmp, hostshm, flood, launcher, descriptors, disk, groups,
         suid, filecaps, rlimits, terminal, hostname, abstract, tmpsocket, visible, runsocket, listener, shm, queue, small, brief,
         unread,
     )

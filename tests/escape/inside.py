@@ -175,15 +175,17 @@ def run_column(bench, rows, board, policy, user):
                 fixtures.guard.remove_tree(pathlib.Path(place))
 
 
-def run(config, bench, rows, board):
-    for policy in config.policy:
-        for user in config.user:
-            if (policy, user) in board.lost or not rows:
-                continue
-            start = time.monotonic()
-            try:
-                run_column(bench, rows, board, policy, user)
-            except RuntimeError as error:
-                board.add("run", "whole-run", policy, user, execute.Result("FAILED", str(error)))
-            if config.v:
-                print(f"run {policy} {user}: {time.monotonic() - start:.1f} s", flush=True)
+def run(config, bench, jobs, board):
+    columns = {}
+    for row, policy, user in jobs:
+        columns.setdefault((policy, user), []).append(row)
+    for (policy, user), rows in columns.items():
+        if (policy, user) in board.lost:
+            continue
+        start = time.monotonic()
+        try:
+            run_column(bench, rows, board, policy, user)
+        except RuntimeError as error:
+            board.add("run", "whole-run", policy, user, execute.Result("FAILED", str(error)))
+        if config.v:
+            print(f"run {policy} {user}: {time.monotonic() - start:.1f} s", flush=True)
