@@ -218,7 +218,7 @@ $(attack): $(attack_objects)
 check-escape: all $(attack) ## real attacks from inside, under every policy, as root and as an ordinary user
 	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/escape/run --attack $(attack) $(ESCAPE)
 
-check-vm: all $(addprefix $(BUILD)/tests/,test_cgroup_real test_mounts_real test_mounts_run) ## integration tests on pure cgroup v2, in user-mode Linux
+check-vm: all $(addprefix $(BUILD)/tests/,test_cgroup_real test_mounts_real test_mounts_run) $(attack) ## integration tests on pure cgroup v2, in user-mode Linux
 	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/vm/run
 
 # ---- fuzzing: libFuzzer's, so with clang whatever CC is -----------------------------------------

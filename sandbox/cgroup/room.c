@@ -20,6 +20,7 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/cgroup/internal.h"
 
+#define REMOVE_TURNS 100 /* 50 ms */
 #define MOVE_PASSES 20
 #define ANCESTORS_MAX 64
 
@@ -249,6 +250,18 @@ int cgroup_room_make(const struct cgroup_host *host, const struct cgroup_run_opt
     return 0;
 }
 
+/* Empty by now, but for children of shunt's that are about to have died: they count and cannot be moved. */
+static int room_remove_leaf(int parent, const char *name)
+{
+    int r = cgroup_dir_remove(parent, name, 0);
+
+    for (int turn = 0; r == -EBUSY && turn < REMOVE_TURNS; turn++) {
+        usleep(500);
+        r = cgroup_dir_remove(parent, name, 0);
+    }
+    return r;
+}
+
 int cgroup_room_restore(const struct cgroup_tree *tree, const struct cgroup_id *id, bool adopted,
                         unsigned enabled)
 {
@@ -265,7 +278,7 @@ int cgroup_room_restore(const struct cgroup_tree *tree, const struct cgroup_id *
         r = room_move(fd, tree->fd, WHO_ALL);
         cgroup_id_print(id, what, name);
         if (r == 0)
-            r = cgroup_dir_remove(tree->fd, name, 0);
+            r = room_remove_leaf(tree->fd, name);
         if (r < 0)
             result = r;
     }

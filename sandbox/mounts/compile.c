@@ -122,13 +122,24 @@ static int check_cwd(struct compiler *c, struct err *err)
 
 /* ---- idmapped mounts ------------------------------------------------------------------------- */
 
+/* A directory of the caller's own, which it can as well give away (mount_plan_keeps_ids()). */
+static bool is_given(const struct compiler *c, const struct place *place)
+{
+    return place->kind == PLACE_KEEP && strcmp(place->path, c->places.cwd) != 0;
+}
+
 /* Tries it on a clone, which nobody sees. */
-static int check_idmap(struct compiler *c, const struct place *place, struct err *err)
+static int check_idmap(struct compiler *c, struct place *place, struct err *err)
 {
     _cleanup_close_ int fd = mounts_open_path(place->path);
     _cleanup_close_ int tree = fd < 0 ? -1 : nm_clone(fd, "", NM_RECURSIVE);
     int r = tree < 0 ? 0 : mounts_idmap_set(tree, c->plan->idmap_fd);
 
+    if (r == -EINVAL && is_given(c, place)) {
+        place->flags &= ~(unsigned)MOP_IDMAP;
+        c->plan->keeps_ids = true;
+        return 0;
+    }
     if (r == 0)
         return 0;
     err_set(err, ERR_SANDBOX, -r,
@@ -141,7 +152,7 @@ static int check_idmap(struct compiler *c, const struct place *place, struct err
 static int prepare_idmap(struct compiler *c, struct err *err)
 {
     for (size_t i = 0; i < c->places.n; i++) {
-        const struct place *place = &c->places.items[i];
+        struct place *place = &c->places.items[i];
         int r;
 
         if (place->kind == PLACE_NOTHING || !(place->flags & MOP_IDMAP))
@@ -241,7 +252,7 @@ static void emit_opens(struct compiler *c)
     }
     if (c->plan->cover[0])
         emit(c, OP_MORE_OPEN, NULL, "open more kept paths")->flags =
-            MOP_OPTIONAL | MOP_KEEP | (c->plan->idmap_fd >= 0 && !cell ? MOP_IDMAP : 0);
+            MOP_OPTIONAL | MOP_KEEP | (c->plan->idmap_fd >= 0 && !c->plan->keeps_ids && !cell ? MOP_IDMAP : 0);
 }
 
 static void emit_bind(struct compiler *c, const struct place *place, const char *verb)
@@ -493,6 +504,11 @@ void mount_plan_free(struct mount_plan *plan)
         free(plan->cover[i]);
     close_fd(&plan->idmap_fd);
     free(plan);
+}
+
+bool mount_plan_keeps_ids(const struct mount_plan *plan)
+{
+    return plan && plan->keeps_ids;
 }
 
 /* Of propagation and the working directory alone nobody notices anything. */

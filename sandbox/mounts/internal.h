@@ -65,6 +65,7 @@ struct mount_plan {
     struct mount_op *ops;
     size_t nops, room;
     int nslots;
+    bool keeps_ids; /* see mount_plan_keeps_ids() */
     int idmap_fd; /* user namespace whose maps swap two ids; or -1 */
     bool userxattr;
     char *sockets;  /* /proc/net/unix of outside, where it will be another inside; NULL: it is read when needed */

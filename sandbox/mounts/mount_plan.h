@@ -63,6 +63,9 @@ struct mount_request {
  * when owners are mapped: keep the plan, and the descriptor in the child, until it is applied. */
 int mount_plan_compile(const struct mount_request *request, struct mount_plan **ret, struct err *err);
 void mount_plan_free(struct mount_plan *plan);
+/* True when the file system of a path of `keep` cannot map owners (a tmpfs before Linux 6.3): it keeps its ids inside, so
+ * the caller must give what is the payload's to `id_inside`. NULL: false. */
+bool mount_plan_keeps_ids(const struct mount_plan *plan);
 /* True when there is nothing to do. */
 bool mount_plan_empty(const struct mount_plan *plan);
 /* A line for each operation, as `shunt policy show --plan` and tests read it ("read-only /", "overlay on /tmp", ...).

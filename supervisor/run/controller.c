@@ -18,6 +18,7 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/mem.h"
+#include "sandbox/mounts/mount_plan.h"
 #include "supervisor/config/paths.h"
 #include "supervisor/report/text.h"
 #include "supervisor/run/channel.h"
@@ -259,11 +260,12 @@ static void controller_accept(struct ev_loop *loop, ev_io *watcher, int revents)
                                                              .priority = PRIORITY_MESSAGE});
 }
 
-/* On a /tmp of the run's own the directory is mapped to the run's user as it is. */
+/* On a /tmp of the run's own the directory is mapped to the run's user as it is, where its file system can do that. */
 static int give_socket(struct controller *controller)
 {
     const struct sandbox_plan *plan = run_init_plan(controller->run->init);
-    bool mapped = plan->namespaces & CLONE_NEWNS && plan->spec.tmp != SPEC_TMP_HOST;
+    bool mapped = plan->namespaces & CLONE_NEWNS && plan->spec.tmp != SPEC_TMP_HOST &&
+                  !mount_plan_keeps_ids(plan->mounts[MOUNTS_RUN]);
 
     return mapped ? 0 : scratch_give(controller->scratch, plan->uid);
 }

@@ -12,6 +12,7 @@ import pathlib
 import re
 import select
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -31,6 +32,7 @@ class Bench:
     def __init__(self, shunt, attack, guard, top):
         self.guard, self.top, self.shunt_built = guard, top, shunt
         self.less = {}  # (policy, user): a file that requires nothing, where the policy as it is ends with status 6
+        self.missing = {}  # (policy, user): guarantees that shunt says are not in force here
         self.programs = top / "programs"
         self.programs.mkdir()
         self.attack = self.programs / "attack"
@@ -69,6 +71,7 @@ class Attempt:
         self.stdin, self.terminal, self.unread = subprocess.DEVNULL, False, False
         self.shunt, self.attack = bench.shunt, bench.attack
         self.tasks, self.memory, self.timeout = 128, "400M", "25s"
+        self.other_places = []
         self.while_running, self.last_words = None, []
         # Where no time limit is promised, what runs into one is not waited for.
         self.endless = {"brief", "unread"} & set(row.setup) and row.expected(policy, user) == "open"
@@ -89,6 +92,8 @@ class Attempt:
 
     def __exit__(self, *_):
         self.stack.close()
+        for place in self.other_places:
+            guard.remove_tree(place)
         shutil.rmtree(self.top, ignore_errors=True)
 
     def directory(self, path):
@@ -170,6 +175,21 @@ def described(pid):
         return "gone by now"
 
 
+def is_doomed(pid):
+    """It has been killed, and has only not got a processor yet to end on."""
+    try:
+        flags = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[6]
+        pending = re.search(r"^SigPnd:\s+(\w+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M).group(1)
+        return bool(int(flags) & 4 or int(pending, 16) & 1 << (signal.SIGKILL - 1))  # 4: PF_EXITING
+    except OSError:
+        return True
+
+
+def is_attack(pid):
+    """And not the shunt around it. Its program is hidden from an ordinary user, its name is not."""
+    return pathlib.Path(f"/proc/{pid}/comm").read_text() == "attack\n"
+
+
 def wait_until(condition, seconds):
     deadline = time.monotonic() + seconds
     while True:
@@ -213,8 +233,18 @@ class Victim:
         return None if said == "victim: succeeded untouched\n" else f"the process outside says {said!r}"
 
 
+@contextlib.contextmanager
+def other_place(attempt):
+    """Who is started meanwhile lives in cgroups of its own: on v2 it would be a stranger in those of shunt."""
+    places, attempt.places = attempt.places, attempt.bench.guard.place(attempt.uid)
+    yield
+    attempt.other_places += attempt.places
+    attempt.places = places
+
+
 def victim(attempt):
-    command = [*attempt.prefix(), str(attempt.attack), f"--mark=victim-{attempt.mark}", "victim"]
+    with other_place(attempt):
+        command = [*attempt.prefix(), str(attempt.attack), f"--mark=victim-{attempt.mark}", "victim"]
     process = Victim(attempt, command)
     attempt.values.update(victim=process.pid, address=process.address)
     attempt.proofs.append(process.proof)
@@ -223,12 +253,10 @@ def victim(attempt):
 def sibling(attempt):
     """The same, but in a sandbox of its own under the same policy: its number is the host's."""
     mark = f"sibling-{attempt.mark}"
-    place = attempt.places
-    attempt.places = attempt.bench.guard.place(attempt.uid)
-    command = [*attempt.prefix(), str(attempt.shunt), "exec", "--policy", attempt.policy_argument, "--"]
+    with other_place(attempt):
+        command = [*attempt.prefix(), str(attempt.shunt), "exec", "--policy", attempt.policy_argument, "--"]
     process = Victim(attempt, [*command, str(attempt.attack), f"--mark={mark}", "victim"])
-    attempt.places = place
-    inside = [pid for pid in processes_with(mark) if os.readlink(f"/proc/{pid}/exe").endswith("/attack")]
+    inside = [pid for pid in processes_with(mark) if is_attack(pid)]
     if len(inside) != 1:
         raise RuntimeError(f"the other sandbox holds {inside}")
     attempt.values["sibling"] = inside[0]
@@ -242,7 +270,7 @@ def hostuid(attempt):
     def look():
         for pid in processes_with(attempt.mark):
             try:
-                if os.readlink(f"/proc/{pid}/exe").endswith("/attack"):
+                if is_attack(pid):
                     status = pathlib.Path(f"/proc/{pid}/status").read_text()
                     seen.append(re.search(r"^Uid:\s+(.*)$", status, re.M).group(1).split())
             except OSError:

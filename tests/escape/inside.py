@@ -57,6 +57,8 @@ class SuiteRun:
         ]  # fmt: skip
 
     def start(self):
+        for place in self.attempt.places:
+            fixtures.guard.let_enter(place)
         with open(self.err, "wb") as err:
             self.process = subprocess.Popen(
                 self.command(), cwd=self.attempt.work, env=self.attempt.environment(), stdin=subprocess.DEVNULL,
