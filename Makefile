@@ -68,7 +68,7 @@ enter_lib := $(BUILD)/libshunt-enter.so
 share := $(BUILD)/share/shunt
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(unit_src))
 
-.PHONY: all deps ready demo check check-style check-unit check-integration check-suites check-vm check-escape check-fuzz \
+.PHONY: all deps ready demo check check-style check-unit check-integration check-suites check-vm check-san san-integration check-escape check-fuzz \
 	bench install uninstall clean help unit-tests FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -84,6 +84,8 @@ needs_check-unit := unit
 needs_check-integration := integration
 needs_check-suites := integration suites
 needs_check-vm := integration vm
+needs_check-san := unit integration
+needs_san-integration := integration
 needs_check-fuzz := fuzz
 needs_check-escape := integration
 needs_demo := demo
@@ -217,6 +219,21 @@ $(attack): $(attack_objects)
 
 check-escape: all $(attack) ## real attacks from inside, under every policy, as root and as an ordinary user
 	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/escape/run --attack $(attack) $(ESCAPE)
+
+# A make of its own below, since SAN=1 is another build. Bounded to what takes shunt through each of its parts.
+check-san: ## unit tests and a part of the integration tests, with address and undefined-behaviour sanitizers
+	$(Q)$(MAKE) --no-print-directory SAN=1 check-unit san-integration
+
+san_exec := exit_status or signal_is_128 or task_limit or memory_limit or timeout_asks or left_behind or refused_calls or \
+	account_of_a or hardened_opens or relayed_terminal_is or what_is_required
+san_slow := flood_of_output or keeps_nobody_waiting or in_the_serial_lane_is_none or twice_is_killed
+san-integration: all | check-unit
+	$(Q)SHUNT='$(abspath $(shunt))' $(find_python) -m pytest -p no:cacheprovider -q --tb=short \
+		tests/integration/test_exec.py -k '$(san_exec)'
+	$(Q)SHUNT='$(abspath $(shunt))' $(find_python) -m pytest -p no:cacheprovider -q --tb=short \
+		tests/integration/test_bad_input.py tests/integration/test_policy.py tests/integration/test_denials.py
+	$(Q)SHUNT='$(abspath $(shunt))' $(find_python) -m pytest -p no:cacheprovider -q --tb=short \
+		tests/integration/test_verdicts.py -k 'not ($(san_slow))'
 
 check-vm: all $(addprefix $(BUILD)/tests/,test_cgroup_real test_mounts_real test_mounts_run) $(attack) ## integration tests on pure cgroup v2, in user-mode Linux
 	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/vm/run
