@@ -281,7 +281,8 @@ static enum plan_task_limit choose_task_limit(const struct plan_request *request
     /* A user namespace counts its own processes, an id that nobody else has counts its own, too. Root's are not counted. */
     if ((plan->identity == PLAN_ID_USERNS && geteuid() != 0) || plan->identity == PLAN_ID_SWITCH)
         return PLAN_TASKS_NPROC;
-    if (plan->namespaces & CLONE_NEWPID && !(request->without & PLAN_WITHOUT_PID_MAX))
+    /* The ids of a whole run would be one budget for all workers. */
+    if (plan->namespaces & CLONE_NEWPID && !request->cells && !(request->without & PLAN_WITHOUT_PID_MAX))
         return PLAN_TASKS_PID_MAX;
     if (plan->spec.seccomp && plan->spec.notify && !request->cells && !request->learn)
         return PLAN_TASKS_NOTIFY;
