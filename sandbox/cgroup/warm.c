@@ -4,6 +4,7 @@
  * period: 8 to 33 ms were measured for the first move and 20 us for the next ones. A child does the waiting.
  */
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +31,8 @@ void cgroup_run_warm(struct cgroup_run *run)
     sigprocmask(SIG_SETMASK, &all, &before);
     run->warm_pid = fork();
     if (run->warm_pid == 0) {
+        /* ^Z may freeze it on arrival, and then nobody thaws it if shunt is killed. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         move_oneself(&run->control);
         _exit(0);
     }
