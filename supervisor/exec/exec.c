@@ -2,7 +2,6 @@
 #include "supervisor/exec/exec.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -174,12 +173,15 @@ static int write_learned(struct exec *exec, const struct sandbox_config *sandbox
     return learn_write(exec->learn, &output, err);
 }
 
-/* Before the command runs: afterwards its account would be lost. */
+/* Before the command runs: afterwards its account would be lost. Nothing is made yet, since it may not come to run. */
 static int check_report(const char *path, struct err *err)
 {
-    _cleanup_close_ int fd = path ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666) : -1;
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    _cleanup_free_ char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
+    bool possible = !path || (access(path, F_OK) == 0 ? access(path, W_OK) == 0
+                                                      : access(directory ? directory : ".", W_OK | X_OK) == 0);
 
-    if (!path || fd >= 0)
+    if (possible)
         return 0;
     err_set(err, ERR_USAGE, errno, "cannot write the report %s: %m", path);
     return err_hint(err, "name a file in a directory that exists and that you may write to");
