@@ -116,23 +116,25 @@ static void own_view(const struct sandbox_plan *plan, int report)
     check(report, stage, r);
 }
 
-/* The bounding set goes while there is CAP_SETPCAP, the rest once the id is the payload's. */
+/* The bounding set goes while there is CAP_SETPCAP. */
+static void switch_ids(const struct sandbox_plan *plan, int report)
+{
+    if (plan->identity != PLAN_ID_SWITCH)
+        return;
+    check(report, "dropping capabilities", caps_bound(plan->spec.caps));
+    if (setgroups(0, NULL) < 0)
+        fail(report, "dropping groups", errno);
+    /* By system call: the C library's functions would look for other threads. */
+    if (syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0)
+        fail(report, "setting the group id", errno);
+    if (syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid) < 0)
+        fail(report, "setting the user id", errno);
+}
+
 static void drop_privileges(const struct sandbox_plan *plan, int report)
 {
-    const struct sandbox_spec *spec = &plan->spec;
-
-    if (plan->identity == PLAN_ID_SWITCH) {
-        check(report, "dropping capabilities", caps_bound(spec->caps));
-        if (setgroups(0, NULL) < 0)
-            fail(report, "dropping groups", errno);
-        /* By system call: the C library's functions would look for other threads. */
-        if (syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0)
-            fail(report, "setting the group id", errno);
-        if (syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid) < 0)
-            fail(report, "setting the user id", errno);
-    }
-    if (spec->caps != UINT64_MAX)
-        check(report, "dropping capabilities", caps_keep(spec->caps));
+    if (plan->spec.caps != UINT64_MAX)
+        check(report, "dropping capabilities", caps_keep(plan->spec.caps));
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         fail(report, "no_new_privs", errno);
 }
@@ -162,9 +164,11 @@ _Noreturn void spawn_exec(const struct spawn_plan *spawn, int report)
     default_signals();
     if (setup->payload)
         check(report, "joining the cgroup", cgroup_birth_join(setup->payload));
-    if (spawn->ns_fds)
+    /* A cell belongs to the payload's user, who owns the right to join it, and in it groups cannot be dropped any more. */
+    if (spawn->ns_fds) {
+        switch_ids(plan, report);
         join_cell(spawn, report);
-    else if (!setup->keep_session)
+    } else if (!setup->keep_session)
         setpgid(0, 0);
     check(report, "stdio", place_stdio(spawn->stdio));
     /* The report socket is close-on-exec by birth, and so is everything else; this is the belt to the braces. */
@@ -174,6 +178,8 @@ _Noreturn void spawn_exec(const struct spawn_plan *spawn, int report)
     if (plan->spec.umask != SPEC_UMASK_KEEP)
         umask(plan->spec.umask);
     check(report, "rlimits", rlimits_apply(&plan->spec, setup->nproc ? setup->nproc : UINT64_MAX));
+    if (!spawn->ns_fds)
+        switch_ids(plan, report);
     drop_privileges(plan, report);
     /* After the change of ids, which clears it. Where a pid namespace ends everything it is one guard of two; in a cell the
      * parent is an intermediate that has ended, or is about to. */
