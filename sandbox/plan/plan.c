@@ -292,8 +292,8 @@ static enum plan_task_limit choose_task_limit(const struct plan_request *request
 static unsigned given(const struct sandbox_plan *plan)
 {
     const unsigned not_ours = SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_MEMORY) | SPEC_BIT(SPEC_CPU);
-    unsigned gives = spec_wants(&plan->spec) & ~plan->spec.demands & ~not_ours;
     struct sandbox_spec bare = plan->spec;
+    unsigned gives;
 
     bare.demands = 0;
     gives = spec_wants(&bare) & ~not_ours;
