@@ -186,8 +186,8 @@ find_python = $$(PYTHON='$(PYTHON)' tests/tools/find-python)
 demo: all ## install what is missing, build, and run the demo suite under shunt
 	@PYTHON="$(find_python)" PYTEST='$(PYTEST)' SHUNT='$(shunt)' tests/tools/demo
 
-# check-escape and check-san are goals of their own: they take minutes. In this order; timings and budgets of these would disturb each other under -j.
-checks := check-style check-unit check-integration check-fuzz check-suites check-vm demo
+# In this order; timings and budgets of these would disturb each other under -j.
+checks := check-style check-unit check-integration check-escape check-san check-fuzz check-suites check-vm demo
 check: $(checks) ## every test of the project
 	@echo 'make check: $(checks:check-%=%) passed'
 
@@ -235,8 +235,8 @@ san-integration: all | check-unit
 	$(Q)SHUNT='$(abspath $(shunt))' $(find_python) -m pytest -p no:cacheprovider -q --tb=short \
 		tests/integration/test_verdicts.py -k 'not ($(san_slow))'
 
-check-vm: all $(addprefix $(BUILD)/tests/,test_cgroup_real test_mounts_real test_mounts_run) $(attack) ## on pure cgroup v2, in user-mode Linux (make check: sandbox/ alone)
-	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/vm/run $(if $(filter check,$(MAKECMDGOALS)),unit)
+check-vm: all $(addprefix $(BUILD)/tests/,test_cgroup_real test_mounts_real test_mounts_run) $(attack) ## on pure cgroup v2, in user-mode Linux
+	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/vm/run
 
 # ---- fuzzing: libFuzzer's, so with clang whatever CC is -----------------------------------------
 
@@ -270,7 +270,7 @@ bench: all ## side by side with plain pytest and xdist
 define after
 $(1): | $(if $(filter check $(2),$(MAKECMDGOALS)),$(2))
 endef
-$(foreach n,2 3 4 5 6 7,$(eval $(call after,$(word $(n),$(checks)),$(word $(shell expr $(n) - 1),$(checks)))))
+$(foreach n,$(wordlist 2,$(words $(checks)),1 2 3 4 5 6 7 8 9 10 11 12),$(eval $(call after,$(word $(n),$(checks)),$(word $(shell expr $(n) - 1),$(checks)))))
 
 # ---- install ---------------------------------------------------------------------------------
 
