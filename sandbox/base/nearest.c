@@ -5,30 +5,33 @@
 
 enum { WORD_MAX = 48 }; /* longer words are no misspelling */
 
-/* Edit distance of a and b (insert, delete, replace), for words below WORD_MAX. */
+/* How many mistakes lie between a and b: a letter too many, missing, another one, or two in the wrong order. For words below
+ * WORD_MAX. */
 static unsigned edit_distance(const char *a, const char *b)
 {
-    unsigned row[WORD_MAX + 1];
-    size_t length_b = strlen(b);
+    unsigned rows[3][WORD_MAX + 1]; /* of a's letters so far, one less, two less */
+    size_t length_b = strlen(b), i = 0;
 
     for (size_t j = 0; j <= length_b; j++)
-        row[j] = (unsigned)j;
-    for (size_t i = 0; a[i]; i++) {
-        unsigned diagonal = row[0];
+        rows[0][j] = (unsigned)j;
+    for (; a[i]; i++) {
+        const unsigned *before = rows[i % 3], *earlier = rows[(i + 2) % 3];
+        unsigned *row = rows[(i + 1) % 3];
 
         row[0] = (unsigned)i + 1;
         for (size_t j = 0; j < length_b; j++) {
-            unsigned best = diagonal + (a[i] != b[j]);
+            unsigned best = before[j] + (a[i] != b[j]);
 
-            diagonal = row[j + 1];
             if (row[j] + 1 < best)
                 best = row[j] + 1;
-            if (row[j + 1] + 1 < best)
-                best = row[j + 1] + 1;
+            if (before[j + 1] + 1 < best)
+                best = before[j + 1] + 1;
+            if (i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] && earlier[j - 1] + 1 < best)
+                best = earlier[j - 1] + 1;
             row[j + 1] = best;
         }
     }
-    return row[length_b];
+    return rows[i % 3][length_b];
 }
 
 const char *nearest_word(const char *word, const char *const *candidates)

@@ -189,11 +189,11 @@ static char *aside_path(const struct compiler *c, size_t which)
 
 static int find_aside(struct compiler *c, struct err *err)
 {
-    struct mount_request as_run = *c->request;
+    struct mount_request as_run = *c->request, as_cell = *c->request;
     struct places run = {0};
     int r;
 
-    if (c->request->spec->tmp == SPEC_TMP_HOST)
+    if (c->request->spec->tmp == SPEC_TMP_HOST || c->request->what == MOUNTS_EXEC)
         return 0;
     as_run.what = MOUNTS_RUN;
     r = places_collect(&run, &as_run, err);
@@ -202,7 +202,8 @@ static int find_aside(struct compiler *c, struct err *err)
 
         places_sort(&shadow.places);
         settle(&shadow);
-        for (size_t i = 0; i < 2; i++)
+        as_cell.what = MOUNTS_CELL;
+        for (size_t i = 0; i < places_overlaid_tmps(&as_cell, c->places.root_readonly); i++)
             c->aside[i] = run.tmp[i] && places_any_below(&shadow.places, run.tmp[i]);
         run = shadow.places;
     }

@@ -107,15 +107,22 @@ bool places_overlays_tmp(const struct mount_request *request, bool root_readonly
     }
 }
 
+size_t places_overlaid_tmps(const struct mount_request *request, bool root_readonly)
+{
+    if (!places_overlays_tmp(request, root_readonly))
+        return 0;
+    return request->spec->tmp == SPEC_TMP_FRESH || root_readonly || request->spec->root_readonly ? 2 : 1;
+}
+
 static void add_tmp(struct places *places, const struct mount_request *request)
 {
     const struct sandbox_spec *spec = request->spec;
-    bool overlay = places_overlays_tmp(request, places->root_readonly);
+    size_t overlaid = places_overlaid_tmps(request, places->root_readonly);
 
     for (size_t i = 0; i < 2; i++) {
         if (!places->tmp[i])
             continue;
-        if (overlay) {
+        if (i < overlaid) {
             struct place *place = add(places, PLACE_OVERLAY, places->tmp[i], 0);
 
             place->cover = true;
@@ -238,10 +245,9 @@ static void add_kept(struct places *places, const struct mount_request *request)
     bool cell = request->what == MOUNTS_CELL;
     unsigned idmap = places->map_ids ? MOP_IDMAP : 0;
 
-    if (!cell && places_overlays_tmp(request, places->root_readonly))
-        for (size_t i = 0; i < 2; i++)
-            if (places->tmp[i])
-                add_submounts(places, places->tmp[i]);
+    for (size_t i = 0; !cell && i < places_overlaid_tmps(request, places->root_readonly); i++)
+        if (places->tmp[i])
+            add_submounts(places, places->tmp[i]);
     for (const char *const *keep = request->keep; keep && *keep; keep++)
         add_keep(places, *keep, idmap);
     /* Layers of cells: they must be within reach, and writable, in the run's view. */
@@ -319,7 +325,7 @@ static int resolve(const struct places *places, const struct mount_request *requ
     }
     if (!real) {
         err_set(err, ERR_USAGE, errno, "%s: %s: %m", origin_of(path), full);
-        return err_hint(err, "create it, correct the path, or mark it optional");
+        return err_hint(err, "create it, correct the path, or say that it may be missing: \"%s?\"", text);
     }
     *ret = real;
     return 0;

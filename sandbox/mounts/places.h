@@ -53,5 +53,9 @@ int places_parent(const struct places *places, size_t i);
 bool places_any_below(const struct places *places, const char *dir);
 /* True when the view has a /tmp (/var/tmp) that is an overlay. */
 bool places_overlays_tmp(const struct mount_request *request, bool root_readonly);
+/* How many of the first two of `tmp` are overlaid: 0, 1 or 2. What is written to /var/tmp is meant to stay
+ * (file-hierarchy(7)), so an overlay is there only where it makes it writable, or where the workers' own is fresh. Each
+ * one costs half a millisecond a worker. */
+size_t places_overlaid_tmps(const struct mount_request *request, bool root_readonly);
 /* "tmp", "var-tmp", "shm" */
 const char *places_tmp_name(size_t which);

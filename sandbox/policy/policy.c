@@ -141,12 +141,12 @@ int policy_load(const struct policy_source *source, const char *name, const char
     return r < 0 ? r : load_all(&load, &file, machine, ret, err);
 }
 
-int policy_project_default(const char *project_file, char **ret, struct err *err)
+int policy_project_default(const struct policy_source *source, char **ret, struct err *err)
 {
-    _cleanup_policy_file_ struct policy_file file = {0};
+    _cleanup_policy_file_ struct policy_file file = {0}, named = {0};
     const struct raw_project *project;
     struct place at;
-    int r = find_open_project(project_file, &file, err);
+    int r = find_open_project(source->project_file, &file, err);
 
     if (r < 0)
         return r;
@@ -154,6 +154,8 @@ int policy_project_default(const char *project_file, char **ret, struct err *err
     at = place_below(&file.place, "policy");
     if (project->policy && !value_is_name(project->policy) && !find_is_path(project->policy, ".yaml"))
         return place_complain(&at, err, "\"%.80s\": expected the name of a policy", project->policy);
+    if (project->policy && (r = find_policy(source, project->policy, 0, NULL, &named, err)) < 0)
+        return r == -ENOENT ? err_wrap(err, "%.180s:%u: policy", at.doc->name, at.node->line) : r;
     *ret = project->policy ? mem_strdup(project->policy) : NULL;
     return 0;
 }

@@ -29,7 +29,7 @@ int policy_load(const struct policy_source *source, const char *name, const char
                 struct sandbox_spec *ret, struct err *err);
 
 /* The policy that a project's shunt.yaml says is its default (`policy: NAME`); NULL: it says none. Malloc'ed. */
-int policy_project_default(const char *project_file, char **ret, struct err *err);
+int policy_project_default(const struct policy_source *source, char **ret, struct err *err);
 
 struct policy_entry {
     char *name, *summary, *path;

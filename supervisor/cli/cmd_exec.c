@@ -37,7 +37,7 @@ int cmd_exec(int argc, char **argv)
         return cli_fail(&err);
     if (options.help)
         return cmd_exec_help();
-    r = run_options_check_command((char *const *)options.config.command, &err);
+    r = run_options_check_command((char *const *)options.config.command, false, &err);
     if (r < 0)
         return cli_fail(&err);
     scope_enter(argv);

@@ -227,8 +227,20 @@ static int run_explain(struct request *request, struct err *err)
     struct filter filter = {0};
     int r = load_filter(request, request->operands[0], &filter, err);
 
-    for (int i = 1; r == 0 && i < request->n; i++)
-        r = explain_call(&filter, request->operands[i], err);
+    for (int i = 1; r == 0 && i < request->n; i++) {
+        struct err mistake = ERR_INIT;
+        int one = explain_call(&filter, request->operands[i], &mistake);
+
+        /* What is no system call keeps nobody from hearing about the others; the last mistake is the command's. */
+        if (one < 0 && *err->message) {
+            fflush(stdout);
+            cli_fail(err);
+        }
+        if (one < 0)
+            *err = mistake;
+    }
+    if (r == 0 && *err->message)
+        r = -EINVAL;
     filter_done(&filter);
     return r < 0 ? r : EXIT_PASSED;
 }

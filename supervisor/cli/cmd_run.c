@@ -36,7 +36,7 @@ int cmd_run(int argc, char **argv)
         return cli_fail(&err);
     if (options.help)
         return cmd_run_help();
-    r = run_options_check_command(options.config.command, &err);
+    r = run_options_check_command(options.config.command, true, &err);
     if (r < 0)
         return cli_fail(&err);
     scope_enter(argv);

@@ -26,7 +26,7 @@ void policy_places_done(struct policy_places *places)
 int policy_places_default(const struct policy_places *places, char **ret, struct err *err)
 {
     char *name = NULL;
-    int r = places->source.project_file ? policy_project_default(places->source.project_file, &name, err) : 0;
+    int r = places->source.project_file ? policy_project_default(&places->source, &name, err) : 0;
 
     if (r < 0)
         return r;

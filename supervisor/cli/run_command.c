@@ -55,27 +55,29 @@ static bool looks_like_tests(const char *name)
     return (stat(name, &st) == 0 && S_ISDIR(st.st_mode)) || (dot && strcmp(dot, ".py") == 0);
 }
 
-int run_options_check_command(char *const *command, struct err *err)
+int run_options_check_command(char *const *command, bool suite, struct err *err)
 {
     const char *name = command[0];
     int r = strchr(name, '/') ? check_file(name) : check_path(name);
 
     if (r == 0)
         return 0;
-    if (r == -EISDIR || looks_like_tests(name)) {
+    if (suite && (r == -EISDIR || looks_like_tests(name))) {
         err_set(err, ERR_USAGE, -r, "\"%.200s\" is not a command", name);
         return err_hint(err,
                         "the command that runs your tests comes first: "
                         "shunt run -- pytest %.200s",
                         name);
     }
+    if (r == -EISDIR)
+        return err_set(err, ERR_USAGE, EISDIR, "\"%.200s\" is a directory, not a command", name);
     if (r == -EACCES) {
         err_set(err, ERR_USAGE, EACCES, "command \"%.200s\" may not be executed: %m", name);
         return err_hint(err, "check its permissions (chmod +x), or name its interpreter first");
     }
     err_set(err, ERR_USAGE, -r, "command \"%.200s\" was not found%s", name,
             strchr(name, '/') ? "" : " in PATH");
-    if (strncmp(name, "pytest", 6) == 0)
+    if (suite && strncmp(name, "pytest", 6) == 0)
         return err_hint(err, "activate the environment that has pytest, or name it: "
                              "shunt run -- python3 -m pytest ...");
     return err_hint(err, "check its spelling, or give the whole path");

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "sandbox/base/cleanup.h"
@@ -19,15 +20,15 @@ char *sandbox_config_policies(void)
     return paths_find("policies");
 }
 
-static int choose_policy(const struct sandbox_config *config, const char *project, char **ret, struct err *err)
+static int choose_policy(const struct sandbox_config *config, const struct policy_source *source, char **ret, struct err *err)
 {
     int r = 0;
 
     *ret = NULL;
     if (config->policy)
         *ret = mem_strdup(config->policy);
-    else if (project)
-        r = policy_project_default(project, ret, err);
+    else if (source->project_file)
+        r = policy_project_default(source, ret, err);
     if (r == 0 && !*ret)
         *ret = mem_strdup(DEFAULT_POLICY);
     return r;
@@ -42,8 +43,14 @@ static void apply_options(const struct sandbox_config *config, struct sandbox_sp
 
     if (config->userns >= 0)
         spec->userns = (enum spec_userns)config->userns;
-    for (size_t i = 0; i < config->npaths; i++)
-        spec_add_path(spec, config->paths[i].kind, config->paths[i].path, 0, false, origins[config->paths[i].kind]);
+    for (size_t i = 0; i < config->npaths; i++) {
+        const char *path = config->paths[i].path;
+        size_t length = strlen(path);
+        bool optional = length > 1 && path[length - 1] == '?'; /* as in a policy */
+        _cleanup_free_ char *bare = mem_printf("%.*s", (int)(optional ? length - 1 : length), path);
+
+        spec_add_path(spec, config->paths[i].kind, bare, 0, optional, origins[config->paths[i].kind]);
+    }
     spec->demands |= config->require;
 }
 
@@ -61,7 +68,7 @@ int sandbox_config_load(const struct sandbox_config *config, struct sandbox_spec
         err_set(err, ERR_SYSTEM, ENOENT, "shunt's own policies were not found");
         return err_hint(err, "reinstall shunt, or name its data directory in SHUNT_DATADIR");
     }
-    r = choose_policy(config, source.project_file, &name, err);
+    r = choose_policy(config, &source, &name, err);
     if (r == 0)
         r = policy_load(&source, name, config->machine, ret, err);
     if (r == 0)

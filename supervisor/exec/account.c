@@ -36,6 +36,12 @@ static void print_guarantees(const char *what, unsigned bits)
     fputs(bits ? "\n" : "nothing\n", stderr);
 }
 
+static unsigned asked_for(const struct exec_config *config)
+{
+    return (config->tasks_given ? SPEC_BIT(SPEC_TASKS) : 0) | (config->memory_given ? SPEC_BIT(SPEC_MEMORY) : 0) |
+           (config->cpus_given ? SPEC_BIT(SPEC_CPU) : 0);
+}
+
 void account_started(const struct exec_config *config, const struct sandbox *sandbox, const struct sandbox_spec *spec)
 {
     unsigned missing = wanted_and_missing(sandbox, spec);
@@ -48,12 +54,13 @@ void account_started(const struct exec_config *config, const struct sandbox *san
     if (!missing || config->quiet)
         return;
     print_guarantees("not in force", missing);
-    if (*sandbox_missing(sandbox))
+    /* What was asked for by name is worth the reason as well. */
+    if (*sandbox_missing(sandbox) && (missing & asked_for(config) || config->verbose))
         fprintf(stderr, "  %s\n", sandbox_missing(sandbox));
-    fprintf(stderr, "  \"shunt doctor --policy %s\" says what to do\n", spec->name);
+    fprintf(stderr, "  \"shunt doctor --policy %s\" says why, and what to do; -q is silent\n", spec->name);
 }
 
-static void print_what_happened(const char *command, const struct sandbox_result *result)
+static void print_what_happened(const char *command, uint64_t limit_ns, const struct sandbox_result *result)
 {
     int status = result->wait_status;
 
@@ -63,7 +70,7 @@ static void print_what_happened(const char *command, const struct sandbox_result
         fputs("exit 0", stderr);
         break;
     case SANDBOX_TIMEOUT:
-        fprintf(stderr, "not done after %.1f s, ended", (double)result->wall_ns / NS_PER_SEC);
+        fprintf(stderr, "not done after %.3g s, ended", (double)limit_ns / NS_PER_SEC);
         break;
     case SANDBOX_MEMORY:
         fprintf(stderr, "out of memory at its limit of %" PRIu64 " MiB", result->memory_limit_bytes >> 20);
@@ -97,6 +104,9 @@ static void print_evidence(const struct sandbox_result *result)
         fprintf(stderr, " (%" PRIu64 " refused at %" PRIu64 ")", result->tasks_refused, result->tasks_limit);
     fprintf(stderr, ", memory at most %.1f MiB%s\n", (double)result->memory_peak_bytes / (1 << 20),
             result->memory_known ? "" : " (largest process)");
+    if (result->oom_kills && result->verdict != SANDBOX_MEMORY)
+        fprintf(stderr, "  %" PRIu64 " process%s of it killed for memory, at the limit of %" PRIu64 " MiB\n", result->oom_kills,
+                result->oom_kills == 1 ? "" : "es", result->memory_limit_bytes >> 20);
 }
 
 static void print_denials(const struct sandbox_result *result, const char *policy)
@@ -147,7 +157,7 @@ static bool worth_saying(const struct sandbox_result *result)
     bool failed = result->verdict != SANDBOX_OK;
 
     return result->verdict == SANDBOX_TIMEOUT || result->verdict == SANDBOX_MEMORY || result->verdict == SANDBOX_TASKS ||
-           result->verdict == SANDBOX_DENIED || result->nleft || (failed && result->ndenials);
+           result->verdict == SANDBOX_DENIED || result->nleft || result->oom_kills || (failed && result->ndenials);
 }
 
 void account_print(const struct exec_config *config, const struct sandbox *sandbox, const struct sandbox_spec *spec)
@@ -156,7 +166,7 @@ void account_print(const struct exec_config *config, const struct sandbox *sandb
 
     if (!config->verbose && (config->quiet || !worth_saying(result)))
         return;
-    print_what_happened(config->command[0], result);
+    print_what_happened(config->command[0], spec->limits.timeout_ns ? spec->limits.timeout_ns : result->wall_ns, result);
     print_evidence(result);
     print_denials(result, spec->name);
     print_left(result);

@@ -74,6 +74,18 @@ static void apply_limits(struct exec *exec)
         limits->timeout_ns = config->timeout_ns;
 }
 
+/* A program that was named by its path is seen, also where /tmp is a fresh one; its neighbours are not. */
+static void show_program(struct exec *exec)
+{
+    static const char *const fresh[] = {"/tmp/", "/var/tmp/", "/dev/shm/"};
+    const char *name = exec->config->command[0];
+    _cleanup_free_ char *path = strchr(name, '/') ? realpath(name, NULL) : NULL;
+
+    for (size_t i = 0; path && exec->spec.tmp == SPEC_TMP_FRESH && i < sizeof(fresh) / sizeof(fresh[0]); i++)
+        if (strncmp(path, fresh[i], strlen(fresh[i])) == 0)
+            spec_add_path(&exec->spec, SPEC_PATH_READONLY, path, 0, true, "the command");
+}
+
 static int start(struct exec *exec, const struct sandbox_config *sandbox, struct err *err)
 {
     _cleanup_free_ char *policies = sandbox_config_policies();
@@ -178,8 +190,14 @@ static int check_report(const char *path, struct err *err)
 {
     const char *slash = path ? strrchr(path, '/') : NULL;
     _cleanup_free_ char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
-    bool possible = !path || (access(path, F_OK) == 0 ? access(path, W_OK) == 0
-                                                      : access(directory ? directory : ".", W_OK | X_OK) == 0);
+    bool possible;
+
+    if (path && strcmp(path, "-") == 0) {
+        err_set(err, ERR_USAGE, EINVAL, "--report: \"-\" is no file, and stdout is the command's");
+        return err_hint(err, "name a file, or /dev/fd/3 with 3>... behind the command");
+    }
+    possible = !path || (access(path, F_OK) == 0 ? access(path, W_OK) == 0
+                                                 : access(directory ? directory : ".", W_OK | X_OK) == 0);
 
     if (possible)
         return 0;
@@ -223,6 +241,7 @@ int exec_main(const struct sandbox_config *sandbox, const struct exec_config *co
     if (r < 0)
         return r;
     apply_limits(&exec);
+    show_program(&exec);
     r = learning_open(sandbox, false, &exec.spec, &exec.learn, err);
     if (r == 0)
         r = exec_run(&exec, sandbox, err);

@@ -79,7 +79,7 @@ def collect(process, attempt, seen, out):
         process.wait()
     seen.seconds = time.monotonic() - start
     # At once: what shunt leaves behind for a moment is left behind.
-    seen.alive = fixtures.processes_with(attempt.mark)
+    seen.alive = {pid: state for pid, state in fixtures.processes_with(attempt.mark).items() if not fixtures.is_doomed(pid)}
     if out:
         out.seek(max(0, out.seek(0, os.SEEK_END) - 4096))
         parse(seen, attempt.row.attack[0], out.read())

@@ -160,8 +160,10 @@ def test_files_of_a_failed_test_outlive_the_run(place):
     assert path.stat().st_uid == os.geteuid()
 
 
-@pytest.mark.parametrize("policy", ["standard", "container"])
-@pytest.mark.parametrize("base", ["/tmp", "/var/tmp", "/dev/shm"])
+@pytest.mark.parametrize(
+    "policy, base",
+    [("standard", "/tmp"), ("standard", "/dev/shm"), ("container", "/tmp"), ("container", "/dev/shm"), ("hardened", "/var/tmp")],
+)
 def test_other_temporary_files_do_not(place, policy, base):
     name = f"{base}/shunt-policy-test-{os.getpid()}"
     place.write(

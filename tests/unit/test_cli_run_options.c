@@ -250,7 +250,7 @@ static int check_command(const char *name, struct err *err)
     char *command[] = {(char *)name, NULL};
 
     *err = (struct err)ERR_INIT;
-    return run_options_check_command(command, err);
+    return run_options_check_command(command, true, err);
 }
 
 static void commands_are_looked_up(void **state)

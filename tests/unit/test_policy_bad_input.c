@@ -255,7 +255,7 @@ static void test_project_mistakes(void **state)
     fixture_project(f, "policies:\n  - policy: p\n  - policy: q\n  - policy: p\n");
     expect(f, "a", NULL, "shunt.yaml:4: policies[2].policy: \"p\" is there twice", "");
     fixture_project(f, "policy: \"no name\"\n");
-    assert_true(policy_project_default(f->source.project_file, &name, &err) < 0);
+    assert_true(policy_project_default(&f->source, &name, &err) < 0);
     assert_non_null(strstr(err.message, "shunt.yaml:1: policy: \"no name\": expected the name of a policy"));
     assert_null(name);
 }

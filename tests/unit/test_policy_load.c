@@ -221,7 +221,7 @@ static void test_a_project_overrides_and_extends_its_own_name(void **state)
     fixture_write(f, "policies/user.yaml", "policy: user\nextends: base\n");
     fixture_project(f, "policy: ours\npolicies:\n  - policy: ours\n    extends: base\n    limits: {tasks: 20}\n"
                        "  - policy: base\n    extends: base\n    limits: {memory: 2G}\n");
-    assert_int_equal(policy_project_default(f->source.project_file, &name, &err), 0);
+    assert_int_equal(policy_project_default(&f->source, &name, &err), 0);
     assert_string_equal(name, "ours");
     free(name);
     s = load(&f->source, "ours", NULL); /* ours -> the project's base -> the shipped one */
@@ -237,7 +237,7 @@ static void test_a_project_overrides_and_extends_its_own_name(void **state)
     assert_int_equal(s.network, SPEC_NET_NONE);
     spec_done(&s);
     fixture_project(f, "policies: []\n");
-    assert_int_equal(policy_project_default(f->source.project_file, &name, &err), 0);
+    assert_int_equal(policy_project_default(&f->source, &name, &err), 0);
     assert_null(name);
 }
 
