@@ -17,7 +17,8 @@ struct learn {
     json_t *profile;        /* the base's, as it was read */
     char *base_name, *cwd, *home;
     bool workers;
-    bool base_confines, base_demands; /* the base has a network of its own; and cannot do without */
+    bool base_confines;           /* the base has a network of its own */
+    unsigned base_demands;        /* SPEC_BIT()s: what it cannot do without */
     unsigned char row[LEARN_CALLS];   /* into learn_rows */
     bool seen[LEARN_CALLS];
     unsigned char refused[LEARN_CALLS]; /* the errno that the base's filter gives at least once; 0:

@@ -59,7 +59,7 @@ int learn_new(const struct learn_options *options, struct learn **ret, struct er
     learn->home = options->home ? mem_strdup(options->home) : NULL;
     learn->workers = options->workers;
     learn->base_confines = options->base->network != SPEC_NET_HOST;
-    learn->base_demands = options->base->demands & SPEC_BIT(SPEC_NET);
+    learn->base_demands = options->base->demands;
     learn->paths.cwd = learn->cwd;
     learn->paths.home = learn->home;
     index_rows(learn);

@@ -8,6 +8,7 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/learn/internal.h"
+#include "sandbox/spec/spec.h"
 
 #define TASKS_LEAST 16
 #define MEMORY_LEAST_MIB 128
@@ -107,6 +108,13 @@ static void put_head(FILE *f, const char *name, const struct learn *learn,
     fprintf(f, "\nextends: %s\n", learn->base_name);
 }
 
+#define HOME_NOTE "   # all of a home directory: make what it needs in there beforehand, and name that"
+
+static bool is_home(const struct learn_paths *paths, const char *path)
+{
+    return strcmp(path, "~") == 0 || (paths->home && strcmp(path, paths->home) == 0);
+}
+
 static void put_files(FILE *f, const struct learn_paths *paths)
 {
     if (paths->cwd_written || paths->n) {
@@ -118,7 +126,7 @@ static void put_files(FILE *f, const struct learn_paths *paths)
 
             fputs("    - ", f);
             put_quoted(f, text);
-            fputc('\n', f);
+            fputs(is_home(paths, text) ? HOME_NOTE "\n" : "\n", f);
         }
     }
     if (paths->root_written)
@@ -176,6 +184,18 @@ static void put_limits(FILE *f, const struct learn *learn)
         fprintf(f, "  memory: %" PRIu64 "M\n", memory);
 }
 
+/* What the run itself did without must not keep the policy from being used where it was learned. */
+static void put_require(FILE *f, const struct learn *learn)
+{
+    bool no_net = learn->reach == LEARN_REACH_HOST && learn->base_demands & SPEC_BIT(SPEC_NET);
+    bool no_memory = !learn->memory_bytes && learn->base_demands & SPEC_BIT(SPEC_MEMORY);
+
+    if (!no_net && !no_memory)
+        return;
+    fprintf(f, "require: [%s%s%s]%s\n", no_net ? "-net" : "", no_net && no_memory ? ", " : "", no_memory ? "-memory" : "",
+            no_memory ? "   # no memory was measured: without a cgroup there is no limit on it" : "");
+}
+
 char *learn_policy_text(const struct learn *learn, const struct learn_calls *calls,
                         const struct learn_output *output, const char *profile_name)
 {
@@ -192,8 +212,7 @@ char *learn_policy_text(const struct learn *learn, const struct learn_calls *cal
     put_files(f, &learn->paths);
     put_seccomp(f, learn, calls, profile_name);
     put_limits(f, learn);
-    if (learn->reach == LEARN_REACH_HOST && learn->base_demands)
-        fputs("require: [-net]\n", f);
+    put_require(f, learn);
     fclose(f);
     return text;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Refused system calls of one test: an event each, and lines for people where the test failed. */
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,4 +78,20 @@ void report_denials(struct report *report, const struct suite *suite, size_t ind
         emit_denial(report, test, index, denials, d);
     if (first && is_shown(test))
         say_denials(report, test, denials, first);
+}
+
+void report_not_writable(struct report *report, const struct test *test, int errnum, const char *where, const char *policy)
+{
+    _cleanup_free_ char *id = text_clean(test->id, strlen(test->id), 0), *at = text_clean(where, strlen(where), 0);
+    char text[2048];
+
+    if (strcmp(report->not_writable, at) == 0) /* a fixture's line fails test after test */
+        return;
+    snprintf(report->not_writable, sizeof(report->not_writable), "%s", at);
+    snprintf(text, sizeof(text),
+             "! %.600s failed with %s\n"
+             "    at %.500s\n"
+             "    under policy %.64s only what is named can be written to, beside /tmp and /dev/shm: --write PATH, or --learn FILE\n",
+             id, errnum == EROFS ? "EROFS (read-only file system)" : "EACCES (permission denied)", at, policy);
+    report_say(report, text);
 }

@@ -15,6 +15,7 @@ struct report {
     uint64_t start_ns;
     char wall_clock[40]; /* of the run's start, ISO 8601, UTC */
     unsigned leaks_shown;
+    char not_writable[512]; /* the source line that was last said to have failed so */
 };
 
 /* events.c */

@@ -3,6 +3,7 @@
  * What the detector is shown, and what follows from its word: the result is accepted, or the worker ends and its
  * test is rerouted, run again, or killed for good.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -315,6 +316,9 @@ static void accept_result(struct worker *worker, const struct test_result *resul
     }
     if (result->errnum && result->where && run->denials)
         denials_set_where(run->denials, index, result->errnum, result->where);
+    if ((result->errnum == EROFS || result->errnum == EACCES) && result->where && outcome_is_bad(result->outcome) &&
+        run->spec.root_readonly)
+        report_not_writable(run->report, test, result->errnum, result->where, run->spec.name);
     test_ends(worker);
     worker->owed = index;
     run_test_outcome(run, index, passed_serial ? OUTCOME_PASSED_SERIAL : result->outcome);

@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from conftest import OPTIONS, SHUNT, clean_environment
+from conftest import OPTIONS, ROOT, SHUNT, clean_environment
 
 PYTHON = "/usr/bin/python3"
 HARDENED = "the machine cannot give what hardened requires"
@@ -78,13 +78,27 @@ def test_true_needs_nothing(learner):
     learner.check()
     learner.replay("/bin/true")
     assert "extends: hardened" in learner.text()
-    for key in ("writable", "network", "require", "Not added"):
+    for key in ("writable", "network", "require: [-net", "Not added"):
         assert key not in learner.text(), learner.text()
     assert "execve" in learner.calls() and not learner.calls() & {"socket", "clone", "mkdir", "rename"}
     assert "shunt: learned: " in done.stderr and "no network" in done.stderr
     assert "system calls that hardened allows and this run did not make" in done.stderr
     assert "use it: shunt exec --policy learned.yaml -- /bin/true" in done.stderr
     assert "written: learned.yaml, learned.seccomp.json" in done.stderr
+
+
+@pytest.mark.skipif(not ROOT, reason="root becomes an ordinary user, who has no cgroup here")
+def test_what_an_ordinary_user_learned_the_same_user_can_use(learner):
+    """hardened requires a limit on memory, which the run did without."""
+    learner.path.chmod(0o777)
+    for up in learner.path.parents[:3]:
+        up.chmod(0o755)
+    as_user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", str(SHUNT), "exec"]
+    argv = ["--learn", "learned.yaml", "--", "/bin/true"], ["--policy", "./learned.yaml", "--", "/bin/true"]
+    for options in argv:
+        done = subprocess.run([*as_user, *options], cwd=learner.path, env=clean_environment(), capture_output=True, text=True)
+        assert done.returncode == 0, done
+    assert ("  memory:" in learner.text()) != ("require: [-memory]" in learner.text())
 
 
 def test_a_script_that_writes_where_it_is(learner):

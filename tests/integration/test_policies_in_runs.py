@@ -328,3 +328,21 @@ def test_shunts_own_files_below_tmp_cannot_be_changed(place, monkeypatch):
         assert list(done.outcomes.values()) == ["passed"] * 3, done
     finally:
         shutil.rmtree(installed)
+
+
+def test_a_file_that_may_not_be_written_is_explained(place):
+    """Once for a line, however many tests it fails."""
+    place.write(
+        test_it="""
+            import pytest
+            @pytest.fixture
+            def there(): open("/etc/shunt-test", "w")
+            def test_one(there): pass
+            def test_two(there): pass
+        """
+    )
+    result = place.run("-n", 1, "--policy", "hardened")
+    assert result.status == 1
+    assert result.stderr.count("test_it.py:4") == 1, result.stderr
+    assert "under policy hardened only what is named can be written to" in result.stderr and "--write" in result.stderr
+    assert not os.path.exists("/etc/shunt-test")
