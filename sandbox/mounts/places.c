@@ -37,7 +37,7 @@ void places_done(struct places *places)
     *places = (struct places){0};
 }
 
-static struct place *add(struct places *places, enum place_kind kind, const char *path, unsigned flags)
+struct place *places_add(struct places *places, enum place_kind kind, const char *path, unsigned flags)
 {
     struct place *place;
 
@@ -68,12 +68,12 @@ static void add_masks(struct places *places, const struct mask *mask, bool all)
 {
     for (; mask->path; mask++)
         if (all || mask->always)
-            add(places, mask->kind == MASK_HIDE ? PLACE_HIDE : PLACE_FREEZE, mask->path, MOP_OPTIONAL);
+            places_add(places, mask->kind == MASK_HIDE ? PLACE_HIDE : PLACE_FREEZE, mask->path, MOP_OPTIONAL);
 }
 
 /* What lies in a tmpfs counts as memory where a cgroup counts it; where none does this is the bound. Not in a run, where
  * lanes and tests have limits of their own. */
-static uint64_t tmpfs_room(const struct mount_request *request)
+uint64_t places_tmpfs_room(const struct mount_request *request)
 {
     uint64_t size = request->spec->tmpfs_size_bytes, memory = request->spec->limits.memory_bytes;
 
@@ -84,11 +84,11 @@ static uint64_t tmpfs_room(const struct mount_request *request)
 
 static void add_tmpfs_cover(struct places *places, const struct mount_request *request, const char *path)
 {
-    struct place *place = add(places, PLACE_TMPFS, path, 0);
+    struct place *place = places_add(places, PLACE_TMPFS, path, 0);
 
     place->cover = true;
     place->mode = 01777;
-    place->size_bytes = tmpfs_room(request);
+    place->size_bytes = places_tmpfs_room(request);
 }
 
 bool places_overlays_tmp(const struct mount_request *request, bool root_readonly)
@@ -123,11 +123,11 @@ static void add_tmp(struct places *places, const struct mount_request *request)
         if (!places->tmp[i])
             continue;
         if (i < overlaid) {
-            struct place *place = add(places, PLACE_OVERLAY, places->tmp[i], 0);
+            struct place *place = places_add(places, PLACE_OVERLAY, places->tmp[i], 0);
 
             place->cover = true;
             place->name = tmp_names[i];
-            place->size_bytes = tmpfs_room(request);
+            place->size_bytes = places_tmpfs_room(request);
         } else if (spec->tmp == SPEC_TMP_FRESH) {
             add_tmpfs_cover(places, request, places->tmp[i]);
         }
@@ -145,7 +145,7 @@ static void add_shm(struct places *places, const struct mount_request *request)
     if (spec->shm_private || spec->tmp == SPEC_TMP_FRESH || (!cell && places->root_readonly))
         add_tmpfs_cover(places, request, places->tmp[2]);
     else if (spec->dev_minimal && !cell)
-        add(places, PLACE_BIND, places->tmp[2], 0);
+        places_add(places, PLACE_BIND, places->tmp[2], 0);
 }
 
 static void add_mqueue(struct places *places, const struct mount_request *request)
@@ -154,7 +154,7 @@ static void add_mqueue(struct places *places, const struct mount_request *reques
 
     /* A place for queues: where the host has it, or where /dev is ours. */
     if (request->spec->ns_ipc && (request->spec->dev_minimal || (stat("/dev/mqueue", &st) == 0 && S_ISDIR(st.st_mode))))
-        add(places, PLACE_MQUEUE, "/dev/mqueue", MOP_OPTIONAL);
+        places_add(places, PLACE_MQUEUE, "/dev/mqueue", MOP_OPTIONAL);
 }
 
 /* Whoever may write cgroup files could raise the limits that hold it. Outermost mounts only: the rest is below. What cannot
@@ -175,7 +175,7 @@ static int add_cgroups(struct places *places, struct err *err)
             continue;
         if (last && mounts_is_below(line.path, last))
             continue;
-        add(places, PLACE_READONLY, line.path, MOP_OPTIONAL);
+        places_add(places, PLACE_READONLY, line.path, MOP_OPTIONAL);
         free(last);
         last = mem_strdup(line.path);
     }
@@ -189,15 +189,15 @@ static int add_system(struct places *places, const struct mount_request *request
     int r = !spec->observe && !places->root_readonly ? add_cgroups(places, err) : 0;
 
     if (places->root_readonly && !request->own_pid_ns)
-        add(places, PLACE_BIND, "/proc", 0);
+        places_add(places, PLACE_BIND, "/proc", 0);
     if (spec->mask_kernel && !places->root_readonly)
-        add(places, PLACE_READONLY, "/sys", MOP_OPTIONAL);
+        places_add(places, PLACE_READONLY, "/sys", MOP_OPTIONAL);
     if (spec->mask_kernel)
         add_masks(places, masks_sys, true);
     if (request->own_net_ns)
         add_masks(places, masks_net, true);
     if (spec->dev_minimal)
-        add(places, PLACE_DEV, "/dev", spec->tty ? MOP_TTY : 0);
+        places_add(places, PLACE_DEV, "/dev", spec->tty ? MOP_TTY : 0);
     return r;
 }
 
@@ -212,12 +212,12 @@ static bool is_tmp(const struct places *places, const char *path)
 }
 
 /* A path that may not exist yet is taken as it is written. */
-static void add_keep(struct places *places, const char *path, unsigned flags)
+void places_add_keep(struct places *places, const char *path, unsigned flags)
 {
     _cleanup_free_ char *real = realpath(path, NULL);
 
     if (is_tmp(places, real ? real : path))
-        add(places, PLACE_KEEP, real ? real : path, flags | MOP_OPTIONAL | MOP_KEEP);
+        places_add(places, PLACE_KEEP, real ? real : path, flags | MOP_OPTIONAL | MOP_KEEP);
 }
 
 /* An overlay shows what its lower file system has, not what is mounted in it. */
@@ -231,7 +231,7 @@ static void add_submounts(struct places *places, const char *dir)
         while (mountinfo_next(info, &line) > 0 && left > 0) {
             if (!mounts_is_below(line.path, dir) || strcmp(line.path, dir) == 0 || !exists(line.path))
                 continue;
-            add(places, PLACE_BIND, line.path, MOP_RDONLY | MOP_OPTIONAL | MOP_KEEP);
+            places_add(places, PLACE_BIND, line.path, MOP_RDONLY | MOP_OPTIONAL | MOP_KEEP);
             left--;
         }
         mountinfo_close(info);
@@ -249,169 +249,23 @@ static void add_kept(struct places *places, const struct mount_request *request)
         if (places->tmp[i])
             add_submounts(places, places->tmp[i]);
     for (const char *const *keep = request->keep; keep && *keep; keep++)
-        add_keep(places, *keep, idmap);
+        places_add_keep(places, *keep, idmap);
     /* Layers of cells: they must be within reach, and writable, in the run's view. */
     if (request->what == MOUNTS_RUN && places->scratch && spec->tmp != SPEC_TMP_HOST) {
         if (places->root_readonly)
-            add(places, PLACE_BIND, places->scratch, MOP_CREATE);
+            places_add(places, PLACE_BIND, places->scratch, MOP_CREATE);
         else
-            add_keep(places, places->scratch, 0);
+            places_add_keep(places, places->scratch, 0);
     }
     if (cell)
-        add_keep(places, places->cwd, 0);
+        places_add_keep(places, places->cwd, 0);
     else if (idmap && !places->root_readonly)
-        add(places, PLACE_KEEP, places->cwd, idmap);
+        places_add(places, PLACE_KEEP, places->cwd, idmap);
     else
-        add_keep(places, places->cwd, places->root_readonly ? MOP_RDONLY : idmap);
+        places_add_keep(places, places->cwd, places->root_readonly ? MOP_RDONLY : idmap);
 }
 
-/* ---- the policy's ---------------------------------------------------------------------------- */
-
-static const char *origin_of(const struct spec_path *path)
-{
-    return path->origin ? path->origin : "policy";
-}
-
-/* What lies below the working directory comes from a checkout, which may be a stranger's: a link there would say for itself
- * where it leads ("build -> /etc"). Links above are the machine's own. */
-static int refuse_links_below(const char *cwd, const char *full, const struct spec_path *path, struct err *err)
-{
-    _cleanup_free_ char *part = NULL, *to = NULL;
-    size_t length = strlen(cwd);
-
-    if (strncmp(full, cwd, length) != 0 || full[length] != '/')
-        return 0;
-    part = mem_strdup(full);
-    for (char *end = part + length + 1;; *end++ = '/') {
-        struct stat st;
-        char kept;
-
-        end += strcspn(end, "/");
-        kept = *end;
-        *end = '\0';
-        if (lstat(part, &st) == 0 && S_ISLNK(st.st_mode)) {
-            to = realpath(part, NULL);
-            err_set(err, ERR_USAGE, ELOOP, "%s: %s is a symbolic link to %s", origin_of(path), part, to ? to : "nothing");
-            return err_hint(err, "what lies in the working directory may not lead out of it: name %s itself",
-                            to ? to : "what is meant");
-        }
-        if (!kept)
-            return 0;
-    }
-}
-
-static int resolve(const struct places *places, const struct mount_request *request, const struct spec_path *path,
-                   char **ret, struct err *err)
-{
-    const char *text = path->path;
-    _cleanup_free_ char *full = NULL;
-    char *real;
-    int r;
-
-    if (strcmp(text, "~") == 0 || strncmp(text, "~/", 2) == 0) {
-        if (!request->home)
-            return err_set(err, ERR_USAGE, EINVAL, "%s: \"%s\": there is no home directory", origin_of(path), text);
-        full = mem_printf("%s%s", request->home, text + 1);
-    } else {
-        full = text[0] == '/' ? mem_strdup(text) : mem_printf("%s/%s", places->cwd, text);
-    }
-    r = refuse_links_below(places->cwd, full, path, err);
-    if (r < 0)
-        return r;
-    real = realpath(full, NULL);
-    if (!real && path->optional && (errno == ENOENT || errno == ENOTDIR || errno == EACCES)) {
-        *ret = NULL;
-        return 0;
-    }
-    if (!real) {
-        err_set(err, ERR_USAGE, errno, "%s: %s: %m", origin_of(path), full);
-        return err_hint(err, "create it, correct the path, or say that it may be missing: \"%s?\"", text);
-    }
-    *ret = real;
-    return 0;
-}
-
-static int set_root(struct places *places, const struct spec_path *path, struct err *err)
-{
-    if (path->kind == SPEC_PATH_READONLY || path->kind == SPEC_PATH_WRITABLE) {
-        places->root_readonly = path->kind == SPEC_PATH_READONLY;
-        return 0;
-    }
-    return err_set(err, ERR_USAGE, EINVAL, "%s: \"/\" cannot be hidden or replaced", origin_of(path));
-}
-
-/* A tmpfs in place of a directory of one's own stays private to its owner; any other must be open to all. */
-static void like_directory(struct place *place, const struct mount_request *request, const struct stat *st)
-{
-    bool mapped = request->id_inside != SPEC_ID_KEEP;
-
-    place->mode = 01777;
-    if (st->st_uid == geteuid() || (mapped && st->st_uid == request->id_outside)) {
-        place->mode = st->st_mode & 07777;
-        place->uid = mapped ? request->id_inside : st->st_uid;
-    }
-}
-
-static int add_policy_path(struct places *places, const struct mount_request *request, const struct spec_path *path,
-                           const char *real, struct err *err)
-{
-    static const enum place_kind kinds[] = {
-        [SPEC_PATH_READONLY] = PLACE_BIND,
-        [SPEC_PATH_WRITABLE] = PLACE_BIND,
-        [SPEC_PATH_HIDDEN] = PLACE_HIDE,
-        [SPEC_PATH_TMPFS] = PLACE_TMPFS,
-    };
-    bool in_proc = mounts_is_below(real, "/proc");
-    struct place *place;
-    struct stat st;
-
-    if (lstat(real, &st) < 0)
-        return err_set(err, ERR_USAGE, errno, "%s: %s: %m", origin_of(path), real);
-    if (path->kind == SPEC_PATH_TMPFS && !S_ISDIR(st.st_mode))
-        return err_set(err, ERR_USAGE, ENOTDIR, "%s: %s is no directory, a tmpfs needs one", origin_of(path), real);
-    place = add(places, kinds[path->kind], real, path->optional ? MOP_OPTIONAL : 0);
-    place->origin = origin_of(path);
-    if (path->kind == SPEC_PATH_READONLY)
-        place->flags |= MOP_RDONLY;
-    if (path->kind == SPEC_PATH_WRITABLE && places->map_ids)
-        place->flags |= MOP_IDMAP;
-    if (path->kind == SPEC_PATH_TMPFS) {
-        place->size_bytes = path->size_bytes ? path->size_bytes : tmpfs_room(request);
-        like_directory(place, request, &st);
-    }
-    /* The host's /proc must not come back: what is below it is that of this view. */
-    if (in_proc && place->kind == PLACE_BIND) {
-        place->kind = path->kind == SPEC_PATH_READONLY ? PLACE_FREEZE : PLACE_NOTHING;
-        place->flags &= ~(unsigned)MOP_IDMAP;
-    }
-    return 0;
-}
-
-/* Rules below /proc belong to the views that the payload sees: in the run's they would keep cells from mounting theirs.
- * In a cell the others are there already, and need to be kept where a new /tmp would cover them. */
-static int add_policy(struct places *places, const struct mount_request *request, struct err *err)
-{
-    const struct sandbox_spec *spec = request->spec;
-
-    for (size_t i = 0; i < spec->npaths; i++) {
-        _cleanup_free_ char *real = NULL;
-        bool in_proc;
-        int r = resolve(places, request, &spec->paths[i], &real, err);
-
-        if (r < 0)
-            return r;
-        if (!real || strcmp(real, "/") == 0)
-            continue;
-        in_proc = mounts_is_below(real, "/proc");
-        if (request->what == MOUNTS_EXEC || in_proc == (request->what != MOUNTS_RUN))
-            r = add_policy_path(places, request, &spec->paths[i], real, err);
-        else if (request->what == MOUNTS_CELL)
-            add_keep(places, real, 0);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
+/* ---- the working directory -------------------------------------------------------------------- */
 
 static void add_workdir(struct places *places, const struct mount_request *request)
 {
@@ -421,19 +275,28 @@ static void add_workdir(struct places *places, const struct mount_request *reque
     case SPEC_WORKDIR_AS_IS:
         break;
     case SPEC_WORKDIR_READONLY:
-        add(places, PLACE_BIND, places->cwd, MOP_RDONLY)->origin = "the working directory";
+        places_add(places, PLACE_BIND, places->cwd, MOP_RDONLY)->origin = "the working directory";
         break;
     case SPEC_WORKDIR_OVERLAY:
-        place = add(places, PLACE_OVERLAY, places->cwd, places->map_ids ? MOP_IDMAP : 0);
+        place = places_add(places, PLACE_OVERLAY, places->cwd, places->map_ids ? MOP_IDMAP : 0);
         place->name = "cwd";
         place->origin = "the working directory";
-        place->size_bytes = tmpfs_room(request);
+        place->size_bytes = places_tmpfs_room(request);
         add_submounts(places, places->cwd);
         break;
     }
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
+
+static int set_root(struct places *places, const struct spec_path *path, struct err *err)
+{
+    if (path->kind == SPEC_PATH_READONLY || path->kind == SPEC_PATH_WRITABLE) {
+        places->root_readonly = path->kind == SPEC_PATH_READONLY;
+        return 0;
+    }
+    return err_set(err, ERR_USAGE, EINVAL, "%s: \"/\" cannot be hidden or replaced", places_origin(path));
+}
 
 static int look_around(struct places *places, const struct mount_request *request, struct err *err)
 {
@@ -461,7 +324,7 @@ static int look_around(struct places *places, const struct mount_request *reques
     }
     for (size_t i = 0; i < spec->npaths; i++) {
         _cleanup_free_ char *real = NULL;
-        int r = resolve(places, request, &spec->paths[i], &real, err);
+        int r = places_resolve(places, request, &spec->paths[i], &real, err);
 
         if (r == 0 && real && strcmp(real, "/") == 0)
             r = set_root(places, &spec->paths[i], err);
@@ -489,7 +352,7 @@ int places_collect(struct places *places, const struct mount_request *request, s
         add_mqueue(places, request);
         add_kept(places, request);
     }
-    r = add_policy(places, request, err);
+    r = places_add_policy(places, request, err);
     if (r == 0 && whole)
         add_workdir(places, request);
     return r;

@@ -59,3 +59,16 @@ bool places_overlays_tmp(const struct mount_request *request, bool root_readonly
 size_t places_overlaid_tmps(const struct mount_request *request, bool root_readonly);
 /* "tmp", "var-tmp", "shm" */
 const char *places_tmp_name(size_t which);
+
+/* Shared with policy_places.c. The place stays valid until the next one is added. */
+struct place *places_add(struct places *places, enum place_kind kind, const char *path, unsigned flags);
+/* A path that stays as it is where a /tmp or the like of our own would cover it; else nothing. It need not exist. */
+void places_add_keep(struct places *places, const char *path, unsigned flags);
+/* Bytes, 0: no bound. */
+uint64_t places_tmpfs_room(const struct mount_request *request);
+/* Who says so, for errors. */
+const char *places_origin(const struct spec_path *path);
+/* Malloc'ed; NULL when it may be missing, and is. ERR_USAGE with the remedy. */
+int places_resolve(const struct places *places, const struct mount_request *request, const struct spec_path *path,
+                   char **ret, struct err *err);
+int places_add_policy(struct places *places, const struct mount_request *request, struct err *err);
