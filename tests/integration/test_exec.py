@@ -281,10 +281,11 @@ def test_the_memory_limit(place):
 
 @needs_cgroups
 def test_a_child_that_was_killed_for_memory_is_named(place):
-    """Its parent may well end with 0."""
+    """Its parent may well end with 0, on cgroup v1; on v2 the kernel ends all of it."""
     done = place.run("--memory", "64M", "--", "sh", "-c", f"{PYTHON} -c 'x = bytearray(300 << 20)'; true")
-    assert done.returncode == 0
-    assert "killed for memory, at the limit of 64 MiB" in done.stderr.decode()
+    assert done.returncode in (0, 137)
+    words = "killed for memory, at the limit of 64 MiB" if done.returncode == 0 else "out of memory at its limit of 64 MiB"
+    assert words in done.stderr.decode()
 
 
 @both
