@@ -14,6 +14,7 @@
 
 enum {
     WORKERS_MAX = 256,
+    CPUS_MAX = 4096,
     COUNT_MAX = 1000000
 };
 
@@ -120,6 +121,31 @@ static int set_memory(void *target, const char *text, struct err *err)
 static int set_serial_memory(void *target, const char *text, struct err *err)
 {
     return cli_parse_memory(text, &config_of(target)->serial_memory_bytes, err);
+}
+
+static int set_cpu_share(void *target, const char *text, struct err *err)
+{
+    struct run_config *config = config_of(target);
+    uint64_t value = 0;
+
+    if (strcmp(text, "auto") != 0 && strcmp(text, "off") != 0 &&
+        (units_parse_count(text, &value) < 0 || value < 1 || value > CPUS_MAX))
+        return cli_expected(err, "a number of CPUs from 1 to 4096, auto or off",
+                            "auto divides the CPUs that may be used by the workers");
+    config->cpu_share_off = strcmp(text, "off") == 0;
+    config->cpu_share = (unsigned)value;
+    return 0;
+}
+
+static int set_cpu_view(void *target, const char *text, struct err *err)
+{
+    static const char *const words[] = {"host", "share", NULL};
+    int i = cli_index_of(text, words);
+
+    if (i < 0)
+        return cli_expected(err, "host or share", "what os.cpu_count() says in a worker");
+    config_of(target)->cpu_view = (enum run_cpu_view)i;
+    return 0;
 }
 
 static int set_timeout(void *target, const char *text, struct err *err)
@@ -254,6 +280,15 @@ const struct option_row run_option_table[] = {
      set_serial_tasks, NULL},
     {"serial-memory", 0, "SIZE", "memory in the serial lane (default: auto)", set_serial_memory,
      NULL},
+    {"cpu-share", 0, "N",
+     "CPUs of one worker, for its CPU set and for OMP_NUM_THREADS,\n"
+     "GOMAXPROCS and their like: a number, auto (default: CPUs divided by\n"
+     "workers) or off. Variables that are set already stay as they are",
+     set_cpu_share, NULL},
+    {"cpu-view", 0, "VIEW",
+     "what os.cpu_count() says in parallel workers: host (default) or\n"
+     "share (that number of CPUs)",
+     set_cpu_view, NULL},
     {"timeout", 0, "TIME", "wall time of one test, e.g. 90s or 5m (default: off)", set_timeout,
      NULL},
     {"stall", 0, "TIME",

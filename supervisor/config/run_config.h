@@ -13,6 +13,7 @@
 
 enum run_on_reroute { ON_REROUTE_PASS, ON_REROUTE_WARN, ON_REROUTE_FAIL };
 enum run_fork_server { FORK_SERVER_AUTO, FORK_SERVER_OFF };
+enum run_cpu_view { CPU_VIEW_HOST, CPU_VIEW_SHARE };
 enum run_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 struct sandbox_config;
@@ -30,6 +31,10 @@ struct run_config {
     uint64_t memory_bytes, serial_memory_bytes;  /* at least 1 MiB or AUTO; 0: none */
     uint64_t timeout_ns;       /* --timeout: wall time of one test; 0: none */
     uint64_t stall_ns;         /* --stall; 0: off */
+
+    unsigned cpu_share;        /* --cpu-share: CPUs of one worker; 0: auto */
+    bool cpu_share_off;        /* --cpu-share=off: workers are told nothing */
+    enum run_cpu_view cpu_view; /* what os.cpu_count() answers in a worker of the parallel lane */
 
     unsigned reroute;          /* bit per enum verdict (supervisor/core/verdict.h) */
     enum run_on_reroute on_reroute;

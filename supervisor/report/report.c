@@ -123,14 +123,16 @@ static void say_missing(struct report *report, const char *text)
 
 static void say_header(struct report *report, const struct report_header *h)
 {
-    char slot[64], serial[64];
+    char slot[64], serial[64], cpus[32] = "";
     bool limited = h->tasks || h->memory_bytes;
 
     print_limits(slot, sizeof(slot), h->tasks, h->memory_bytes);
     print_limits(serial, sizeof(serial), h->serial_tasks, h->serial_memory_bytes);
-    sayf(report, "shunt %s: %u worker%s%s; %s%s; serial lane: %s\n", h->version, h->workers,
-         h->workers == 1 ? "" : "s", h->cold ? ", started cold" : "", limited && h->workers > 1 ? "each at most " : "",
-         slot, serial);
+    if (h->threads)
+        snprintf(cpus, sizeof(cpus), "%s%u CPU%s, ", h->workers > 1 ? "each " : "", h->threads, h->threads == 1 ? "" : "s");
+    sayf(report, "shunt %s: %u worker%s%s; %s%s%s; serial lane: %s\n", h->version, h->workers, h->workers == 1 ? "" : "s",
+         h->cold ? ", started cold" : "", cpus,
+         !limited || h->workers == 1 ? "" : *cpus ? "at most " : "each at most ", slot, serial);
     sayf(report, "  isolation: %s%s%s\n", h->cgroup && *h->cgroup ? h->cgroup : "no cgroup",
          *h->isolation ? "; " : "", h->isolation);
     if (h->cold && h->cold_why && *h->cold_why)
@@ -154,13 +156,13 @@ void report_run_start(struct report *report, const struct report_header *h)
     if (!report->options.quiet)
         say_header(report, h);
     report_emit(report, "run-start",
-         json_pack("{s:s,s:o,s:s,s:s,s:i,s:b,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version", h->version,
+         json_pack("{s:s,s:o,s:s,s:s,s:i,s:b,s:o,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version", h->version,
                    "command", events_text(h->command), "run", h->run_id, "time", report->wall_clock,
                    "workers", (int)h->workers, "cold", h->cold, "cold_why",
                    events_text(h->cold ? h->cold_why : NULL), "tasks", (json_int_t)h->tasks,
                    "memory_bytes", (json_int_t)h->memory_bytes, "serial_tasks",
                    (json_int_t)h->serial_tasks, "serial_memory_bytes",
-                   (json_int_t)h->serial_memory_bytes, "cgroup", events_text(h->cgroup), "isolation",
+                   (json_int_t)h->serial_memory_bytes, "threads", (int)h->threads, "cgroup", events_text(h->cgroup), "isolation",
                    events_text(h->isolation), "policy", events_text(h->policy), "in_force",
                    guarantee_names(h->in_force), "lacking", guarantee_names(h->lacking), "missing", events_text(h->missing), "budget",
                    events_text(h->budget)));

@@ -22,6 +22,7 @@
 #include "supervisor/config/paths.h"
 #include "supervisor/report/text.h"
 #include "supervisor/run/channel.h"
+#include "supervisor/run/cpu.h"
 #include "sandbox/plan/plan.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
@@ -199,7 +200,7 @@ static void visitor_is_controller(struct visitor *visitor)
                                                                        .closed = controller_closed,
                                                                        .arg = controller,
                                                                        .priority = PRIORITY_MESSAGE});
-    channel_sendf(controller->channel, "{\"t\":\"welcome\",\"v\":1}");
+    channel_sendf(controller->channel, "{\"t\":\"welcome\",\"v\":1,\"cpu_view\":\"%s\"}", cpu_view(controller->run));
     visitor_free(visitor);
 }
 

@@ -17,6 +17,7 @@
 #include "supervisor/config/paths.h"
 #include "supervisor/config/sandbox_config.h"
 #include "supervisor/run/counted.h"
+#include "supervisor/run/cpu.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
 
@@ -140,6 +141,7 @@ int isolation_open(struct run *run, struct err *err)
     r = open_cgroup(run, err);
     if (r < 0)
         return r;
+    cpu_open(run);
     if (run->cgroup)
         cgroup_run_warm(run->cgroup);
     r = start_init(run, err);

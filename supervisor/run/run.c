@@ -22,6 +22,7 @@
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/counted.h"
+#include "supervisor/run/cpu.h"
 #include "supervisor/run/isolation.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
@@ -59,6 +60,7 @@ static void report_header(struct run *run)
         .workers = run->limits.workers,
         .cold = run->cold,
         .cold_why = run->cold_why,
+        .threads = run->limits.threads,
         .tasks = run->limits.tasks,
         .memory_bytes = run->limits.memory_bytes,
         .serial_tasks = run->limits.serial_tasks,
@@ -90,6 +92,7 @@ void run_suite_ready(struct run *run)
         run_fail(run, "%s", err.message);
         return;
     }
+    cpu_resolve(run);
     run->cold = run->config->fork_server == FORK_SERVER_OFF || !run->options.fork;
     if (run->config->fork_server == FORK_SERVER_OFF)
         snprintf(run->cold_why, sizeof(run->cold_why), "--fork-server=off");
@@ -335,7 +338,7 @@ static int start_command(struct run *run, struct err *err)
         err_set(err, ERR_SYSTEM, ENOENT, "shunt's own pytest plugin was not found");
         return err_hint(err, "reinstall shunt, or name its data directory in SHUNT_DATADIR");
     }
-    passed = spec_environment(&run->spec, environ, NULL);
+    passed = cpu_environment(run, spec_environment(&run->spec, environ, NULL), NULL);
     env = pytest_environment(passed, run->python, controller_socket_path(run->controller), NULL);
     spec_environment_free(passed);
     r = run_init_spawn(run->init, COMMAND_TAG, run->config->command, env, stdio);
@@ -471,6 +474,7 @@ static void run_free(struct run *run)
     learn_free(run->learn);
     controller_free(run->controller);
     channel_free(run->template);
+    cpu_close(run);
     signals_done(run);
     lanes_free(run->lanes);
     free(run->slots);

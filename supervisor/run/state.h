@@ -16,6 +16,7 @@
  *   denials.c     refused system calls: answers, and whose they are
  *   evidence.c    what is noted about a slot before it is killed
  *   limits.c      what "auto" means here
+ *   cpu.c         each slot's CPUs, and the variables that say so
  *   learn.c       --learn: the smallest policy that the run needs
  *
  * One thread. Each turn of the loop handles stop signals, then messages, then deaths, then timers, so that nobody
@@ -161,6 +162,7 @@ struct run_limits { /* resolved */
     uint64_t serial_tasks, serial_memory_bytes;
     uint64_t max_worker_restart; /* UINT64_MAX: none */
     uint64_t max_fail;           /* 0: none */
+    unsigned threads;            /* that a library should start in a parallel slot; 0: nobody is told anything */
     char budget_text[320];
     char notice[256]; /* fewer slots than asked for; "" */
 };
@@ -178,6 +180,13 @@ struct run_quit { /* what a test asked for: pytest.exit(), KeyboardInterrupt */
     char *why;    /* NULL: nothing */
     int status;   /* -1: pytest's own */
     bool interrupt;
+};
+
+struct run_cpu { /* CPUs that may be used */
+    int *ids;         /* of the affinity mask */
+    size_t n;
+    double usable;    /* a quota counts */
+    unsigned started; /* threads that the command was told of when it started; 0: nothing */
 };
 
 struct run_denied { /* who answers refused calls */
@@ -202,6 +211,7 @@ struct run {
     struct scratch *scratch;   /* the directory of the listening socket */
     char *layers;              /* a directory for the upper layers of workers' overlays; NULL: none */
     struct run_limits limits;
+    struct run_cpu cpu;
     char missing[1024]; /* isolation that is not to be had, and why */
     char run_id[33];
     enum run_phase phase;

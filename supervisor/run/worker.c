@@ -15,6 +15,7 @@
 #include "supervisor/run/channel.h"
 #include "supervisor/run/cold.h"
 #include "supervisor/run/counted.h"
+#include "supervisor/run/cpu.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/state.h"
 
@@ -175,7 +176,7 @@ void worker_cold_connected(struct worker *worker, struct channel *channel)
     }
     worker_take_channel(worker, channel);
     worker->state = WORKER_COLLECTING;
-    channel_sendf(worker->channel, "{\"t\":\"welcome\",\"v\":1}");
+    channel_sendf(worker->channel, "{\"t\":\"welcome\",\"v\":1,\"cpu_view\":\"%s\"}", cpu_view(worker->run));
 }
 
 /* --- life in a slot --- */
@@ -183,6 +184,7 @@ void worker_cold_connected(struct worker *worker, struct channel *channel)
 void worker_assign(struct worker *worker, struct slot *slot)
 {
     struct run *run = worker->run;
+    _cleanup_free_ char *cpu = cpu_assignment(run, slot);
 
     worker->slot = slot;
     worker->generation = ++slot->generation;
@@ -190,8 +192,8 @@ void worker_assign(struct worker *worker, struct slot *slot)
     worker->state = WORKER_WAITING;
     channel_sendf(worker->channel,
                   "{\"t\":\"assign\",\"name\":\"%s\",\"slot\":%u,\"generation\":%u,\"workers\":%u,"
-                  "\"run\":\"%s\",\"env\":{}}",
-                  slot->name, slot->index, worker->generation, run->limits.workers, run->run_id);
+                  "\"run\":\"%s\",%s}",
+                  slot->name, slot->index, worker->generation, run->limits.workers, run->run_id, cpu);
     report_worker(run->report, "assigned", slot->index, worker->generation, worker->pid, 0);
     judge_incident_replaced(slot, clock_now_ns());
 }

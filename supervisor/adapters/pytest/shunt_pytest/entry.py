@@ -7,7 +7,7 @@ from typing import Any, Dict, Generator, List, Optional
 
 import pytest
 
-from . import channel, controller, coverage_support, identity, inherit, options, reports, suite, template, worker
+from . import channel, controller, coverage_support, cpu_share, identity, inherit, options, reports, suite, template, worker
 from .state import State
 
 __all__ = [
@@ -47,6 +47,8 @@ def _hello() -> None:
         connection.close()
         return
     _state.channel = connection
+    if answer.header.get("cpu_view") == "share":
+        cpu_share.answer_cpu_count()
     _state.cold_worker = cell is not None
 
 

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 
 import pytest
 
-from . import blackbox, inherit, reports, shared_pools, suite
+from . import blackbox, cpu_share, inherit, reports, shared_pools, suite
 from .channel import Channel, Closed, Message, printable
 from .coverage_support import WorkerCoverage
 from .state import State
@@ -99,8 +99,8 @@ class Worker:
             PYTEST_XDIST_WORKER=name,
             PYTEST_XDIST_WORKER_COUNT=str(count),
             PYTEST_XDIST_TESTRUNUID=run_id,
-            **{str(k): str(v) for k, v in header.get("env", {}).items()},
         )
+        cpu_share.apply(header)
         self.config.workerinput = {
             "workerid": name,
             "workercount": count,
