@@ -148,6 +148,17 @@ static int set_cpu_view(void *target, const char *text, struct err *err)
     return 0;
 }
 
+static int set_budget(void *target, const char *text, struct err *err)
+{
+    static const char *const words[] = {"auto", "host", "none", NULL};
+    int i = cli_index_of(text, words);
+
+    if (i < 0)
+        return cli_expected(err, "auto, host or none", "auto heeds the make -j that started shunt");
+    config_of(target)->budget = (enum run_budget)i;
+    return 0;
+}
+
 static int set_timeout(void *target, const char *text, struct err *err)
 {
     return cli_parse_time(text, &config_of(target)->timeout_ns, err);
@@ -289,6 +300,11 @@ const struct option_row run_option_table[] = {
      "what os.cpu_count() says in parallel workers: host (default) or\n"
      "share (that number of CPUs)",
      set_cpu_view, NULL},
+    {"budget", 0, "WHAT",
+     "whose slots a test needs before it starts: auto (default: of the\n"
+     "make -j that started shunt), host (one a CPU, for all runs of this\n"
+     "user) or none",
+     set_budget, NULL},
     {"timeout", 0, "TIME", "wall time of one test, e.g. 90s or 5m (default: off)", set_timeout,
      NULL},
     {"stall", 0, "TIME",

@@ -13,6 +13,7 @@
 
 enum run_on_reroute { ON_REROUTE_PASS, ON_REROUTE_WARN, ON_REROUTE_FAIL };
 enum run_fork_server { FORK_SERVER_AUTO, FORK_SERVER_OFF };
+enum run_budget { BUDGET_AUTO, BUDGET_HOST, BUDGET_NONE };
 enum run_cpu_view { CPU_VIEW_HOST, CPU_VIEW_SHARE };
 enum run_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
@@ -35,6 +36,8 @@ struct run_config {
     unsigned cpu_share;        /* --cpu-share: CPUs of one worker; 0: auto */
     bool cpu_share_off;        /* --cpu-share=off: workers are told nothing */
     enum run_cpu_view cpu_view; /* what os.cpu_count() answers in a worker of the parallel lane */
+
+    enum run_budget budget;    /* auto: make's, where make started shunt */
 
     unsigned reroute;          /* bit per enum verdict (supervisor/core/verdict.h) */
     enum run_on_reroute on_reroute;

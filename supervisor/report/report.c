@@ -137,6 +137,8 @@ static void say_header(struct report *report, const struct report_header *h)
          *h->isolation ? "; " : "", h->isolation);
     if (h->cold && h->cold_why && *h->cold_why)
         sayf(report, "  cold workers: %s\n", h->cold_why);
+    if (h->shared && *h->shared)
+        sayf(report, "  budget: %s\n", h->shared);
     if (h->missing)
         say_missing(report, h->missing);
 }
@@ -156,7 +158,7 @@ void report_run_start(struct report *report, const struct report_header *h)
     if (!report->options.quiet)
         say_header(report, h);
     report_emit(report, "run-start",
-         json_pack("{s:s,s:o,s:s,s:s,s:i,s:b,s:o,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version", h->version,
+         json_pack("{s:s,s:o,s:s,s:s,s:i,s:b,s:o,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version", h->version,
                    "command", events_text(h->command), "run", h->run_id, "time", report->wall_clock,
                    "workers", (int)h->workers, "cold", h->cold, "cold_why",
                    events_text(h->cold ? h->cold_why : NULL), "tasks", (json_int_t)h->tasks,
@@ -165,7 +167,7 @@ void report_run_start(struct report *report, const struct report_header *h)
                    (json_int_t)h->serial_memory_bytes, "threads", (int)h->threads, "cgroup", events_text(h->cgroup), "isolation",
                    events_text(h->isolation), "policy", events_text(h->policy), "in_force",
                    guarantee_names(h->in_force), "lacking", guarantee_names(h->lacking), "missing", events_text(h->missing), "budget",
-                   events_text(h->budget)));
+                   events_text(h->budget), "shared", events_text(h->shared && *h->shared ? h->shared : NULL)));
 }
 
 void report_suite(struct report *report, const struct suite *suite)

@@ -47,6 +47,7 @@ struct report_header {
     const char *missing;   /* what is wanted and not to be had, a line each, remedies indented below; "" */
     const char *policy;
     unsigned in_force, lacking; /* SPEC_BIT()s: what holds, and what the policy wants and is not to be had */
+    const char *shared;    /* the budget of the machine: "shared with ..."; "" */
     const char *budget;    /* "200 tasks in pids cgroup /ci, 183 free" */
 };
 /* Header: at most 4 lines, e.g.

@@ -10,6 +10,7 @@
 #include "sandbox/base/cleanup.h"
 #include "supervisor/adapters/pytest/environment.h"
 #include "supervisor/config/paths.h"
+#include "supervisor/run/budget.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/cpu.h"
 #include "supervisor/run/state.h"
@@ -28,7 +29,7 @@ int cold_spawn(struct worker *worker, const int output[2])
 
     if (null < 0 || !run->python)
         return -ENOENT;
-    passed = cpu_environment(run, spec_environment(&run->spec, environ, NULL), worker->reserved);
+    passed = cpu_environment(run, budget_environment(spec_environment(&run->spec, environ, NULL)), worker->reserved);
     env = pytest_environment(passed, run->python, controller_socket_path(run->controller), &identity);
     spec_environment_free(passed);
     r = run_init_spawn_in_cell(run->init, worker->number, run->config->command, env, stdio);

@@ -20,6 +20,7 @@
 #include "supervisor/adapters/pytest/environment.h"
 #include "supervisor/config/paths.h"
 #include "supervisor/plan/lanes.h"
+#include "supervisor/run/budget.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/counted.h"
 #include "supervisor/run/cpu.h"
@@ -61,6 +62,7 @@ static void report_header(struct run *run)
         .cold = run->cold,
         .cold_why = run->cold_why,
         .threads = run->limits.threads,
+        .shared = budget_describe(run->budget),
         .tasks = run->limits.tasks,
         .memory_bytes = run->limits.memory_bytes,
         .serial_tasks = run->limits.serial_tasks,
@@ -247,6 +249,7 @@ static void slow_tick(struct ev_loop *loop, ev_timer *watcher, int revents)
     (void)loop;
     (void)revents;
     tick_all(run, true);
+    budget_tick(run);
     if (run->phase == PHASE_STOPPING && clock_now_ns() >= run->stop_deadline_ns)
         ev_break(run->loop, EVBREAK_ALL);
 }
@@ -338,7 +341,7 @@ static int start_command(struct run *run, struct err *err)
         err_set(err, ERR_SYSTEM, ENOENT, "shunt's own pytest plugin was not found");
         return err_hint(err, "reinstall shunt, or name its data directory in SHUNT_DATADIR");
     }
-    passed = cpu_environment(run, spec_environment(&run->spec, environ, NULL), NULL);
+    passed = cpu_environment(run, budget_environment(spec_environment(&run->spec, environ, NULL)), NULL);
     env = pytest_environment(passed, run->python, controller_socket_path(run->controller), NULL);
     spec_environment_free(passed);
     r = run_init_spawn(run->init, COMMAND_TAG, run->config->command, env, stdio);
@@ -360,6 +363,8 @@ static int run_open(struct run *run, struct err *err)
     run->python = paths_find("python");
     r = open_report(run, err);
     if (r == 0)
+        budget_join_make(run);
+    if (r == 0)
         r = isolation_load(run, err);
     if (r == 0)
         r = run_learn_open(run, err);
@@ -367,6 +372,8 @@ static int run_open(struct run *run, struct err *err)
         r = scratch_new(run->spec.tmp != SPEC_TMP_HOST, &run->scratch, err);
     if (r == 0)
         r = isolation_open(run, err);
+    if (r == 0)
+        r = budget_join_host(run, err);
     if (r == 0)
         run_learn_places(run);
     if (r == 0)
@@ -381,6 +388,7 @@ static void run_close(struct run *run)
     for (struct worker *w = run->workers; w; w = w->next)
         worker_kill(w);
     run_init_free(run->init);
+    budget_pause(run);
     for (int i = 0; i < 200 && run->workers; i++) {
         struct worker *next;
 
@@ -475,6 +483,7 @@ static void run_free(struct run *run)
     controller_free(run->controller);
     channel_free(run->template);
     cpu_close(run);
+    budget_free(run->budget);
     signals_done(run);
     lanes_free(run->lanes);
     free(run->slots);

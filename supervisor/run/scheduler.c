@@ -8,6 +8,7 @@
 #include "sandbox/base/clock.h"
 #include "supervisor/core/leak.h"
 #include "supervisor/plan/lanes.h"
+#include "supervisor/run/budget.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/state.h"
@@ -86,7 +87,7 @@ static bool start_deferred(struct run *run)
         weight = run->suite.tests[w->test].weight;
         if (weight > run->limits.workers)
             weight = run->limits.workers;
-        if (running_weight(run) + weight > run->limits.workers)
+        if (running_weight(run) + weight > run->limits.workers || !budget_may_start(run))
             return false;
         worker_go(w, w->test, w->next_test);
     }
@@ -110,6 +111,10 @@ static void dispatch_parallel(struct run *run)
         if (!w || w->state != WORKER_WAITING || w->test != TEST_NONE)
             continue;
         if (!start_deferred(run))
+            return;
+        if (lanes_queued(run->lanes) == 0)
+            continue;
+        if (!budget_may_start(run))
             return;
         test = lanes_take(run->lanes, i, &next);
         if (test == LANES_NONE)
@@ -210,6 +215,8 @@ static void dispatch_serial(struct run *run, struct worker *worker)
         worker_end(worker);
         return;
     }
+    if (!budget_may_start(run))
+        return;
     test = lanes_serial_take(run->lanes, &next, &fresh);
     if (test == LANES_NONE)
         return;
@@ -251,8 +258,10 @@ void scheduler_pump(struct run *run)
 {
     if (run->frozen_since_ns || !run->lanes || controller_congested(run->controller))
         return;
+    budget_begin(run);
     if (run->phase == PHASE_PARALLEL)
         pump_parallel(run);
     if (run->phase == PHASE_SERIAL)
         pump_serial(run);
+    budget_end(run);
 }

@@ -10,6 +10,7 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/launch/kill_tree.h"
 #include "supervisor/plan/lanes.h"
+#include "supervisor/run/budget.h"
 #include "supervisor/run/state.h"
 
 static void stop_now(struct run *run, const char *reason)
@@ -59,6 +60,7 @@ static void on_suspend(struct ev_loop *loop, ev_signal *watcher, int revents)
     (void)revents;
     run->frozen_since_ns = clock_now_ns();
     hold_everything(run, true);
+    budget_pause(run);
     raise(SIGSTOP);
     hold_everything(run, false);
     run->frozen_ns += clock_now_ns() - run->frozen_since_ns;

@@ -16,6 +16,7 @@
  *   denials.c     refused system calls: answers, and whose they are
  *   evidence.c    what is noted about a slot before it is killed
  *   limits.c      what "auto" means here
+ *   budget.c, budget_pool.c   tokens shared with make and with other runs
  *   cpu.c         each slot's CPUs, and the variables that say so
  *   learn.c       --learn: the smallest policy that the run needs
  *
@@ -36,6 +37,7 @@
 #include "supervisor/core/suite.h"
 #include "supervisor/report/report.h"
 
+struct budget;
 struct channel;
 struct denial_listener;
 struct denials;
@@ -212,6 +214,7 @@ struct run {
     char *layers;              /* a directory for the upper layers of workers' overlays; NULL: none */
     struct run_limits limits;
     struct run_cpu cpu;
+    struct budget *budget; /* NULL: nothing is shared */
     char missing[1024]; /* isolation that is not to be had, and why */
     char run_id[33];
     enum run_phase phase;

@@ -22,7 +22,7 @@ def clean_environment(**extra):
     env = {
         k: v
         for k, v in os.environ.items()
-        if not k.startswith(("PYTEST_", "SHUNT_", "COV_")) and k not in ("NO_COLOR",)
+        if not k.startswith(("PYTEST_", "SHUNT_", "COV_")) and k not in ("NO_COLOR", "MAKEFLAGS", "MFLAGS")
     }
     env["PYTHONDONTWRITEBYTECODE"] = "1"
     env.update(extra)
