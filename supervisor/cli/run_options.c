@@ -143,7 +143,7 @@ static int set_cpu_view(void *target, const char *text, struct err *err)
     int i = cli_index_of(text, words);
 
     if (i < 0)
-        return cli_expected(err, "host or share", "what os.cpu_count() says in a worker");
+        return cli_expected(err, "host or share", "share gives each worker CPUs of its own, and os.cpu_count() says how many");
     config_of(target)->cpu_view = (enum run_cpu_view)i;
     return 0;
 }
@@ -292,13 +292,13 @@ const struct option_row run_option_table[] = {
     {"serial-memory", 0, "SIZE", "memory in the serial lane (default: auto)", set_serial_memory,
      NULL},
     {"cpu-share", 0, "N",
-     "CPUs of one worker, for its CPU set and for OMP_NUM_THREADS,\n"
-     "GOMAXPROCS and their like: a number, auto (default: CPUs divided by\n"
+     "CPUs of one worker, which OMP_NUM_THREADS, GOMAXPROCS and their\n"
+     "like tell libraries: a number, auto (default: CPUs divided by\n"
      "workers) or off. Variables that are set already stay as they are",
      set_cpu_share, NULL},
     {"cpu-view", 0, "VIEW",
-     "what os.cpu_count() says in parallel workers: host (default) or\n"
-     "share (that number of CPUs)",
+     "which CPUs parallel workers see: host (default), or share: those of\n"
+     "the worker, as its CPU set and in os.cpu_count()",
      set_cpu_view, NULL},
     {"budget", 0, "WHAT",
      "whose slots a test needs before it starts: auto (default: of the\n"

@@ -35,7 +35,7 @@ struct run_config {
 
     unsigned cpu_share;        /* --cpu-share: CPUs of one worker; 0: auto */
     bool cpu_share_off;        /* --cpu-share=off: workers are told nothing */
-    enum run_cpu_view cpu_view; /* what os.cpu_count() answers in a worker of the parallel lane */
+    enum run_cpu_view cpu_view; /* what a worker of the parallel lane sees: mask, os.cpu_count() */
 
     enum run_budget budget;    /* auto: make's, where make started shunt */
 

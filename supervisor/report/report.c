@@ -123,13 +123,14 @@ static void say_missing(struct report *report, const char *text)
 
 static void say_header(struct report *report, const struct report_header *h)
 {
-    char slot[64], serial[64], cpus[32] = "";
+    char slot[64], serial[64], cpus[48] = "";
     bool limited = h->tasks || h->memory_bytes;
 
     print_limits(slot, sizeof(slot), h->tasks, h->memory_bytes);
     print_limits(serial, sizeof(serial), h->serial_tasks, h->serial_memory_bytes);
     if (h->threads)
-        snprintf(cpus, sizeof(cpus), "%s%u CPU%s, ", h->workers > 1 ? "each " : "", h->threads, h->threads == 1 ? "" : "s");
+        snprintf(cpus, sizeof(cpus), "%s%s%u CPU%s, ", h->workers > 1 ? "each " : "",
+                 h->cpu_set ? "" : "sized for ", h->threads, h->threads == 1 ? "" : "s");
     sayf(report, "shunt %s: %u worker%s%s; %s%s%s; serial lane: %s\n", h->version, h->workers, h->workers == 1 ? "" : "s",
          h->cold ? ", started cold" : "", cpus,
          !limited || h->workers == 1 ? "" : *cpus ? "at most " : "each at most ", slot, serial);

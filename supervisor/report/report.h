@@ -40,6 +40,7 @@ struct report_header {
     bool cold; /* workers start cold */
     const char *cold_why;
     unsigned threads;      /* CPUs of a parallel slot; 0: nobody is told anything */
+    bool cpu_set;          /* a slot has these CPUs and sees no others; else its libraries are told their number only */
     uint64_t tasks, memory_bytes;               /* of a parallel slot; 0: none */
     uint64_t serial_tasks, serial_memory_bytes;
     const char *cgroup;    /* "hybrid cgroup (tasks, memory, cpu)" */
@@ -51,7 +52,7 @@ struct report_header {
     const char *budget;    /* "200 tasks in pids cgroup /ci, 183 free" */
 };
 /* Header: at most 4 lines, e.g.
- *   shunt 0.1: 4 workers; each 1 CPU, at most 64 tasks, 5.6 GiB; serial lane: 170 tasks, 22 GiB
+ *   shunt 0.1: 4 workers; each sized for 1 CPU, at most 64 tasks, 5.6 GiB; serial lane: 170 tasks, 22 GiB
  *   isolation: hybrid cgroup (tasks, memory, cpu); pid, mount, ipc namespaces; seccomp; 14 capabilities  */
 void report_run_start(struct report *report, const struct report_header *header);
 void report_suite(struct report *report, const struct suite *suite);

@@ -200,7 +200,7 @@ static void visitor_is_controller(struct visitor *visitor)
                                                                        .closed = controller_closed,
                                                                        .arg = controller,
                                                                        .priority = PRIORITY_MESSAGE});
-    channel_sendf(controller->channel, "{\"t\":\"welcome\",\"v\":1,\"cpu_view\":\"%s\"}", cpu_view(controller->run));
+    channel_sendf(controller->channel, "{\"t\":\"welcome\",\"v\":1,\"cpu_count\":%u}", cpu_count_told(controller->run, NULL));
     visitor_free(visitor);
 }
 

@@ -68,9 +68,14 @@ void cpu_open(struct run *run)
         run->cpu.started = cpu_share_threads(run->cpu.usable, workers, run->config->cpu_share);
 }
 
-const char *cpu_view(const struct run *run)
+static unsigned threads_of(const struct run *run, const struct slot *slot)
 {
-    return run->config->cpu_view == CPU_VIEW_SHARE && !is_off(run) ? "share" : "host";
+    return !slot ? run->cpu.started : slot->serial ? 0 : run->limits.threads;
+}
+
+unsigned cpu_count_told(const struct run *run, const struct slot *slot)
+{
+    return run->config->cpu_view == CPU_VIEW_SHARE ? threads_of(run, slot) : 0;
 }
 
 void cpu_close(struct run *run)
@@ -88,8 +93,7 @@ void cpu_resolve(struct run *run)
 
 char **cpu_environment(const struct run *run, char **env, const struct slot *slot)
 {
-    unsigned threads = !slot ? run->cpu.started : slot->serial ? 0 : run->limits.threads;
-    bool view = slot && run->config->cpu_view == CPU_VIEW_SHARE;
+    unsigned threads = threads_of(run, slot);
     size_t n = 0, at = 0;
     char **all;
 
@@ -105,7 +109,7 @@ char **cpu_environment(const struct run *run, char **env, const struct slot *slo
     for (const struct cpu_variable *v = cpu_variables; v->name; v++)
         if (cpu_variable_is_ours(v, env))
             all[at++] = mem_printf("%s=%u", v->name, threads);
-    if (view && cpu_variable_is_ours(&(struct cpu_variable){.name = "PYTHON_CPU_COUNT"}, env))
+    if (slot && cpu_count_told(run, slot) && cpu_variable_is_ours(&(struct cpu_variable){.name = "PYTHON_CPU_COUNT"}, env))
         all[at] = mem_printf("PYTHON_CPU_COUNT=%u", threads);
     free(env);
     return all;
@@ -120,16 +124,16 @@ static json_t *value_of(unsigned threads)
 }
 
 /* Values for the variables that are shunt's; null takes one away again, which the command was started with. */
-static json_t *variables(const struct run *run, unsigned threads)
+static json_t *variables(const struct run *run, const struct slot *slot)
 {
     char **env = spec_environment(&run->spec, environ, NULL);
     json_t *object = json_object();
-    bool view = run->config->cpu_view == CPU_VIEW_SHARE;
+    unsigned threads = threads_of(run, slot);
 
     for (const struct cpu_variable *v = cpu_variables; v->name; v++)
         if ((threads || run->cpu.started) && cpu_variable_is_ours(v, env))
             json_object_set_new(object, v->name, value_of(threads));
-    if (view && threads && cpu_variable_is_ours(&(struct cpu_variable){.name = "PYTHON_CPU_COUNT"}, env))
+    if (cpu_count_told(run, slot) && cpu_variable_is_ours(&(struct cpu_variable){.name = "PYTHON_CPU_COUNT"}, env))
         json_object_set_new(object, "PYTHON_CPU_COUNT", value_of(threads));
     spec_environment_free(env);
     return object;
@@ -148,15 +152,15 @@ static json_t *cpu_set(const struct run *run, const struct slot *slot)
 
 char *cpu_assignment(const struct run *run, const struct slot *slot)
 {
-    unsigned threads = slot->serial ? 0 : run->limits.threads;
+    unsigned threads = threads_of(run, slot);
     unsigned whole = run->cpu.usable < 1 ? 1 : (unsigned)run->cpu.usable;
-    json_t *object = json_pack("{s:o}", "env", variables(run, threads));
+    json_t *object = json_pack("{s:o}", "env", variables(run, slot));
     char *text, *inner;
 
-    if (threads)
-        json_object_set_new(object, "cpus", cpu_set(run, slot));
-    if (threads && run->config->cpu_view == CPU_VIEW_SHARE)
+    if (run->config->cpu_view == CPU_VIEW_SHARE)
         json_object_set_new(object, "cpu_count", json_integer(threads));
+    if (cpu_count_told(run, slot))
+        json_object_set_new(object, "cpus", cpu_set(run, slot));
     if (run->cpu.started && run->cpu.started != threads)
         json_object_set_new(object, "pools", json_integer(threads ? threads : whole));
     text = json_dumps(object, JSON_COMPACT);

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * The CPUs of each slot: what the command and its workers are told, so that they start no more threads than their share.
+ * The CPUs of each slot: what the command and its workers are told, so that they start no more threads than their share;
+ * and with --cpu-view=share what they see.
  * Prevention, not a fence: a test may widen its affinity mask again.
  */
 struct run;
@@ -16,7 +17,7 @@ void cpu_resolve(struct run *run);
 /* `env` (from spec_environment(), freed here) with the variables of the share. `slot`: of a cold worker; NULL: for the
  * command. Free with spec_environment_free(). */
 char **cpu_environment(const struct run *run, char **env, const struct slot *slot);
-/* "host" or "share". */
-const char *cpu_view(const struct run *run);
+/* What to say when asked for the number of CPUs, in the command (`slot` NULL) or a worker of `slot`; 0: the machine's. */
+unsigned cpu_count_told(const struct run *run, const struct slot *slot);
 /* Members of the `assign` message, beginning with `"env":`; malloc'ed. */
 char *cpu_assignment(const struct run *run, const struct slot *slot);

@@ -62,6 +62,7 @@ static void report_header(struct run *run)
         .cold = run->cold,
         .cold_why = run->cold_why,
         .threads = run->limits.threads,
+        .cpu_set = run->config->cpu_view == CPU_VIEW_SHARE,
         .shared = budget_describe(run->budget),
         .tasks = run->limits.tasks,
         .memory_bytes = run->limits.memory_bytes,

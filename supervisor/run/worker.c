@@ -176,7 +176,7 @@ void worker_cold_connected(struct worker *worker, struct channel *channel)
     }
     worker_take_channel(worker, channel);
     worker->state = WORKER_COLLECTING;
-    channel_sendf(worker->channel, "{\"t\":\"welcome\",\"v\":1,\"cpu_view\":\"%s\"}", cpu_view(worker->run));
+    channel_sendf(worker->channel, "{\"t\":\"welcome\",\"v\":1,\"cpu_count\":%u}", cpu_count_told(worker->run, worker->reserved));
 }
 
 /* --- life in a slot --- */

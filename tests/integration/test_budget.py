@@ -22,14 +22,19 @@ NOTING = """
 import os, time, pytest
 def now():
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+def say(what):
+    with open(os.environ["BUDGET_LOG"] + ".said", "a") as log:
+        log.write(what + "\\n")
 def note(begin):
     with open(os.environ["BUDGET_LOG"], "a") as log:
         log.write(f"{os.environ['BUDGET_NAME']} {begin} {now()}\\n")
 @pytest.mark.parametrize("i", range(%d))
 def test_one(i):
     begin = now()
+    say(f"{os.environ['BUDGET_NAME']} begins")
     time.sleep(%s)
     note(begin)
+say(f"{os.environ['BUDGET_NAME']} is collected")
 """
 
 
@@ -113,20 +118,25 @@ def wait_for(condition, seconds=60):
         time.sleep(0.01)
 
 
+def said(log, what):
+    path = pathlib.Path(f"{log}.said")
+    return path.read_text().splitlines().count(what) if path.exists() else 0
+
+
 def test_a_killed_run_gives_its_slots_back(runs):
-    """The killed one holds every slot; without them back, the other one could not run a single test."""
-    a = runs.start("a", 200, "-n", CPUS, seconds=0.3)
-    wait_for(lambda: len(spans(runs.log)) >= CPUS)
-    b = runs.start("b", 6, "-n", CPUS, seconds=0.01)
+    """It holds every slot when it is killed, while the other one waits: without them that one could not run a single test."""
+    a = runs.start("a", CPUS, "-n", CPUS, seconds=300)
+    wait_for(lambda: said(runs.log, "a begins") == CPUS)
+    b = runs.start("b", 4 * CPUS, "-n", CPUS, seconds=0.2)
+    wait_for(lambda: said(runs.log, "b is collected"))
+    time.sleep(0.5)
+    assert said(runs.log, "b begins") == 0 and b.poll() is None, "all slots are taken"
     a.send_signal(signal.SIGKILL)
     a.communicate(timeout=60)
     finish(b)
-    assert len([1 for name, _, _ in spans(runs.log) if name == "b"]) == 6
-    # Every slot came back: one that was lost would leave fewer at once.
-    runs.log.unlink()
-    c = runs.start("c", 4 * CPUS, "-n", CPUS, seconds=0.2)
-    finish(c)
-    assert most_at_once(spans(runs.log)) == CPUS
+    assert len(spans(runs.log)) == 4 * CPUS
+    assert most_at_once(spans(runs.log)) == CPUS, "every slot came back"
+    finish(runs.start("c", 1))  # removes what the killed one could not
 
 
 def test_a_run_inside_a_test_does_not_wait_for_the_test_around_it(runs):

@@ -26,10 +26,14 @@ def _cpu_count() -> Optional[int]:
     return _count if _count is not None else _host_count()
 
 
-def answer_cpu_count() -> None:
-    """Before the project's modules are imported, since some of them keep the function itself."""
-    _cpu_count.__name__, _cpu_count.__doc__ = "cpu_count", _host_count.__doc__
-    os.cpu_count = _cpu_count
+def answer_cpu_count(count: int) -> None:
+    """0: as the machine does. Called before the project's modules are imported, since some of them keep the function itself,
+    and others what it says."""
+    global _count
+    _count = count or None
+    if count and os.cpu_count is _host_count:
+        _cpu_count.__name__, _cpu_count.__doc__ = "cpu_count", _host_count.__doc__
+        os.cpu_count = _cpu_count
 
 
 def _set_affinity(cpus: Any) -> None:
@@ -66,7 +70,6 @@ def _resize_pools(threads: int, ours: Any) -> None:
 
 def apply(header: Dict[str, Any]) -> None:
     """What an `assign` message says."""
-    global _count
     variables = header.get("env", {})
     for name, value in variables.items():
         if value is None:
@@ -75,7 +78,6 @@ def apply(header: Dict[str, Any]) -> None:
             os.environ[str(name)] = str(value)
     if header.get("cpus"):
         _set_affinity(header["cpus"])
-    if header.get("cpu_count"):
-        _count = int(header["cpu_count"])
+    answer_cpu_count(int(header.get("cpu_count", 0)))
     if header.get("pools"):
         _resize_pools(int(header["pools"]), variables)

@@ -47,8 +47,7 @@ def _hello() -> None:
         connection.close()
         return
     _state.channel = connection
-    if answer.header.get("cpu_view") == "share":
-        cpu_share.answer_cpu_count()
+    cpu_share.answer_cpu_count(answer.header.get("cpu_count", 0))
     _state.cold_worker = cell is not None
 
 
