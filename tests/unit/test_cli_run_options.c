@@ -14,7 +14,7 @@
 #include "supervisor/cli/run_options.h"
 #include "supervisor/core/verdict.h"
 
-enum { WORDS_MAX = 32 };
+enum { WORDS_MAX = 48 };
 
 struct parsed {
     struct run_options options;
@@ -81,6 +81,10 @@ static void defaults(void **state)
     assert_int_equal(config->reroute, VERDICT_REROUTE_DEFAULT);
     assert_int_equal(config->on_reroute, ON_REROUTE_WARN);
     assert_int_equal(config->fork_server, FORK_SERVER_AUTO);
+    assert_int_equal(config->cpu_share, 0);
+    assert_false(config->cpu_share_off);
+    assert_int_equal(config->cpu_view, CPU_VIEW_HOST);
+    assert_int_equal(config->budget, BUDGET_AUTO);
     assert_false(config->no_sandbox);
     assert_false(parsed.options.sandbox.adopt_cgroup);
     assert_null(config->events_path);
@@ -95,7 +99,8 @@ static void every_option(void **state)
     const struct run_config *config =
         good(&parsed, "run -n 4 --tasks 64 --memory=512M --serial-tasks=1000 --serial-memory 1.5G "
                       "--timeout 90s --stall=off --reroute tasks,memory --on-reroute fail "
-                      "--max-worker-restart 0 --maxfail=3 --fork-server=off --sandbox=off "
+                      "--max-worker-restart 0 --maxfail=3 --cpu-share=3 --cpu-view=share --budget=host "
+                      "--fork-server=off --sandbox=off "
                       "--adopt-cgroup --events e --junit j --color never -q -- x");
 
     (void)state;
@@ -111,6 +116,9 @@ static void every_option(void **state)
     assert_int_equal(config->max_worker_restart, 0);
     assert_int_equal(config->max_fail, 3);
     assert_int_equal(config->fork_server, FORK_SERVER_OFF);
+    assert_int_equal(config->cpu_share, 3);
+    assert_int_equal(config->cpu_view, CPU_VIEW_SHARE);
+    assert_int_equal(config->budget, BUDGET_HOST);
     assert_true(config->no_sandbox);
     assert_true(parsed.options.sandbox.adopt_cgroup);
     assert_string_equal(config->events_path, "e");
@@ -208,6 +216,11 @@ static void nonsense_is_named(void **state)
     bad("run --stall 1us x", "1ms", "");
     bad("run --maxfail -1 x", "--maxfail: \"-1\"", "");
     bad("run --on-reroute maybe x", "pass, warn or fail", "");
+    bad("run --cpu-share=0 x", "from 1 to 4096, auto or off", "divides the CPUs");
+    bad("run --cpu-share=4097 x", "from 1 to 4096, auto or off", "");
+    bad("run --cpu-share=1.5 x", "from 1 to 4096, auto or off", "");
+    bad("run --cpu-view=all x", "host or share", "os.cpu_count()");
+    bad("run --budget=make x", "auto, host or none", "make -j");
     bad("run --fork-server=on x", "auto or off", "");
     bad("run --sandbox x", "\"x\": expected on or off", "");
     bad("run --color red x", "auto, always or never", "");
