@@ -22,6 +22,7 @@
 #define TURN_NS (100 * NS_PER_MS)
 #define STAND_BACK_S 0.001
 #define RECLAIM_FOR_NS NS_PER_SEC
+#define SAY_WAITING_NS (5 * NS_PER_SEC)
 
 struct budget {
     struct ev_loop *loop;
@@ -34,6 +35,8 @@ struct budget {
     uint64_t turn_ns;  /* since when no token was given to others */
     bool waiting;      /* a slot wants one */
     bool stand_back;   /* others first, until the timer comes */
+    uint64_t starved_ns; /* since when there was nothing to do but wait; 0 */
+    bool said_starved;
     uint64_t ended_ns; /* another run ended then, perhaps without giving back; 0 */
     ev_io token_io, watch_io;
     ev_timer timer;
@@ -256,6 +259,26 @@ static unsigned needed(const struct run *run)
     return running > run->budget->free_slots ? running - run->budget->free_slots : 0;
 }
 
+static bool starves(const struct run *run)
+{
+    for (const struct worker *w = run->workers; w; w = w->next)
+        if (w->state == WORKER_RUNNING)
+            return false;
+    return run->budget->waiting && !run->budget->stand_back;
+}
+
+/* Once: a screen on which nothing happens needs a reason. */
+static void say_starved(struct run *run)
+{
+    struct budget *budget = run->budget;
+
+    if (!budget->starved_ns || budget->said_starved || clock_now_ns() - budget->starved_ns < SAY_WAITING_NS)
+        return;
+    budget->said_starved = true;
+    report_notice(run->report, "no slot was free for 5 s: other runs with --budget=host have all of them, and this one waits "
+                               "(--budget=none would not)");
+}
+
 static void give_spare(struct run *run)
 {
     unsigned need = needed(run);
@@ -312,13 +335,20 @@ void budget_end(struct run *run)
         ev_io_start(budget->loop, &budget->token_io);
     else
         ev_io_stop(budget->loop, &budget->token_io);
+    if (!starves(run))
+        budget->starved_ns = 0;
+    else if (!budget->starved_ns)
+        budget->starved_ns = clock_now_ns();
 }
 
 void budget_tick(struct run *run)
 {
     struct budget *budget = run->budget;
 
-    if (!budget || !budget->pool || !budget->ended_ns || !budget->waiting)
+    if (!budget || !budget->pool)
+        return;
+    say_starved(run);
+    if (!budget->ended_ns || !budget->waiting)
         return;
     /* A file is reported as closed a moment before its lock is gone, so it is looked at more than once. */
     budget_pool_reclaim(budget->pool);

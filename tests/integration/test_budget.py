@@ -139,6 +139,14 @@ def test_a_killed_run_gives_its_slots_back(runs):
     finish(runs.start("c", 1))  # removes what the killed one could not
 
 
+def test_a_run_that_waits_says_for_what(runs):
+    a = runs.start("a", CPUS, "-n", CPUS, seconds=8)
+    wait_for(lambda: said(runs.log, "a begins") == CPUS)
+    err = finish(runs.start("b", 1))
+    assert err.count("other runs with --budget=host have all of them, and this one waits") == 1, err
+    assert "this one waits" not in finish(a)
+
+
 def test_a_run_inside_a_test_does_not_wait_for_the_test_around_it(runs):
     """Each slot is held by a test that waits for a run of its own."""
     inner = [str(SHUNT), "run", "-q", "--sandbox=off", "--budget=host", "-n", "2", "--", sys.executable, "-m", "pytest", "-q"]
