@@ -33,9 +33,9 @@ harden_ldflags := -Wl,-z,relro,-z,now,-z,noexecstack
 endif
 common_cflags := -fstack-protector-strong -fstack-clash-protection
 all_cflags = $(base_cflags) $(warnings) $(if $(DEV),-Werror) $(common_cflags) $(harden_cflags) $(CFLAGS)
-# Loading seven small libraries takes a third of what `shunt exec true` takes, so they are linked statically where their
+# Loading eight libraries takes a third of what `shunt exec true` takes, so they are linked statically where their
 # archives are there (Debian's -dev packages have them). LINK=dynamic for packagers.
-lib_names := seccomp cap cgroup ev jansson cyaml yaml
+lib_names := seccomp cap cgroup ev jansson cyaml yaml sqlite3
 archive = $(shell $(CC) -print-file-name=lib$(1).a)
 archives := $(if $(SAN),,$(if $(filter dynamic,$(LINK)),,$(foreach name,$(lib_names),$(if $(findstring /,$(call archive,$(name))),$(name)))))
 LIBS := $(if $(filter $(words $(lib_names)),$(words $(archives))),-Wl$(comma)-Bstatic $(lib_names:%=-l%) \

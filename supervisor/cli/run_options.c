@@ -233,6 +233,27 @@ static int set_path(const char **ret, const char *text, struct err *err)
     return 0;
 }
 
+static int set_history(void *target, const char *text, struct err *err)
+{
+    return set_path(&config_of(target)->history_path, text, err);
+}
+
+static int set_no_history(void *target, const char *text, struct err *err)
+{
+    (void)text;
+    (void)err;
+    config_of(target)->no_history = true;
+    return 0;
+}
+
+static int set_relearn(void *target, const char *text, struct err *err)
+{
+    (void)text;
+    (void)err;
+    config_of(target)->relearn = true;
+    return 0;
+}
+
 static int set_events(void *target, const char *text, struct err *err)
 {
     return set_path(&config_of(target)->events_path, text, err);
@@ -323,6 +344,13 @@ const struct option_row run_option_table[] = {
      NULL},
     {"exitfirst", 'x', NULL, "stop after the first failure, as --maxfail=1", set_exitfirst, NULL},
 
+    {"history", 0, "FILE",
+     "what earlier runs came to; known offenders start in the serial lane\n"
+     "(default: .shunt/history.db below the suite's root)",
+     set_history, "History"},
+    {"no-history", 0, NULL, "neither read it nor write it", set_no_history, NULL},
+    {"relearn", 0, NULL, "try known offenders in parallel again", set_relearn, NULL},
+
     SANDBOX_OPTION_ROWS,
     {"sandbox", 0, "MODE", "on (default) or off: lanes, limits and reports only", set_sandbox, NULL},
     {"events", 0, "FILE", "write everything that happens as JSON lines", set_events, "Output"},
@@ -371,6 +399,9 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
     if (options->config.events_path && options->config.junit_path &&
         strcmp(options->config.events_path, options->config.junit_path) == 0)
         return err_set(err, ERR_USAGE, EINVAL, "--events and --junit name the same file, %s", options->config.junit_path);
+    if (options->config.no_history && (options->config.history_path || options->config.relearn))
+        return err_set(err, ERR_USAGE, EINVAL, "--no-history and %s exclude each other",
+                       options->config.history_path ? "--history" : "--relearn");
     options->config.command = argv + first;
     options->config.sandbox = &options->sandbox;
     return 0;

@@ -44,6 +44,10 @@ struct run_config {
     enum run_fork_server fork_server;
     bool no_sandbox;           /* --sandbox=off: lanes and limits only */
 
+    const char *history_path;  /* NULL: .shunt/history.db below the suite's root */
+    bool no_history;           /* neither read nor written */
+    bool relearn;              /* known offenders are tried in parallel again */
+
     const char *events_path;   /* NULL: none */
     const char *junit_path;
     enum run_color color;

@@ -24,11 +24,12 @@ struct test {
     enum lane lane;
     uint64_t tasks, memory_bytes, timeout_ns; /* 0: the lane's */
     unsigned weight;                          /* slots that it takes; 1 */
+    uint64_t expected_us;                     /* from earlier runs; 0: not known */
 
     /* ledger */
     enum outcome outcome; /* NONE until it is known for good */
     enum verdict verdict; /* of the last incident; NONE */
-    bool rerouted;        /* was moved to the serial lane by an incident */
+    bool rerouted;        /* was moved to the serial lane by an incident, of this run or of an earlier one */
     unsigned voided;      /* tries lost to pressure from outside */
     int worker;           /* slot of the last try; -1 */
     uint64_t setup_us, call_us, teardown_us;

@@ -6,6 +6,7 @@
 
 #include "sandbox/base/mem.h"
 #include "supervisor/core/suite.h"
+#include "supervisor/plan/cut.h"
 
 /*
  * A slot's run is a deque of atoms: a range [head, tail) of one array of atoms per slot. Stealing moves atoms from the
@@ -14,14 +15,11 @@
 
 enum test_state { QUEUED, PINNED, RUNNING, FINISHED };
 
-struct atom {
-    size_t first, count; /* into lanes->order */
-};
-
 struct deque {
-    struct atom *atoms;
+    struct lane_atom *atoms;
     size_t head, tail, room;
     size_t tests; /* queued in it */
+    uint64_t cost; /* of those */
 };
 
 struct lane_slot {
@@ -50,11 +48,12 @@ struct lanes {
 
 /* --- small queues --- */
 
-static void deque_push_back(struct deque *deque, struct atom atom)
+static void deque_push_back(struct deque *deque, struct lane_atom atom)
 {
     mem_grow(&deque->atoms, &deque->room, deque->tail + 1, sizeof(*deque->atoms));
     deque->atoms[deque->tail++] = atom;
     deque->tests += atom.count;
+    deque->cost += atom.cost;
 }
 
 static void open_push_front(struct lane_slot *slot, size_t test)
@@ -130,10 +129,10 @@ static size_t gather_groups(const struct suite *suite, struct group_entry *entri
 }
 
 /* Atoms in suite order. With one slot everything is on one worker anyway, and the suite's order is kept exactly. */
-static struct atom *make_atoms(struct lanes *lanes, const struct suite *suite, size_t *ret_n)
+static struct lane_atom *make_atoms(struct lanes *lanes, const struct suite *suite, size_t *ret_n)
 {
     struct group_entry *groups = mem_calloc(suite->count, sizeof(*groups));
-    struct atom *atoms = mem_calloc(suite->count, sizeof(*atoms));
+    struct lane_atom *atoms = mem_calloc(suite->count, sizeof(*atoms));
     size_t ngroups = lanes->nslots > 1 ? gather_groups(suite, groups) : 0, g = 0, n = 0, at = 0;
 
     for (size_t i = 0; i < suite->count; i++) {
@@ -142,13 +141,13 @@ static struct atom *make_atoms(struct lanes *lanes, const struct suite *suite, s
         if (test->lane != LANE_PARALLEL)
             continue;
         if (!test->group || lanes->nslots == 1) {
-            atoms[n++] = (struct atom){.first = at, .count = 1};
+            atoms[n++] = (struct lane_atom){.first = at, .count = 1};
             lanes->order[at++] = i;
             continue;
         }
         if (g >= ngroups || groups[g].first_test != i)
             continue; /* its group's atom stands further up */
-        atoms[n] = (struct atom){.first = at};
+        atoms[n] = (struct lane_atom){.first = at};
         for (; g < ngroups && groups[g].first_test == i; g++) {
             lanes->order[at++] = groups[g].test;
             atoms[n].count++;
@@ -161,42 +160,35 @@ static struct atom *make_atoms(struct lanes *lanes, const struct suite *suite, s
     return atoms;
 }
 
-static size_t module_of(const struct lanes *lanes, const struct atom *atom)
+/* What each atom costs, and one contiguous run of them for each slot. */
+static void deal(struct lanes *lanes, const struct suite *suite, struct lane_atom *atoms, size_t n)
 {
-    return lanes->module[lanes->order[atom->first]];
-}
+    uint64_t *costs = mem_calloc(suite->count, sizeof(*costs));
+    size_t *ends = mem_calloc(lanes->nslots, sizeof(*ends));
+    bool timed = cut_costs(suite, costs) && lanes->nslots > 1;
+    bool whole = timed && cut_modules_whole(suite);
+    size_t at = 0;
 
-/* Contiguous runs of about the same number of tests; a cut moves to a module boundary within a quarter of a run. */
-static void cut_runs(struct lanes *lanes, const struct atom *atoms, size_t n)
-{
-    size_t at = 0, left = lanes->queued;
-
-    for (unsigned s = 0; s < lanes->nslots; s++) {
-        size_t share = left / (lanes->nslots - s), have = 0, best = 0;
-
-        if (s == lanes->nslots - 1)
-            share = left;
-        for (size_t i = at; i < n && have < share + share / 4; i++) {
-            have += atoms[i].count;
-            if (i + 1 < n && have + share / 4 >= share &&
-                module_of(lanes, &atoms[i]) != module_of(lanes, &atoms[i + 1])) {
-                best = i + 1;
-                if (have >= share)
-                    break;
-            }
-        }
-        for (have = 0; at < n && (s == lanes->nslots - 1 || (best ? at < best : have < share)); at++) {
-            deque_push_back(&lanes->slots[s].run, atoms[at]);
-            have += atoms[at].count;
-        }
-        left -= have;
+    for (size_t i = 0; i < n; i++) {
+        atoms[i].module = lanes->module[lanes->order[atoms[i].first]];
+        for (size_t j = 0; j < atoms[i].count; j++)
+            atoms[i].cost += timed ? costs[lanes->order[atoms[i].first + j]] : 1;
     }
+    cut_runs(atoms, n, lanes->nslots, timed, ends);
+    for (unsigned s = 0; s < lanes->nslots; s++) {
+        if (whole)
+            cut_long_first(atoms + at, ends[s] - at);
+        for (; at < ends[s]; at++)
+            deque_push_back(&lanes->slots[s].run, atoms[at]);
+    }
+    free(ends);
+    free(costs);
 }
 
 struct lanes *lanes_new(const struct suite *suite, unsigned slots)
 {
     struct lanes *lanes = mem_zalloc(sizeof(*lanes));
-    struct atom *atoms;
+    struct lane_atom *atoms;
     size_t natoms;
 
     lanes->nslots = slots;
@@ -212,11 +204,14 @@ struct lanes *lanes_new(const struct suite *suite, unsigned slots)
         lanes->module[i] = lanes->module[i - 1] +
                            (strcmp(suite->tests[i].file, suite->tests[i - 1].file) != 0);
     atoms = make_atoms(lanes, suite, &natoms);
-    cut_runs(lanes, atoms, natoms);
+    deal(lanes, suite, atoms, natoms);
     free(atoms);
     for (size_t i = 0; i < suite->count; i++)
-        if (suite->tests[i].lane == LANE_SERIAL)
+        if (suite->tests[i].lane == LANE_SERIAL && !suite->tests[i].rerouted)
             serial_push(lanes, i, false);
+    for (size_t i = 0; i < suite->count; i++)
+        if (suite->tests[i].lane == LANE_SERIAL && suite->tests[i].rerouted)
+            serial_push(lanes, i, true);
     return lanes;
 }
 
@@ -243,24 +238,25 @@ void lanes_free(struct lanes *lanes)
 static size_t next_own(struct lanes *lanes, struct lane_slot *slot)
 {
     if (slot->open_head == slot->open_tail && slot->run.head < slot->run.tail) {
-        struct atom atom = slot->run.atoms[slot->run.head++];
+        struct lane_atom atom = slot->run.atoms[slot->run.head++];
 
         slot->run.tests -= atom.count;
+        slot->run.cost -= atom.cost;
         for (size_t i = 0; i < atom.count; i++)
             open_push_back(slot, lanes->order[atom.first + i]);
     }
     return slot->open_head < slot->open_tail ? slot->open[slot->open_head++] : LANES_NONE;
 }
 
-/* Where to cut the victim's tail: half of its tests, moved to a module boundary if one lies in the middle half. */
-static size_t steal_from(const struct lanes *lanes, const struct deque *run)
+/* Where to cut the victim's tail: half of what it costs, moved to a module boundary if one lies in the middle half. */
+static size_t steal_from(const struct deque *run)
 {
-    size_t half = run->tests / 2, have = 0, at = run->tail, cut = run->tail;
+    uint64_t half = run->cost / 2, have = 0;
+    size_t at = run->tail, cut = run->tail;
 
-    while (at > run->head && have + run->atoms[at - 1].count <= (half ? half : run->tests)) {
-        have += run->atoms[--at].count;
-        if (at > run->head && have >= run->tests / 4 &&
-            module_of(lanes, &run->atoms[at]) != module_of(lanes, &run->atoms[at - 1]))
+    while (at > run->head && have + run->atoms[at - 1].cost <= (half ? half : run->cost)) {
+        have += run->atoms[--at].cost;
+        if (at > run->head && have >= run->cost / 4 && run->atoms[at].module != run->atoms[at - 1].module)
             cut = at;
     }
     if (cut < run->tail)
@@ -276,15 +272,16 @@ static bool steal(struct lanes *lanes, struct lane_slot *thief)
     for (unsigned s = 0; s < lanes->nslots; s++) {
         struct lane_slot *slot = &lanes->slots[s];
 
-        if (slot != thief && slot->run.tests && (!victim || slot->run.tests > victim->run.tests))
+        if (slot != thief && slot->run.tests && (!victim || slot->run.cost > victim->run.cost))
             victim = slot;
     }
     if (!victim)
         return false;
-    cut = steal_from(lanes, &victim->run);
+    cut = steal_from(&victim->run);
     for (size_t i = cut; i < victim->run.tail; i++) {
         deque_push_back(&thief->run, victim->run.atoms[i]);
         victim->run.tests -= victim->run.atoms[i].count;
+        victim->run.cost -= victim->run.atoms[i].cost;
     }
     victim->run.tail = cut;
     return true;
@@ -445,6 +442,7 @@ void lanes_drop(struct lanes *lanes, void (*fn)(void *arg, size_t test), void *a
         struct lane_slot *slot = &lanes->slots[s];
 
         slot->run.head = slot->run.tail = slot->run.tests = 0;
+        slot->run.cost = 0;
         slot->open_head = slot->open_tail = 0;
         slot->pinned = LANES_NONE;
     }

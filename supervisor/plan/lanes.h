@@ -5,10 +5,11 @@
  * Which test runs where and when: pure bookkeeping over test indices, without a clock or a kernel.
  *
  * The parallel lane is a set of atoms in suite order: a single test, or a whole group (tests that must share one
- * worker and keep their order). It is cut into contiguous runs, one a slot; a slot whose run is used up steals
+ * worker and keep their order). It is cut into contiguous runs, one a slot (cut.h); a slot whose run is used up steals
  * half of the longest remaining tail, cut at a module boundary where one is near the middle. The serial lane
  * opens once nothing of the parallel lane is queued or running: first the statically marked tests in suite order
- * (they share a worker), then the rerouted ones in the order of their incidents.
+ * (they share a worker), then those that an earlier run has moved there, then the rerouted ones in the order of their
+ * incidents.
  *
  * A test is at any time in exactly one of the states queued, pinned (the next of a slot), running, finished.
  */

@@ -306,6 +306,13 @@ void report_notice(struct report *report, const char *fmt, ...)
     report_emit(report, "notice", json_pack("{s:s}", "text", clean));
 }
 
+void report_history(struct report *report, const char *what, size_t tests, size_t serial, uint64_t ns, const char *trouble)
+{
+    report_emit(report, "history",
+                json_pack("{s:s,s:I,s:I,s:f,s:o}", "what", what, "tests", (json_int_t)tests, "serial", (json_int_t)serial, "ms",
+                          (double)ns / 1e6, "trouble", events_text(trouble)));
+}
+
 void report_status(struct report *report, const struct suite *suite, const struct report_running *rows,
                    size_t n, size_t queued, size_t serial_queued)
 {

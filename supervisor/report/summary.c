@@ -94,8 +94,11 @@ static void print_passed_serial(FILE *out, const struct suite *suite, const stru
 
         if (suite->tests[i].outcome != OUTCOME_PASSED_SERIAL)
             continue;
-        snprintf(why, sizeof(why), "[%s] %s beside others, passed alone",
-                 verdict_name(suite->tests[i].verdict), incident ? incident->text : "");
+        if (incident)
+            snprintf(why, sizeof(why), "[%s] %s beside others, passed alone",
+                     verdict_name(suite->tests[i].verdict), incident->text);
+        else
+            snprintf(why, sizeof(why), "%s; passed alone", suite->tests[i].message ? suite->tests[i].message : "");
         print_test(out, suite, i, "passed-serial", why, "mark it parallel_unsafe");
     }
 }

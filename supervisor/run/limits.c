@@ -87,6 +87,7 @@ static void resolve_tasks(struct run *run, const struct cgroup_budget *budget)
     while (limits->workers > 1 && per_slot(budget->tasks_free, limits->workers) < TASKS_MIN)
         limits->workers--;
     share = per_slot(budget->tasks_free, limits->workers);
+    limits->share_tasks = share;
     if (limits->workers < wanted)
         snprintf(limits->notice, sizeof(limits->notice),
                  "%u worker%s instead of %u: %s leaves %" PRIu64 " tasks free, and a worker needs %d",
@@ -109,6 +110,7 @@ static void resolve_memory(struct run *run, const struct cgroup_budget *budget)
     uint64_t page = 4096, share = usable / limits->workers / page * page;
     uint64_t given = of_worker(run, run->config->memory_bytes, run->spec.limits.memory_bytes);
 
+    limits->share_memory_bytes = share;
     limits->memory_bytes = given != RUN_CONFIG_AUTO ? given : share;
     limits->serial_memory_bytes = run->config->serial_memory_bytes != RUN_CONFIG_AUTO
                                       ? run->config->serial_memory_bytes
@@ -209,6 +211,7 @@ int limits_resolve(struct run *run, struct err *err)
         return r;
     bound_by_machine(&run->spec, &budget);
     run->limits.workers = workers_wanted(run, &budget);
+    run->limits.cpus = budget.cpus;
     resolve_tasks(run, &budget);
     resolve_memory(run, &budget);
     resolve_counts(run);

@@ -107,12 +107,14 @@ void run_suite_ready(struct run *run)
         snprintf(run->slots[i].name, sizeof(run->slots[i].name), "gw%u", i);
     }
     run->serial_slot = (struct slot){.run = run, .serial = true, .name = "gw0", .pending = TEST_NONE};
+    run_history_read(run);
     run->lanes = lanes_new(&run->suite, run->limits.workers);
     controller_plan(run->controller);
     if (run->cgroup)
         cgroup_run_warm(run->cgroup); /* the first workers will be moved in some ten milliseconds */
     run->phase = PHASE_PARALLEL;
     report_header(run);
+    run_history_say(run);
 }
 
 /* --- the loop --- */
@@ -471,6 +473,7 @@ static int run_finish(struct run *run, struct err *err)
         judge_incident_flush(&run->serial_slot);
     report_denials(run->report, &run->suite, TEST_NONE, run->denials);
     summary.exit_status = exit_status(run, &summary.status_reason);
+    run_history_write(run, summary.exit_status);
     r = report_run_end(run->report, &run->suite, &summary, err);
     if (r >= 0)
         r = run_learn_finish(run, summary.exit_status, err);
@@ -494,6 +497,7 @@ static void run_free(struct run *run)
     }
     free(run->incidents);
     denials_close(run);
+    run_history_free(run->history);
     free(run->quit.why);
     suite_done(&run->suite);
     report_free(run->report);

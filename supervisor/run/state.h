@@ -19,6 +19,7 @@
  *   budget.c, budget_pool.c   tokens shared with make and with other runs
  *   cpu.c         each slot's CPUs, and the variables that say so
  *   learn.c       --learn: the smallest policy that the run needs
+ *   history.c     what earlier runs came to, and what is kept of this one
  *
  * One thread. Each turn of the loop handles stop signals, then messages, then deaths, then timers, so that nobody
  * dies with an answer unread; the scheduler runs once at the end of each turn.
@@ -160,6 +161,8 @@ enum run_phase {
 
 struct run_limits { /* resolved */
     unsigned workers;
+    double cpus;
+    uint64_t share_tasks, share_memory_bytes; /* of what is free, for each worker */
     uint64_t tasks, memory_bytes;
     uint64_t serial_tasks, serial_memory_bytes;
     uint64_t max_worker_restart; /* UINT64_MAX: none */
@@ -240,6 +243,7 @@ struct run {
 
     struct incident *incidents; /* all, in order */
     size_t nincidents, incidents_room;
+    struct run_history *history; /* history.c; NULL: --no-history, or no suite yet */
     struct learn *learn;     /* --learn; NULL: off */
     struct denials *denials; /* by test; NULL: nobody looks */
     struct run_denied denied;
@@ -341,6 +345,13 @@ int run_learn_open(struct run *run, struct err *err); /* once the spec is known 
 void run_learn_places(struct run *run); /* once shunt's own directories are known */
 /* `status`: of the run. */
 int run_learn_finish(struct run *run, int status, struct err *err);
+
+/* history.c. Once limits are known and before the lanes are: what is expected of tests, and where they begin. */
+void run_history_read(struct run *run);
+void run_history_say(struct run *run);
+/* At the end, when every test has its outcome; `status`: of the run. */
+void run_history_write(struct run *run, int status);
+void run_history_free(struct run_history *history);
 
 /* controller.c */
 int controller_new(struct run *run, struct controller **ret, struct err *err);
