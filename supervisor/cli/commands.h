@@ -23,6 +23,8 @@ int cmd_doctor(int argc, char **argv);
 int cmd_doctor_help(void);
 int cmd_exec(int argc, char **argv);
 int cmd_exec_help(void);
+int cmd_history(int argc, char **argv);
+int cmd_history_help(void);
 int cmd_policy(int argc, char **argv);
 int cmd_policy_help(void);
 

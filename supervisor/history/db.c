@@ -25,7 +25,7 @@
 #define SCHEMA_VERSION 1
 #define BUSY_MS 1000
 #define PAGE 4096
-#define CHECK_WHOLE_MAX (1 << 20) /* larger files are checked page by page, as they are read */
+#define CHECK_WHOLE_MAX (1 << 19) /* larger files are checked page by page, as they are read */
 #define TEXT_MAX 4096
 #define STRINGIFY(x) #x
 #define NUMBER(x) STRINGIFY(x)

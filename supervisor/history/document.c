@@ -11,7 +11,7 @@
 #include "supervisor/history/internal.h"
 
 struct told_incident {
-    uint64_t runs, limit;
+    uint64_t runs, parallel_runs, limit; /* in the parallel lane in so many of them */
     char text[HISTORY_TEXT];
 };
 
@@ -90,17 +90,21 @@ enum result_column {
     "peak_tasks, tasks_exact, peak_memory, limit_tasks, limit_memory, verdict, text, serial_verdict, serial_text " \
     "FROM results ORDER BY run DESC, test DESC"
 
-static void tell_incident(struct told *told, sqlite3_stmt *row, int verdict_column, int text_column)
+static enum verdict row_verdict(sqlite3_stmt *row, int column)
 {
-    struct told_incident *incident;
-    enum verdict verdict;
     char name[16];
 
-    column_text(row, verdict_column, name, sizeof(name));
-    verdict = verdict_parse(name);
-    if (verdict == VERDICT_NONE)
+    column_text(row, column, name, sizeof(name));
+    return verdict_parse(name);
+}
+
+static void tell_incident(struct told *told, sqlite3_stmt *row, enum verdict verdict, int text_column)
+{
+    struct told_incident *incident = verdict == VERDICT_NONE ? NULL : &told->incidents[verdict];
+
+    if (!incident)
         return;
-    incident = &told->incidents[verdict];
+    incident->parallel_runs += text_column == RESULT_TEXT;
     if (incident->runs++)
         return;
     column_text(row, text_column, incident->text, sizeof(incident->text));
@@ -175,6 +179,7 @@ static void tell_peaks(struct told *told, sqlite3_stmt *row, bool serial)
 static void tell(struct document *document, struct told *told, sqlite3_stmt *row)
 {
     char outcome[16], lane[16];
+    enum verdict verdict = row_verdict(row, RESULT_VERDICT), alone = row_verdict(row, RESULT_SERIAL_VERDICT);
     bool serial;
     enum outcome parsed;
 
@@ -194,14 +199,15 @@ static void tell(struct document *document, struct told *told, sqlite3_stmt *row
     parsed = outcome_parse(outcome);
     if (parsed != OUTCOME_COUNT)
         told->outcomes[parsed]++;
-    told->parallel_runs += !serial || sqlite3_column_type(row, RESULT_VERDICT) != SQLITE_NULL;
+    told->parallel_runs += !serial || verdict != VERDICT_NONE;
     if (!told->clean_ended && is_clean(row, outcome))
         told->clean_runs++;
     else
         told->clean_ended = true;
     tell_peaks(told, row, serial);
-    tell_incident(told, row, RESULT_VERDICT, RESULT_TEXT);
-    tell_incident(told, row, RESULT_SERIAL_VERDICT, RESULT_SERIAL_TEXT);
+    tell_incident(told, row, verdict, RESULT_TEXT);
+    if (alone != verdict) /* in one run it counts once */
+        tell_incident(told, row, alone, RESULT_SERIAL_TEXT);
     if (document->each)
         tell_result(told, row);
 }
@@ -247,8 +253,9 @@ static json_t *json_of_incidents(const struct told *told)
         const struct told_incident *incident = &told->incidents[v];
 
         if (incident->runs)
-            json_array_append_new(array, json_pack("{s:s,s:I,s:o,s:o}", "verdict", verdict_name((enum verdict)v), "runs",
-                                                   (json_int_t)incident->runs, "text", text_or_null(incident->text),
+            json_array_append_new(array, json_pack("{s:s,s:I,s:I,s:o,s:o}", "verdict", verdict_name((enum verdict)v), "runs",
+                                                   (json_int_t)incident->runs, "parallel_runs",
+                                                   (json_int_t)incident->parallel_runs, "text", text_or_null(incident->text),
                                                    "limit",
                                                    incident->limit ? json_integer((json_int_t)incident->limit)
                                                                    : json_null()));

@@ -260,15 +260,18 @@ static int forget(struct db *db, uint64_t runs_max, uint64_t results_max, int64_
     return r == 0 ? delete_before(db, "DELETE FROM tests WHERE seen < ?1", oldest_s) : r;
 }
 
-static int write_all(struct record *record, bool full)
+/* `squeeze`: 0, or so many times the file was full (long ids): room for this run comes before the past. */
+static int write_all(struct record *record, int squeeze)
 {
     int64_t now = record->run->time_s;
     int r = db_exec(record->db, "BEGIN IMMEDIATE");
 
     if (r < 0)
         return r;
-    if (full) /* long ids: the file's size is what binds. Room for this run comes before the past */
+    if (squeeze == 1)
         r = forget(record->db, HISTORY_RUNS_MAX / 10, HISTORY_RESULTS_MAX / 10, now - 7 * SECONDS_A_DAY);
+    if (squeeze == 2)
+        r = forget(record->db, 0, 0, INT64_MAX);
     if (r == 0)
         r = read_states(record);
     if (r == 0)
@@ -293,9 +296,9 @@ static int write_run_to(struct record *record, const struct history_place *place
     if (r < 0)
         return r;
     record->db = &db;
-    r = write_all(record, false);
-    if (r == -ENOSPC)
-        r = write_all(record, true);
+    r = write_all(record, 0);
+    for (int squeeze = 1; r == -ENOSPC && squeeze <= 2; squeeze++)
+        r = write_all(record, squeeze);
     if (r == -EUCLEAN)
         place_set_aside(&db.place, db.why, ret_notice, size);
     if (r < 0 && r != -EUCLEAN)

@@ -71,6 +71,7 @@ class Suite:
     def __init__(self, path):
         self.path = path
         self.count = 0
+        self.history = False  # of earlier runs: off, so that each run is the first one
 
     def write(self, **files):
         """write(test_a="...", conftest="..."): module name without .py = source."""
@@ -83,7 +84,8 @@ class Suite:
     def command(self, *options, pytest_args=(), python=None):
         self.count += 1
         events = self.path / f"events-{self.count}.jsonl"
-        argv = [str(SHUNT), "run", *OPTIONS, "--events", str(events), *map(str, options), "--"]
+        argv = [str(SHUNT), "run", *OPTIONS, "--events", str(events), *map(str, options)]
+        argv += ["--"] if self.history else ["--no-history", "--"]
         argv += [python or sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *pytest_args]
         return argv, events
 
