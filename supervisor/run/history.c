@@ -28,6 +28,7 @@ struct run_history {
     size_t known, offenders;
     char notice[600];     /* a file was set aside; "" */
     struct err err;
+    bool said;            /* that it is of no use now, on the terminal */
     uint64_t ns;
     int64_t time_s;
 };
@@ -104,8 +105,10 @@ static void say_trouble(struct run *run, const char *what)
 
     if (*history->notice)
         report_notice(run->report, "%s", history->notice);
-    if (history->err.kind != ERR_NONE && run->config->history_path)
+    if (history->err.kind != ERR_NONE && run->config->history_path && !history->said) {
         report_notice(run->report, "the history was not %s: %s", what, history->err.message);
+        history->said = true;
+    }
 }
 
 /* The last part of an id says most: "test_x[1]". */
