@@ -152,7 +152,8 @@ byte_compile = $(Q)for python in '$(PYTHON)' python3 /usr/bin/python3; do \
 
 $(share)/python.done: $(python_files)
 	$(Q)rm -rf $(share)/python && mkdir -p $(share)/python
-	$(Q)cp -R supervisor/adapters/pytest/shunt_plugin.py supervisor/adapters/pytest/shunt_pytest $(share)/python/
+	$(Q)cp -R supervisor/adapters/pytest/shunt_plugin.py supervisor/adapters/pytest/shunt_pytest \
+		supervisor/adapters/pytest/shunt_mark $(share)/python/
 	$(Q)find $(share)/python -name __pycache__ -prune -exec rm -rf {} +
 	$(call byte_compile,$(share)/python)
 	@touch $@

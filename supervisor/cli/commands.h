@@ -27,6 +27,10 @@ int cmd_history(int argc, char **argv);
 int cmd_history_help(void);
 int cmd_policy(int argc, char **argv);
 int cmd_policy_help(void);
+int cmd_scan(int argc, char **argv);
+int cmd_scan_help(void);
+int cmd_mark(int argc, char **argv);
+int cmd_mark_help(void);
 
 /* Prints "shunt: message" and the hint to stderr; returns the status for the kind of error. */
 int cli_fail(const struct err *err);

@@ -24,6 +24,8 @@ static const struct command commands[] = {
     {"run", "run a test suite in contained workers", cmd_run, cmd_run_help},
     {"exec", "run one command in one sandbox", cmd_exec, cmd_exec_help},
     {"history", "what earlier runs of a suite came to", cmd_history, cmd_history_help},
+    {"scan", "tests that look unsafe beside others, from their sources", cmd_scan, cmd_scan_help},
+    {"mark", "markers for what was measured, as a patch", cmd_mark, cmd_mark_help},
     {"doctor", "what this machine can enforce, and how to get the rest", cmd_doctor, cmd_doctor_help},
     {"policy", "list, show, check and explain policies", cmd_policy, cmd_policy_help},
     {"help", "explain a command: shunt help run", cmd_help, NULL},

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: MIT
+"""What a test reaches: its own body, fixtures, setup methods, and functions of the same project, breadth first, each once."""
+import ast
+import os
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
+
+from .collect import Fixtures, Mark, Test, assigned, used_by_marks, wanted_names
+from .project import Module, Project
+from .reasons import Reason, Scope, reasons
+from .source import FUNCTIONS, definitions, dotted
+
+MAX_REACHED = 1500  # functions of one test
+MAX_HOPS = 6
+CLASS_SETUP = (
+    "setUp", "tearDown", "asyncSetUp", "asyncTearDown", "setUpClass", "tearDownClass", "setup_method", "teardown_method",
+    "setup_class", "teardown_class", "setup", "teardown",
+)  # fmt: skip
+MODULE_SETUP = ("setup_module", "teardown_module", "setup_function", "teardown_function", "setUpModule", "tearDownModule")
+THREADS = ("threading.Thread", "threading.Timer", "multiprocessing.Process", "multiprocessing.context.Process")
+
+
+class Place(NamedTuple):
+    """A function, or the value of a module's global, with the class that `self` is an instance of."""
+
+    module: Module
+    node: ast.AST
+    klass: Optional[Tuple[Module, ast.ClassDef]]
+
+    @property
+    def key(self) -> Tuple[int, int]:
+        return id(self.node), id(self.klass[1]) if self.klass else 0
+
+
+class Edge(NamedTuple):
+    place: Place
+    via: str
+
+
+class Finding(NamedTuple):
+    reason: Reason
+    where: str  # "file:line"
+    via: Tuple[str, ...]  # "helper make_pool", "fixture server"
+
+
+Local = Union[str, Tuple[Module, ast.ClassDef]]
+
+
+def canonical(module: Module, node: ast.AST) -> str:
+    stem = os.path.basename(module.source.path)[: -len(".py")]
+    parts = module.package + ([] if stem == "__init__" else [stem])
+    return ".".join(parts + [getattr(node, "name", "?")])
+
+
+class Names:
+    """What expressions in one place mean."""
+
+    def __init__(self, project: Project, place: Place) -> None:
+        self.project = project
+        self.place = place
+        self.locals: Dict[str, Local] = {}
+        if not isinstance(place.node, FUNCTIONS):
+            return
+        for node in ast.walk(place.node):
+            if isinstance(node, ast.Assign) and len(node.targets) == 1:
+                self._learn(node.targets[0], node.value)
+            elif isinstance(node, (ast.With, ast.AsyncWith)):
+                for item in node.items:
+                    self._learn(item.optional_vars, item.context_expr)
+
+    def _learn(self, target: Optional[ast.AST], value: ast.AST) -> None:
+        if not isinstance(target, ast.Name) or target.id in self.locals:
+            return
+        called = value.func if isinstance(value, ast.Call) else value
+        found = self.definition(called)
+        if found is not None:
+            if isinstance(value, ast.Call) and isinstance(found[1], ast.ClassDef):
+                self.locals[target.id] = (found[0], found[1])
+            return
+        names = dotted(called)
+        if names and names[0] in self.place.module.imports:
+            self.locals[target.id] = (self.name_of(called) or "?") + ("()" if isinstance(value, ast.Call) else "")
+
+    def definition(self, node: ast.AST) -> Optional[Tuple[Module, ast.stmt, bool]]:
+        """(module, function or class of the project, whether it belongs to self)."""
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call):
+            called = dotted(node.value.func)
+            if called == ["super"] and self.place.klass:
+                return self._member(self.place.klass, node.attr, True, own=False)
+            made = self.definition(node.value.func)
+            if made is not None and isinstance(made[1], ast.ClassDef):
+                return self._member((made[0], made[1]), node.attr, False)
+            return None
+        names = dotted(node)
+        if names is None:
+            return None
+        if names[0] in ("self", "cls") and self.place.klass:
+            return self._member(self.place.klass, names[1], True) if len(names) == 2 else None
+        local = self.locals.get(names[0])
+        if local is not None:
+            return self._member(local, names[1], False) if isinstance(local, tuple) and len(names) == 2 else None
+        found = self.project.resolve(self.place.module, names)
+        return None if found.module is None or found.node is None else (found.module, found.node, False)
+
+    def _member(
+        self, klass: Tuple[Module, ast.ClassDef], name: str, of_self: bool, own: bool = True
+    ) -> Optional[Tuple[Module, ast.stmt, bool]]:
+        if own:
+            found = self.project.member(klass[0], klass[1], name)
+            return (found[0], found[1], of_self) if found else None
+        for module, base in self.project.bases(*klass):
+            inherited = definitions(base.body).get(name)
+            if inherited:
+                return module, inherited[-1], of_self
+        return None
+
+    def name_of(self, node: ast.AST) -> Optional[str]:
+        """The full name of a callee as far as it is known: "os.fork", "multiprocessing.get_context().Pool", "sock.bind"."""
+        if isinstance(node, ast.Attribute) and dotted(node) is None:
+            base, depth = node.value, 0
+            inner = self.name_of(base.func) if isinstance(base, ast.Call) and _is_shallow(base) else None
+            return f"{inner}().{node.attr}" if inner and depth == 0 else f"?.{node.attr}"
+        names = dotted(node)
+        if names is None:
+            return None
+        local = self.locals.get(names[0])
+        if isinstance(local, str):
+            return ".".join([local] + names[1:])
+        if local is not None or names[0] in ("self", "cls"):
+            return ".".join(names)
+        found = self.project.resolve(self.place.module, names)
+        return canonical(found.module, found.node) if found.module and found.node else found.name
+
+    def is_thread(self, node: ast.AST) -> bool:
+        found = self.definition(node)
+        if found is None or not isinstance(found[1], ast.ClassDef):
+            return False
+        for owner, klass in [(found[0], found[1])] + self.project.bases(found[0], found[1]):
+            if any(base.node is None and base.name in THREADS for base in self.project.base_names(owner, klass)):
+                return True
+        return False
+
+
+def _is_shallow(node: ast.AST) -> bool:
+    """A chain of calls and attributes that is short enough to be followed recursively."""
+    for _ in range(32):
+        if isinstance(node, ast.Call):
+            node = node.func
+        elif isinstance(node, ast.Attribute):
+            node = node.value
+        else:
+            return True
+    return False
+
+
+class Reach:
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.fixtures = Fixtures(project)
+        self._known: Dict[Tuple[int, int], Tuple[List[Reason], List[Edge]]] = {}
+
+    def _look(self, place: Place) -> Tuple[List[Reason], List[Edge]]:
+        if place.key not in self._known:
+            names = Names(self.project, place)
+            module = place.module
+            scope = Scope(names.name_of, lambda name: assigned(module.tree.body, name), names.is_thread)
+            self._known[place.key] = reasons(place.node, scope), list(self._edges(place, names))
+        return self._known[place.key]
+
+    def _edges(self, place: Place, names: Names) -> Iterator[Edge]:
+        """Functions that are called or named, the methods that a class runs by itself, and globals that are used."""
+        seen: Set[int] = {id(place.node)}
+        local = {a.arg for a in ast.walk(place.node) if isinstance(a, ast.arg)}
+        for node in ast.walk(place.node):
+            if not isinstance(node, (ast.Name, ast.Attribute)) or not isinstance(node.ctx, ast.Load):
+                continue
+            if isinstance(node, ast.Name) and node.id in local:
+                continue
+            found = names.definition(node)
+            if found is not None and id(found[1]) not in seen:
+                seen.add(id(found[1]))
+                yield from self._into(place, found)
+            elif found is None and isinstance(node, ast.Name):
+                value = assigned(place.module.tree.body, node.id)
+                if isinstance(value, ast.Call) and id(value) not in seen and node.id not in names.locals:
+                    seen.add(id(value))
+                    yield Edge(Place(place.module, value, None), f"global {node.id}")
+
+    def _into(self, place: Place, found: Tuple[Module, ast.stmt, bool]) -> Iterator[Edge]:
+        module, node, of_self = found
+        if isinstance(node, FUNCTIONS):
+            yield Edge(Place(module, node, place.klass if of_self else _owner(module, node)), f"helper {node.name}")
+        elif isinstance(node, ast.ClassDef):
+            for name in ("__init__", "__enter__", "__aenter__", "__call__"):
+                member = self.project.member(module, node, name)
+                if member is not None and isinstance(member[1], FUNCTIONS):
+                    yield Edge(Place(member[0], member[1], (module, node)), f"class {node.name}")
+
+    def _start(self, test: Test, marks: List[Mark]) -> List[Edge]:
+        klass = (test.module, test.classes[-1]) if test.classes else None
+        edges = [Edge(Place(test.owner, test.node, klass), "")]
+        for name in CLASS_SETUP if klass else ():
+            member = self.project.member(klass[0], klass[1], name) if klass else None
+            if member is not None and isinstance(member[1], FUNCTIONS):
+                edges.append(Edge(Place(member[0], member[1], klass), name))
+        for name in MODULE_SETUP:
+            function = test.module.function(name)
+            if function is not None:
+                edges.append(Edge(Place(test.module, function, None), name))
+        return edges + self._fixture_edges(test, marks, klass)
+
+    def _fixture_edges(self, test: Test, marks: List[Mark], klass: Optional[Tuple[Module, ast.ClassDef]]) -> List[Edge]:
+        levels = self.fixtures.levels(test)
+        waiting = [(name, 0) for name in wanted_names(test.node) + used_by_marks(marks)]
+        waiting += [(name, 0) for level in levels for name, fixture in level.items() if fixture.autouse]
+        edges: List[Edge] = []
+        seen: Set[Tuple[str, int]] = set()
+        while waiting and len(edges) < MAX_REACHED:
+            name, depth = waiting.pop(0)
+            if (name, depth) in seen:
+                continue
+            seen.add((name, depth))
+            for at in range(depth, len(levels)):
+                fixture = levels[at].get(name)
+                if fixture is None:
+                    continue
+                edges.append(Edge(Place(fixture.module, fixture.node, klass if fixture.klass else None), f"fixture {name}"))
+                # A fixture that asks for its own name gets the one farther out.
+                waiting += [(n, at + 1 if n == name else 0) for n in wanted_names(fixture.node)]
+                break
+        return edges
+
+    def findings(self, test: Test, marks: List[Mark]) -> List[Finding]:
+        """Each reason once, with the shortest way to it."""
+        found: List[Finding] = []
+        waiting: List[Tuple[Place, Tuple[str, ...]]] = []
+        for edge in self._start(test, marks):
+            waiting.append((edge.place, (edge.via,) if edge.via else ()))
+        seen = {place.key for place, _ in waiting}
+        told: Set[Tuple[str, str]] = set()
+        while waiting:
+            place, via = waiting.pop(0)
+            direct, edges = self._look(place)
+            for reason in direct:
+                where = f"{place.module.shown}:{reason.line}"
+                if (where, reason.text) not in told:
+                    told.add((where, reason.text))
+                    found.append(Finding(reason, where, via))
+            for edge in edges:
+                if edge.place.key not in seen and len(via) < MAX_HOPS and len(seen) < MAX_REACHED:
+                    seen.add(edge.place.key)
+                    waiting.append((edge.place, via + (edge.via,)))
+        return found
+
+
+def _owner(module: Module, node: ast.AST) -> Optional[Tuple[Module, ast.ClassDef]]:
+    """The class of a module that a method stands in."""
+    for nodes in module.defined.values():
+        for klass in nodes:
+            if isinstance(klass, ast.ClassDef) and node in klass.body:
+                return module, klass
+    return None
