@@ -210,8 +210,8 @@ class Editor:
         lines = list(self.source.lines)
         if bom:
             lines[0] = lines[0][len(bom) :]
-        # From the end; of two at one line, the one that came first stays in front.
-        for change in sorted(self.changes, key=lambda c: (c.first, c.last >= c.first), reverse=True):
+        # From the end. Of two insertions at one line the one that was asked for first (an import) comes out in front.
+        for change in sorted(self.changes[::-1], key=lambda c: (c.first, c.last >= c.first), reverse=True):
             if change.first > len(lines) and lines and not lines[-1].endswith((b"\n", b"\r")):
                 lines[-1] += self.source.newline
             lines[change.first - 1 : change.last] = [change.text]
