@@ -212,7 +212,7 @@ def test_patch_takes_it_too(project):
 
 @pytest.mark.parametrize(
     "peak, limit, marker",
-    [(80, 64, "shunt(tasks=104)"), (128, 64, "shunt(tasks=160)"), (129, 64, "parallel_unsafe"), (402, 64, "parallel_unsafe"), (20, 16, "shunt(tasks=32)")],
+    [(80, 64, "shunt(tasks=104)"), (128, 64, "shunt(tasks=160)"), (129, 64, "parallel_unsafe"), (402, 64, "parallel_unsafe"), (20, 16, "shunt(tasks=32)"), (9, 16, "shunt(tasks=24)")],
 )
 def test_a_wider_limit_where_a_slot_can_give_it(project, peak, limit, marker):
     after = project.marked("test_a.py", "import pytest\ndef test_x(): pass\n", measured("test_a.py::test_x", peak=peak, limit=limit))

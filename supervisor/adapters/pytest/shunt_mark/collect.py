@@ -7,7 +7,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .config import Config
 from .project import Module, Project
-from .source import FUNCTIONS, Function, definitions, dotted, statements
+from .source import FUNCTIONS, Function, assignments, definitions, dotted
 
 MAX_CLASS_DEPTH = 20
 
@@ -98,24 +98,13 @@ def mark_of(module: Module, node: ast.AST, hops: int = 0) -> Optional[Mark]:
     if full[:2] == ["pytest", "mark"] and len(full) == 3:
         return Mark(full[2], node, f"{module.shown}:{getattr(node, 'lineno', 1)}")
     if len(names) == 1 and hops < 4:  # unsafe = pytest.mark.parallel_unsafe
-        value = assigned(module.tree.body, names[0])
+        value = module.values.get(names[0])
         return mark_of(module, value, hops + 1) if value is not None else None
     return None
 
 
-def assigned(body: List[ast.stmt], name: str) -> Optional[ast.expr]:
-    """The last value that a block gives to a name."""
-    found: Optional[ast.expr] = None
-    for node in statements(body):
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
-            found = node.value
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == name:
-            found = node.value or found
-    return found
-
-
 def _pytestmark(module: Module, body: List[ast.stmt]) -> List[Mark]:
-    value = assigned(body, "pytestmark")
+    value = assignments(body).get("pytestmark")
     if value is None:
         return []
     nodes = value.elts if isinstance(value, (ast.List, ast.Tuple)) else [value]

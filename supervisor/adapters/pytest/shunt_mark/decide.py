@@ -33,14 +33,15 @@ class Need(NamedTuple):
         return f"shunt({', '.join(words)})"
 
 
-def tasks_for(peak: int) -> int:
-    """A quarter more than was measured, in steps of 8."""
-    return -(-(peak * 5) // 32) * 8
+def tasks_for(peak: int, limit: int) -> int:
+    """A quarter more than was measured, in steps of 8. A test may need less alone than the limit that it hit beside others,
+    where earlier tests of the worker had left a pool behind: it gets more than that limit in any case."""
+    return -(-(max(peak, limit + 1) * 5) // 32) * 8
 
 
-def memory_for(peak_bytes: int) -> int:
+def memory_for(peak_bytes: int, limit: int) -> int:
     """In MiB: a quarter more, in steps of 64."""
-    return -(-(peak_bytes * 5) // (4 * 64 * MIB)) * 64
+    return -(-(max(peak_bytes, limit + 1) * 5) // (4 * 64 * MIB)) * 64
 
 
 def _sentence(incident: Incident, runs: int) -> str:
@@ -79,12 +80,12 @@ def _wider(test: Measured) -> Optional[Tuple[int, int]]:
         limit = _limit(test, "tasks")
         if not limit or not 0 < test.peak_tasks <= STRETCH * limit:
             return None
-        tasks = tasks_for(test.peak_tasks)
+        tasks = tasks_for(test.peak_tasks, limit)
     if "memory" in verdicts:
         limit = _limit(test, "memory")
         if not limit or not 0 < test.peak_memory <= STRETCH * limit:
             return None
-        memory = memory_for(test.peak_memory)
+        memory = memory_for(test.peak_memory, limit)
     return tasks, memory
 
 

@@ -4,7 +4,7 @@ import ast
 import os
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
-from .source import FUNCTIONS, CannotParse, Source, definitions, load, printable, statements
+from .source import FUNCTIONS, CannotParse, Source, assignments, definitions, dotted, load, printable
 
 MAX_MODULES = 20000
 MAX_HOPS = 16  # re-exports from one module to the next, and bases of bases
@@ -22,6 +22,7 @@ class Module:
         self.imports: Dict[str, str] = {}
         self.stars: List[str] = []
         self.defined = definitions(source.tree.body)
+        self.values = assignments(source.tree.body)  # of globals
         for node in ast.walk(source.tree):
             self._take_import(node)
 
@@ -73,6 +74,10 @@ class Project:
         self.root = os.path.realpath(root)
         self.modules: Dict[str, Optional[Module]] = {}
         self.complaints: List[str] = []
+        self._found: Dict[Tuple[str, str], Optional[Module]] = {}
+        self._resolved: Dict[Tuple[int, Tuple[str, ...]], Found] = {}
+        self._members: Dict[int, Dict[str, List[ast.stmt]]] = {}
+        self._known_bases: Dict[int, List[Tuple[Module, ast.ClassDef]]] = {}
         self._bases: List[str] = [self.root]
         for extra in ("src", "lib", "tests", "test"):
             if os.path.isdir(os.path.join(self.root, extra)):
@@ -122,10 +127,18 @@ class Project:
         return [folder] + self._bases
 
     def find_module(self, name: str, importer: Optional[Module]) -> Optional[Module]:
+        key = (os.path.dirname(importer.source.path) if importer else "", name)
+        if key not in self._found:
+            self._found[key] = self._look_for(name, importer)
+        return self._found[key]
+
+    def _look_for(self, name: str, importer: Optional[Module]) -> Optional[Module]:
         parts = name.split(".")
         if not name or not all(part.isidentifier() for part in parts):
             return None
         for base in self._import_roots(importer):
+            if not os.path.exists(os.path.join(base, parts[0])) and not os.path.exists(os.path.join(base, parts[0] + ".py")):
+                continue
             stem = os.path.join(base, *parts)
             for path in (os.path.join(stem, "__init__.py"), stem + ".py"):
                 if os.path.isfile(path) and self.is_inside(os.path.realpath(path)):
@@ -134,6 +147,14 @@ class Project:
 
     def resolve(self, module: Module, names: List[str], hops: int = 0) -> Found:
         """What names[0].names[1]... is in a module."""
+        if hops:
+            return self._resolve(module, names, hops)
+        key = (id(module), tuple(names))
+        if key not in self._resolved:
+            self._resolved[key] = self._resolve(module, names, 0)
+        return self._resolved[key]
+
+    def _resolve(self, module: Module, names: List[str], hops: int) -> Found:
         if hops > MAX_HOPS:
             return Found(None, None, ".".join(names))
         head = names[0]
@@ -171,19 +192,32 @@ class Project:
             module, node = found
         return Found(module, node, name)
 
+    def members(self, node: ast.ClassDef) -> Dict[str, List[ast.stmt]]:
+        """Methods and nested classes that stand in a class."""
+        if id(node) not in self._members:
+            self._members[id(node)] = definitions(node.body)
+        return self._members[id(node)]
+
     def member(self, module: Module, node: ast.ClassDef, name: str, hops: int = 0) -> Optional[Tuple[Module, ast.stmt]]:
         """A method or nested class, of the class or of a base in the project."""
-        own = definitions(node.body).get(name)
+        own = self.members(node).get(name)
         if own:
             return module, own[-1]
         for base_module, base in self.bases(module, node, hops):
-            found = definitions(base.body).get(name)
+            found = self.members(base).get(name)
             if found:
                 return base_module, found[-1]
         return None
 
     def bases(self, module: Module, node: ast.ClassDef, hops: int = 0) -> List[Tuple[Module, ast.ClassDef]]:
         """Bases in the project, nearest first, each once."""
+        if hops:
+            return self._look_for_bases(module, node, hops)
+        if id(node) not in self._known_bases:
+            self._known_bases[id(node)] = self._look_for_bases(module, node, 0)
+        return self._known_bases[id(node)]
+
+    def _look_for_bases(self, module: Module, node: ast.ClassDef, hops: int) -> List[Tuple[Module, ast.ClassDef]]:
         found: List[Tuple[Module, ast.ClassDef]] = []
         seen: Set[int] = {id(node)}
         waiting = [(module, node)]
@@ -197,8 +231,6 @@ class Project:
         return found
 
     def base_names(self, module: Module, node: ast.ClassDef, hops: int = 0) -> List[Found]:
-        from .source import dotted
-
         names = [dotted(base) for base in node.bases]
         return [self.resolve(module, name, hops + 1) for name in names if name]
 
@@ -224,6 +256,3 @@ def python_files(path: str) -> List[str]:
         if len(found) > MAX_MODULES:
             break
     return found
-
-
-__all__ = ["Found", "Module", "Project", "python_files", "statements"]

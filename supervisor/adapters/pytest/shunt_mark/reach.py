@@ -4,10 +4,10 @@ import ast
 import os
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
-from .collect import Fixtures, Mark, Test, assigned, used_by_marks, wanted_names
+from .collect import Fixtures, Mark, Test, used_by_marks, wanted_names
 from .project import Module, Project
 from .reasons import Reason, Scope, reasons
-from .source import FUNCTIONS, definitions, dotted
+from .source import FUNCTIONS, Function, assignments, dotted
 
 MAX_REACHED = 1500  # functions of one test
 MAX_HOPS = 6
@@ -34,6 +34,7 @@ class Place(NamedTuple):
 class Edge(NamedTuple):
     place: Place
     via: str
+    handed: bool = False  # named, not called: a pool's task, for example
 
 
 class Finding(NamedTuple):
@@ -58,6 +59,7 @@ class Names:
         self.project = project
         self.place = place
         self.locals: Dict[str, Local] = {}
+        self.given: Optional[Dict[str, ast.expr]] = None
         if not isinstance(place.node, FUNCTIONS):
             return
         for node in ast.walk(place.node):
@@ -108,7 +110,7 @@ class Names:
             found = self.project.member(klass[0], klass[1], name)
             return (found[0], found[1], of_self) if found else None
         for module, base in self.project.bases(*klass):
-            inherited = definitions(base.body).get(name)
+            inherited = self.project.members(base).get(name)
             if inherited:
                 return module, inherited[-1], of_self
         return None
@@ -130,6 +132,17 @@ class Names:
         found = self.project.resolve(self.place.module, names)
         return canonical(found.module, found.node) if found.module and found.node else found.name
 
+    def constant(self, name: str) -> Optional[ast.expr]:
+        """What a name stands for: a value given in the function, by parametrize, as a default, or in the module."""
+        node = self.place.node
+        if isinstance(node, FUNCTIONS):
+            if self.given is None:
+                self.given = assignments(node.body)
+            value = self.given.get(name) or parametrized(node, name) or _default(node, name)
+            if value is not None or any(a.arg == name for a in node.args.args + node.args.kwonlyargs):
+                return value
+        return self.place.module.values.get(name)
+
     def is_thread(self, node: ast.AST) -> bool:
         found = self.definition(node)
         if found is None or not isinstance(found[1], ast.ClassDef):
@@ -138,6 +151,40 @@ class Names:
             if any(base.node is None and base.name in THREADS for base in self.project.base_names(owner, klass)):
                 return True
         return False
+
+
+def _default(node: Function, name: str) -> Optional[ast.expr]:
+    arguments = node.args.args
+    with_default = arguments[len(arguments) - len(node.args.defaults) :]
+    pairs = list(zip(with_default, node.args.defaults)) + list(zip(node.args.kwonlyargs, node.args.kw_defaults))
+    return next((value for argument, value in pairs if argument.arg == name), None)
+
+
+def parametrized(node: Function, name: str) -> Optional[ast.expr]:
+    """The largest of the whole numbers that parametrize gives to an argument; a negative one ("all") before any other."""
+    for decorator in node.decorator_list:
+        if not isinstance(decorator, ast.Call) or len(decorator.args) < 2:
+            continue
+        if (dotted(decorator.func) or [""])[-1] != "parametrize" or not isinstance(decorator.args[0], ast.Constant):
+            continue
+        names = [n.strip() for n in str(decorator.args[0].value)[:1000].split(",")]
+        rows = decorator.args[1]
+        if name not in names or not isinstance(rows, (ast.List, ast.Tuple)):
+            continue
+        at = names.index(name)
+        cells = rows.elts if len(names) == 1 else [r.elts[at] for r in rows.elts if isinstance(r, (ast.List, ast.Tuple)) and len(r.elts) > at]
+        return _largest(cells)
+    return None
+
+
+def _largest(cells: List[ast.expr]) -> Optional[ast.expr]:
+    values = []
+    for cell in cells:
+        inner = cell.operand if isinstance(cell, ast.UnaryOp) and isinstance(cell.op, ast.USub) else cell
+        if not isinstance(inner, ast.Constant) or not isinstance(inner.value, int):
+            return None
+        values.append((inner is not cell, inner.value, cell))
+    return max(values, key=lambda v: v[:2])[2] if values else None
 
 
 def _is_shallow(node: ast.AST) -> bool:
@@ -157,12 +204,12 @@ class Reach:
         self.project = project
         self.fixtures = Fixtures(project)
         self._known: Dict[Tuple[int, int], Tuple[List[Reason], List[Edge]]] = {}
+        self._leads: Dict[Tuple[int, int], bool] = {}  # whether a reason can be reached from a place
 
     def _look(self, place: Place) -> Tuple[List[Reason], List[Edge]]:
         if place.key not in self._known:
             names = Names(self.project, place)
-            module = place.module
-            scope = Scope(names.name_of, lambda name: assigned(module.tree.body, name), names.is_thread)
+            scope = Scope(names.name_of, names.constant, names.is_thread)
             self._known[place.key] = reasons(place.node, scope), list(self._edges(place, names))
         return self._known[place.key]
 
@@ -170,6 +217,7 @@ class Reach:
         """Functions that are called or named, the methods that a class runs by itself, and globals that are used."""
         seen: Set[int] = {id(place.node)}
         local = {a.arg for a in ast.walk(place.node) if isinstance(a, ast.arg)}
+        called = {id(n.func) for n in ast.walk(place.node) if isinstance(n, ast.Call)}
         for node in ast.walk(place.node):
             if not isinstance(node, (ast.Name, ast.Attribute)) or not isinstance(node.ctx, ast.Load):
                 continue
@@ -178,17 +226,18 @@ class Reach:
             found = names.definition(node)
             if found is not None and id(found[1]) not in seen:
                 seen.add(id(found[1]))
-                yield from self._into(place, found)
+                yield from self._into(place, found, id(node) not in called)
             elif found is None and isinstance(node, ast.Name):
-                value = assigned(place.module.tree.body, node.id)
+                value = place.module.values.get(node.id)
                 if isinstance(value, ast.Call) and id(value) not in seen and node.id not in names.locals:
                     seen.add(id(value))
                     yield Edge(Place(place.module, value, None), f"global {node.id}")
 
-    def _into(self, place: Place, found: Tuple[Module, ast.stmt, bool]) -> Iterator[Edge]:
+    def _into(self, place: Place, found: Tuple[Module, ast.stmt, bool], handed: bool) -> Iterator[Edge]:
         module, node, of_self = found
         if isinstance(node, FUNCTIONS):
-            yield Edge(Place(module, node, place.klass if of_self else _owner(module, node)), f"helper {node.name}")
+            owner = place.klass if of_self else _owner(module, node)
+            yield Edge(Place(module, node, owner), f"helper {node.name}", handed)
         elif isinstance(node, ast.ClassDef):
             for name in ("__init__", "__enter__", "__aenter__", "__call__"):
                 member = self.project.member(module, node, name)
@@ -229,33 +278,64 @@ class Reach:
                 break
         return edges
 
+    def _explore(self, places: List[Place]) -> None:
+        """Decides `_leads` for all that these reach: a big library is walked through once, not once a test."""
+        new: Dict[Tuple[int, int], Place] = {}
+        waiting = list(places)
+        while waiting:
+            place = waiting.pop()
+            if place.key not in new and place.key not in self._leads:
+                new[place.key] = place
+                waiting += [edge.place for edge in self._look(place)[1]]
+        callers: Dict[Tuple[int, int], List[Tuple[int, int]]] = {}
+        leading: List[Tuple[int, int]] = []
+        for key, place in new.items():
+            direct, edges = self._look(place)
+            for edge in edges:
+                callers.setdefault(edge.place.key, []).append(key)
+            self._leads[key] = bool(direct) or any(self._leads.get(edge.place.key) for edge in edges if edge.place.key not in new)
+            if self._leads[key]:
+                leading.append(key)
+        while leading:
+            for caller in callers.get(leading.pop(), ()):
+                if not self._leads[caller]:
+                    self._leads[caller] = True
+                    leading.append(caller)
+
     def findings(self, test: Test, marks: List[Mark]) -> List[Finding]:
         """Each reason once, with the shortest way to it."""
         found: List[Finding] = []
-        waiting: List[Tuple[Place, Tuple[str, ...]]] = []
+        waiting: List[Tuple[Place, Tuple[str, ...], bool]] = []
         for edge in self._start(test, marks):
-            waiting.append((edge.place, (edge.via,) if edge.via else ()))
-        seen = {place.key for place, _ in waiting}
+            waiting.append((edge.place, (edge.via,) if edge.via else (), False))
+        self._explore([place for place, _, _ in waiting])
+        waiting = [entry for entry in waiting if self._leads[entry[0].key]]
+        seen = {place.key for place, _, _ in waiting}
         told: Set[Tuple[str, str]] = set()
         while waiting:
-            place, via = waiting.pop(0)
+            place, via, in_pool = waiting.pop(0)
             direct, edges = self._look(place)
+            has_pool = in_pool or any(reason.pool for reason in direct)
             for reason in direct:
+                if in_pool and reason.pool and reason.small:
+                    reason = reason._replace(small=False, text=reason.text + ", inside another pool")
                 where = f"{place.module.shown}:{reason.line}"
                 if (where, reason.text) not in told:
                     told.add((where, reason.text))
                     found.append(Finding(reason, where, via))
             for edge in edges:
-                if edge.place.key not in seen and len(via) < MAX_HOPS and len(seen) < MAX_REACHED:
+                if self._leads[edge.place.key] and edge.place.key not in seen and len(via) < MAX_HOPS and len(seen) < MAX_REACHED:
                     seen.add(edge.place.key)
-                    waiting.append((edge.place, via + (edge.via,)))
+                    waiting.append((edge.place, via + (edge.via,), in_pool or (edge.handed and has_pool)))
         return found
 
 
 def _owner(module: Module, node: ast.AST) -> Optional[Tuple[Module, ast.ClassDef]]:
     """The class of a module that a method stands in."""
+    if id(node) in {id(n) for nodes in module.defined.values() for n in nodes}:
+        return None
     for nodes in module.defined.values():
         for klass in nodes:
-            if isinstance(klass, ast.ClassDef) and node in klass.body:
+            if isinstance(klass, ast.ClassDef) and any(inner is node for inner in klass.body):
                 return module, klass
     return None

@@ -58,18 +58,20 @@ class Reason(NamedTuple):
     small: bool
     text: str
     line: int
+    pool: bool = False  # a small one inside another one is none any more
 
 
 class Scope(NamedTuple):
-    """What a function's expressions mean: `name_of` gives the full dotted name of a callee, or None."""
+    """What a function's expressions mean: `name_of` gives the full dotted name of a callee, or None; `constant` what a name
+    stands for, where that is written down."""
 
     name_of: Callable[[ast.AST], Optional[str]]
-    constant: Callable[[str], Optional[ast.expr]]  # of a module's global
+    constant: Callable[[str], Optional[ast.expr]]
     is_thread: Callable[[ast.AST], bool]  # a class of the project that extends threading.Thread or Process
 
 
 def _literal(node: Optional[ast.AST], scope: Scope) -> object:
-    """A constant, also by the name of a module's global; None for anything else."""
+    """A constant, also by a name; None for anything else."""
     if isinstance(node, ast.Name):
         node = scope.constant(node.id) or node
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
@@ -89,11 +91,11 @@ def _pool(call: ast.Call, full: str, scope: Scope) -> Reason:
     name, word = POOLS[full]
     given = keyword(call, word) or (call.args[0] if call.args and not isinstance(call.args[0], ast.Starred) else None)
     if given is None or (isinstance(given, ast.Constant) and given.value is None):
-        return Reason("limits", False, f"{name} without {word}", call.lineno)
+        return Reason("limits", False, f"{name} without {word}", call.lineno, True)
     size = _literal(given, scope)
     if isinstance(size, int) and _is_int(size):
-        return Reason("limits", size <= SMALL_POOL, f"{name} of {size}", call.lineno)
-    return Reason("limits", False, f"{name} of a computed size", call.lineno)
+        return Reason("limits", size <= SMALL_POOL, f"{name} of {size}", call.lineno, True)
+    return Reason("limits", False, f"{name} of a computed size", call.lineno, True)
 
 
 def _rounds(loops: List[ast.AST], scope: Scope) -> Optional[int]:
@@ -130,8 +132,8 @@ def _jobs(call: ast.Call, scope: Scope) -> Optional[Reason]:
     if jobs == 1:
         return None
     if isinstance(jobs, int) and _is_int(jobs):
-        return Reason("limits", 0 < jobs <= SMALL_POOL, f"joblib.Parallel with n_jobs={jobs}", call.lineno)
-    return Reason("limits", False, "joblib.Parallel with a computed n_jobs", call.lineno)
+        return Reason("limits", 0 <= jobs <= SMALL_POOL, f"joblib.Parallel with n_jobs={jobs}", call.lineno, True)
+    return Reason("limits", False, "joblib.Parallel with a computed n_jobs", call.lineno, True)
 
 
 def _words(call: ast.Call) -> List[str]:

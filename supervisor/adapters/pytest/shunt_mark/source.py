@@ -156,3 +156,14 @@ def definitions(body: List[ast.stmt]) -> Dict[str, List[ast.stmt]]:
         if isinstance(node, FUNCTIONS + (ast.ClassDef,)):
             found.setdefault(node.name, []).append(node)
     return found
+
+
+def assignments(body: List[ast.stmt]) -> Dict[str, ast.expr]:
+    """The last value that a block gives to each name."""
+    found: Dict[str, ast.expr] = {}
+    for node in statements(body):
+        if isinstance(node, ast.Assign):
+            found.update((t.id, node.value) for t in node.targets if isinstance(t, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            found[node.target.id] = node.value
+    return found
