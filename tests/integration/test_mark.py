@@ -476,13 +476,17 @@ def test_a_configuration_that_is_not_understood_is_left_alone(project, text):
 def test_mode_and_owner_are_kept(project):
     path = project.file("test_a.py", "def test_x(): pass\n")
     path.chmod(0o750)
+    (project.path / "pytest.ini").unlink()
     if os.getuid() == 0:
         os.chown(path, 1000, 1000)
+        os.chown(project.path, 1000, 1000)
     before = path.stat()
     out = project.run(UNSAFE, options=("--write",)).stdout.decode()
     assert out.startswith("changed test_a.py\n  test_a.py::test_x: hit 64 of 64 tasks")
     after = path.stat()
     assert (stat.S_IMODE(after.st_mode), after.st_uid, after.st_gid) == (0o750, before.st_uid, before.st_gid)
+    new, folder = (project.path / "pytest.ini").stat(), project.path.stat()
+    assert (stat.S_IMODE(new.st_mode), new.st_uid, new.st_gid) == (0o644, folder.st_uid, folder.st_gid)
 
 
 def test_links_that_lead_out_are_refused(project, tmp_path):

@@ -134,6 +134,14 @@ def test_what_is_put_back_is_small(project):
         def test_fixture(env):
             pass
 
+        def test_inner():
+            def away(where):
+                os.chdir(where)
+            try:
+                away("x")
+            finally:
+                away("/")
+
         def test_patched():
             with mock.patch.dict(os.environ):
                 os.environ["A"] = "b"
@@ -316,6 +324,9 @@ HOSTILE = {
     "sum": b"x = 1" + b"+1" * 200_000 + b"\n",
     "attributes": b"x = a" + b".b" * 200_000 + b"\n",
     "calls": b"import os\ndef test_x(): a" + b".b()" * 3000 + b"\n",
+    "some calls": b"import os\ndef test_x(): a" + b".b()" * 150 + b"\n",
+    "more calls": b"import os\ndef test_x(): a" + b".b()" * 450 + b"\n",
+    "elif": b"if a: pass\n" + b"elif b: pass\n" * 900 + b"def test_x(): pass\n",
     "blocks": b"".join(b" " * i + b"if x:\n" for i in range(99)) + b" " * 99 + b"pass\n",
     "nul": b"x = 1\0\n",
     "syntax": b"\n\ndef f(:\n",

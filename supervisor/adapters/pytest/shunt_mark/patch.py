@@ -81,12 +81,11 @@ def write(change: FileChange, root: str) -> None:
 
 
 def _like(fd: int, change: FileChange, mode: int) -> None:
-    """Owner and mode as they were; root must not take a user's files."""
-    if change.before is not None:
-        was = os.lstat(change.path)
-        if (was.st_uid, was.st_gid) != (os.getuid(), os.getgid()):
-            try:
-                os.fchown(fd, was.st_uid, was.st_gid)
-            except OSError:
-                pass
+    """Owner and mode as they were, and the folder's owner for a new file: root must not take a user's files."""
+    was = os.lstat(change.path) if change.before is not None else os.stat(os.path.dirname(change.path))
+    if (was.st_uid, was.st_gid) != (os.getuid(), os.getgid()):
+        try:
+            os.fchown(fd, was.st_uid, was.st_gid)
+        except OSError:
+            pass  # an ordinary user in somebody else's group: the file is then his, as with an editor
     os.fchmod(fd, mode)

@@ -85,6 +85,8 @@ class Names:
     def definition(self, node: ast.AST) -> Optional[Tuple[Module, ast.stmt, bool]]:
         """(module, function or class of the project, whether it belongs to self)."""
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call):
+            if not _is_shallow(node):
+                return None
             called = dotted(node.value.func)
             if called == ["super"] and self.place.klass:
                 return self._member(self.place.klass, node.attr, True, own=False)
@@ -118,9 +120,8 @@ class Names:
     def name_of(self, node: ast.AST) -> Optional[str]:
         """The full name of a callee as far as it is known: "os.fork", "multiprocessing.get_context().Pool", "sock.bind"."""
         if isinstance(node, ast.Attribute) and dotted(node) is None:
-            base, depth = node.value, 0
-            inner = self.name_of(base.func) if isinstance(base, ast.Call) and _is_shallow(base) else None
-            return f"{inner}().{node.attr}" if inner and depth == 0 else f"?.{node.attr}"
+            inner = self.name_of(node.value.func) if isinstance(node.value, ast.Call) and _is_shallow(node.value) else None
+            return f"{inner}().{node.attr}" if inner else f"?.{node.attr}"
         names = dotted(node)
         if names is None:
             return None

@@ -10,6 +10,7 @@ import ast
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from .collect import keyword
+from .source import FUNCTIONS
 
 SMALL_POOL = 8  # workers of a pool, or rounds of a loop: fits 16 tasks with room for the test itself
 KINDS = ("limits", "shared", "order")
@@ -226,10 +227,15 @@ def _restored(node: ast.AST, scope: Scope) -> Dict[str, bool]:
     """What is put back: in a `finally`, after a fixture's `yield`, by addCleanup(), or by mock.patch.dict around it."""
     found: Dict[str, bool] = {}
     yields = [n.lineno for n in ast.walk(node) if isinstance(n, (ast.Yield, ast.YieldFrom))]
+    inside = {n.name: n for n in ast.walk(node) if isinstance(n, FUNCTIONS) and n is not node}
     for inner in ast.walk(node):
         if isinstance(inner, ast.Try):
             for last in inner.finalbody:
-                for change in (_changes(n, scope) for n in ast.walk(last)):
+                nodes = list(ast.walk(last))
+                called = [inside.get(getattr(n.func, "id", "")) for n in nodes if isinstance(n, ast.Call)]
+                for function in called:
+                    nodes += list(ast.walk(function)) if function is not None else []
+                for change in (_changes(n, scope) for n in nodes):
                     found[change or ""] = True
         change = _changes(inner, scope)
         if change and yields and getattr(inner, "lineno", 0) > min(yields):

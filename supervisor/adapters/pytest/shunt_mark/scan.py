@@ -64,10 +64,14 @@ class Scan:
         if module is not None:
             yield from tests_of(self.project, module, self.names)
 
-    def rows(self, test: Test) -> Iterator[Row]:
-        found = marks(self.project, test)
-        for finding in self.reach.findings(test, found):
-            yield Row(test, finding, covering(finding.reason.kind, found, self.serial))
+    def rows(self, test: Test) -> List[Row]:
+        try:
+            found = marks(self.project, test)
+            findings = self.reach.findings(test, found)
+        except RecursionError:
+            self.project.complaints.append(f"{test.owner.shown}:{test.node.lineno}: cannot be followed: nested too deeply")
+            return []
+        return [Row(test, finding, covering(finding.reason.kind, found, self.serial)) for finding in findings]
 
 
 def files_of(paths: List[str], scan: Scan) -> List[str]:
