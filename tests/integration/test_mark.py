@@ -323,7 +323,7 @@ def test_what_is_marked_already_stays(project):
     )
     done = project.run(*(measured(f"test_a.py::{t}") for t in ("test_a", "TestB::test_b", "TestC::test_c")))
     assert done.stdout == b""
-    assert b"nothing to change: 3 tests measured; 3 are marked already" in done.stderr
+    assert b"nothing to change: 3 tests measured; 3 marked already" in done.stderr
 
 
 def test_another_marker_is_made_known_to_shunt(project):

@@ -298,7 +298,7 @@ def test_markers_are_seen_in_every_form(project):
     assert unmarked == {"test_c.py::test_chdir"}
     screen = project.scan("test_b.py", status=0).stdout
     assert "[marked needs_alone (test_b.py:3)]" in screen
-    assert "1 more are marked" in screen
+    assert "1 more marked" in screen
 
 
 def test_names_of_tests_come_from_the_configuration(project):

@@ -235,7 +235,7 @@ def mark_main(options: argparse.Namespace) -> int:
     for note in marking.scan.project.complaints + marking.notes:
         print(f"shunt: {printable(note, 1000)}", file=sys.stderr)
     if not changes:
-        marked = f"; {marking.already} are marked already" if marking.already else ""
+        marked = f"; {marking.already} marked already" if marking.already else ""
         print(f"shunt: nothing to change: {len(measured.tests)} tests measured{marked}", file=sys.stderr)
     elif not options.write:
         count = len(changes)

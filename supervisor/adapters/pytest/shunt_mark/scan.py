@@ -124,7 +124,7 @@ def _summary(tests: int, files: int, rows: List[Row], hidden: int) -> str:
     text = f"shunt: {tests} test function{'s' if tests != 1 else ''} in {files} file{'s' if files != 1 else ''}: "
     text += f"{len(unsafe) - len(marked)} look unsafe" + (f" ({counts})" if counts else "")
     if marked:
-        text += f"; {len(marked)} more are marked"
+        text += f"; {len(marked)} more marked"
     return text + (f"; {hidden} small or put back: --all shows them" if hidden else "")
 
 
