@@ -201,6 +201,13 @@ def test_the_evidence_stands_before_the_file(project):
     assert lines[1:3] == ["--- a/test_a.py", "+++ b/test_a.py"]
 
 
+def test_the_evidence_counts_runs_of_the_parallel_lane(project):
+    project.file("test_a.py", "def test_x(): pass\n")
+    entry = measured("test_a.py::test_x", runs=9, parallel_runs=2)
+    entry["incidents"][0]["parallel_runs"] = 1
+    assert b"hit 64 of 64 tasks in 1 of 2 runs; " in project.run(entry).stdout
+
+
 def test_patch_takes_it_too(project):
     path = project.file("sub dir/test_é.py", "def test_x():\r\n    pass\r\n")
     patch = project.run(measured("sub dir/test_é.py::test_x")).stdout
@@ -212,7 +219,7 @@ def test_patch_takes_it_too(project):
 
 @pytest.mark.parametrize(
     "peak, limit, marker",
-    [(80, 64, "shunt(tasks=104)"), (128, 64, "shunt(tasks=160)"), (129, 64, "parallel_unsafe"), (402, 64, "parallel_unsafe"), (20, 16, "shunt(tasks=32)"), (9, 16, "shunt(tasks=24)")],
+    [(80, 64, "shunt(tasks=120)"), (128, 64, "shunt(tasks=192)"), (129, 64, "parallel_unsafe"), (402, 64, "parallel_unsafe"), (20, 16, "shunt(tasks=32)"), (9, 16, "parallel_unsafe"), (16, 16, "parallel_unsafe")],
 )
 def test_a_wider_limit_where_a_slot_can_give_it(project, peak, limit, marker):
     after = project.marked("test_a.py", "import pytest\ndef test_x(): pass\n", measured("test_a.py::test_x", peak=peak, limit=limit))
@@ -221,7 +228,7 @@ def test_a_wider_limit_where_a_slot_can_give_it(project, peak, limit, marker):
 
 def test_a_wider_limit_for_memory(project):
     entry = measured("test_a.py::test_x", "memory", limit=512 << 20, peak=3, peak_memory_bytes=600 << 20)
-    assert '@pytest.mark.shunt(memory="768M")\n' in project.marked("test_a.py", "def test_x(): pass\n", entry)
+    assert '@pytest.mark.shunt(memory="960M")\n' in project.marked("test_a.py", "def test_x(): pass\n", entry)
 
 
 def test_other_verdicts_go_to_the_serial_lane(project):
@@ -293,7 +300,7 @@ def test_inherited_tests_mark_the_class_that_inherits(project):
         ("if a:\n    def test_x(): 1\nelse:\n    def test_x(): 2\n", "test_a.py::test_x", "defined more than once (lines 2, 4)"),
         ("pytest = 3\ndef test_x(): pass\n", "test_a.py::test_x", "the name pytest means something else"),
         ("class TestA:\n    pytest = 3\n    def test_x(self): pass\n", "test_a.py::TestA::test_x", "the name pytest means something else"),
-        ("import pytest\n@pytest.mark.shunt(tasks=70)\ndef test_x(): pass\n", "test_a.py::test_x", "raise it to 104 by hand"),
+        ("import pytest\n@pytest.mark.shunt(tasks=70)\ndef test_x(): pass\n", "test_a.py::test_x", "raise it to 120 by hand"),
         ("def test_x(): pass\n", "gone.py::test_x", "cannot find the source of gone.py::test_x"),
         ("x = 1\n", "test_a.py::TestA::test_x", "no TestA in test_a.py"),
     ],
@@ -354,7 +361,7 @@ def test_a_marker_that_is_no_longer_needed_goes(project):
     [
         ("@pytest.mark.parallel_unsafe\ndef test_x(): pass\n", {"clean_runs": 2}, ""),
         ("@pytest.mark.parallel_unsafe\ndef test_x(): pass\n", {"peak_tasks": 40}, ""),
-        ("@pytest.mark.parallel_unsafe\ndef test_x(): pass\n", {"limit": None}, ""),
+        ("@pytest.mark.parallel_unsafe\ndef test_x(): pass\n", {"limit": None, "peak_tasks": 9}, ""),
         ("@pytest.mark.parallel_unsafe\ndef test_x(): pass\n", {"why": "history"}, ""),
         ("@pytest.mark.parallel_unsafe  # port\ndef test_x(): pass\n", {}, "has a comment: remove it by hand"),
         ("@pytest.mark.parallel_unsafe\ndef test_x(): open('/tmp/x', 'w')\n", {}, "its marker stays: fixed path /tmp/x (test_a.py:3)"),

@@ -10,6 +10,7 @@ PASSED = {"passed", "passed-serial", "xfailed", "xpassed"}
 STRETCH = 2  # a parallel slot can give up to this many times its limit
 CLASS_LEAST, CLASS_SHARE = 3, (2, 3)
 CLEAN_RUNS = 3
+LEAST_LIMIT = 16  # of tasks that a parallel worker has, where no limit is known
 MIB = 1 << 20
 
 Key = Tuple[str, Tuple[str, ...]]  # file, names
@@ -33,15 +34,14 @@ class Need(NamedTuple):
         return f"shunt({', '.join(words)})"
 
 
-def tasks_for(peak: int, limit: int) -> int:
-    """A quarter more than was measured, in steps of 8. A test may need less alone than the limit that it hit beside others,
-    where earlier tests of the worker had left a pool behind: it gets more than that limit in any case."""
-    return -(-(max(peak, limit + 1) * 5) // 32) * 8
+def tasks_for(peak: int) -> int:
+    """Half more than was measured, in steps of 8: a limit of its own is the test's in the serial lane, too, and ends it there."""
+    return -(-(peak * 3) // 16) * 8
 
 
-def memory_for(peak_bytes: int, limit: int) -> int:
-    """In MiB: a quarter more, in steps of 64."""
-    return -(-(max(peak_bytes, limit + 1) * 5) // (4 * 64 * MIB)) * 64
+def memory_for(peak_bytes: int) -> int:
+    """In MiB: half more, in steps of 64."""
+    return -(-(peak_bytes * 3) // (2 * 64 * MIB)) * 64
 
 
 def _sentence(incident: Incident, runs: int) -> str:
@@ -71,21 +71,22 @@ def _limit(test: Measured, verdict: str) -> Optional[int]:
 
 
 def _wider(test: Measured) -> Optional[Tuple[int, int]]:
-    """(tasks, MiB) that a parallel slot can reasonably give; None: it needs the serial lane."""
+    """(tasks, MiB) that a parallel slot can reasonably give; None: it needs the serial lane. So does what needs less alone than
+    the limit that it hit beside others: earlier tests of its worker had left a pool behind, and no number is known."""
     verdicts = {i.verdict for i in test.incidents if i.verdict in ANSWERED_BY_LANE}
     if not verdicts or verdicts - {"tasks", "memory"} or test.peak_tasks_lane != "serial":
         return None
     tasks = memory = 0
     if "tasks" in verdicts:
         limit = _limit(test, "tasks")
-        if not limit or not 0 < test.peak_tasks <= STRETCH * limit:
+        if not limit or not limit < test.peak_tasks <= STRETCH * limit:
             return None
-        tasks = tasks_for(test.peak_tasks, limit)
+        tasks = tasks_for(test.peak_tasks)
     if "memory" in verdicts:
         limit = _limit(test, "memory")
-        if not limit or not 0 < test.peak_memory <= STRETCH * limit:
+        if not limit or not limit < test.peak_memory <= STRETCH * limit:
             return None
-        memory = memory_for(test.peak_memory, limit)
+        memory = memory_for(test.peak_memory)
     return tasks, memory
 
 
@@ -154,11 +155,10 @@ def _lift(needs: List[Need], groups: Dict[Key, List[Measured]]) -> List[Need]:
 
 def _is_unneeded(test: Measured) -> bool:
     limits = [i.limit for i in test.incidents if i.verdict == "tasks" and i.limit]
-    limit = test.limit or (min(limits) if limits else None)
+    limit = test.limit or (min(limits) if limits else LEAST_LIMIT)
     return (
         test.why == "marker"
         and test.clean_runs >= CLEAN_RUNS
-        and limit is not None
         and 0 < test.peak_tasks * 2 <= limit
         and (test.peak_memory == 0 or not any(i.verdict == "memory" for i in test.incidents))
     )

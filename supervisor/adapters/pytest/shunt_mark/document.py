@@ -20,7 +20,7 @@ class BadDocument(Exception):
 
 class Incident(NamedTuple):
     verdict: str
-    runs: int
+    runs: int  # in the parallel lane, where the document tells them apart
     text: str
     limit: Optional[int]
 
@@ -30,7 +30,7 @@ class Measured(NamedTuple):
 
     id: str
     file: str
-    runs: int
+    runs: int  # in the parallel lane, where the document tells them apart
     incidents: List[Incident]
     peak_tasks: int
     peak_tasks_lane: str
@@ -90,7 +90,7 @@ def _incidents(entry: Dict[str, Any], place: str) -> List[Incident]:
         found.append(
             Incident(
                 _text(item, "verdict", here) or "",
-                _number(item, "runs", here, 1) or 0,
+                _number(item, "parallel_runs", here) or _number(item, "runs", here, 1) or 0,
                 _text(item, "text", here, True) or "",
                 _number(item, "limit", here, None) or None,
             )
@@ -109,7 +109,7 @@ def _test(entry: Any, at: int, limit: Optional[int]) -> Measured:
     return Measured(
         name,
         file,
-        _number(entry, "runs", place) or 0,
+        _number(entry, "parallel_runs", place) or _number(entry, "runs", place) or 0,
         _incidents(entry, place),
         _number(entry, "peak_tasks", place) or 0,
         _text(entry, "peak_tasks_lane", place, True) or "",
