@@ -237,6 +237,31 @@ def test_helpers_fixtures_and_classes_are_followed(project):
     )
 
 
+def test_numbers_are_followed_into_helpers(project):
+    project.write(
+        test_a="""
+        import pytest
+        from concurrent.futures import ThreadPoolExecutor
+        WIDE = 90
+        def crowd(n): return ThreadPoolExecutor(n)
+        def through(count): return crowd(n=count)
+        def by_default(n=50): return ThreadPoolExecutor(n)
+        def test_small(): crowd(4)
+        def test_through(): through(4)
+        def test_both(): crowd(4), crowd(70)
+        def test_wide(): crowd(WIDE)
+        def test_unknown(): crowd(x())
+        def test_default(): by_default()
+        @pytest.mark.parametrize("a, n", [(1, 2), (3, 40)])
+        def test_parameters(a, n): crowd(n)
+        @pytest.mark.parametrize("n", [1, 2])
+        def test_few(n): ThreadPoolExecutor(n)
+        """
+    )
+    wanted = {"both": "70", "wide": "90", "unknown": "a computed size", "default": "50", "parameters": "40"}
+    assert project.reasons() == {(f"test_{name}", f"ThreadPoolExecutor of {size}") for name, size in wanted.items()}
+
+
 def test_autouse_fixtures_and_unittest(project):
     project.write(
         conftest="""
@@ -413,3 +438,4 @@ def test_which_interpreter(project):
 
 def test_a_missing_path_is_a_usage_error(project):
     assert "no such file" in project.scan("nowhere", status=4).stderr
+    assert "options stand before the first path" in project.scan(".", "--json", status=4).stderr

@@ -19,16 +19,20 @@ MODULE_SETUP = ("setup_module", "teardown_module", "setup_function", "teardown_f
 THREADS = ("threading.Thread", "threading.Timer", "multiprocessing.Process", "multiprocessing.context.Process")
 
 
+Key = Tuple[int, int, Tuple[Tuple[str, int], ...]]
+
+
 class Place(NamedTuple):
     """A function, or the value of a module's global, with the class that `self` is an instance of."""
 
     module: Module
     node: ast.AST
     klass: Optional[Tuple[Module, ast.ClassDef]]
+    bound: Tuple[Tuple[str, int], ...] = ()  # arguments that the call gives as plain numbers: make_pool(4)
 
     @property
-    def key(self) -> Tuple[int, int]:
-        return id(self.node), id(self.klass[1]) if self.klass else 0
+    def key(self) -> "Key":
+        return id(self.node), id(self.klass[1]) if self.klass else 0, self.bound
 
 
 class Edge(NamedTuple):
@@ -136,6 +140,9 @@ class Names:
     def constant(self, name: str) -> Optional[ast.expr]:
         """What a name stands for: a value given in the function, by parametrize, as a default, or in the module."""
         node = self.place.node
+        for bound, number in self.place.bound:
+            if bound == name:
+                return ast.Constant(number)
         if isinstance(node, FUNCTIONS):
             if self.given is None:
                 self.given = assignments(node.body)
@@ -152,6 +159,22 @@ class Names:
             if any(base.node is None and base.name in THREADS for base in self.project.base_names(owner, klass)):
                 return True
         return False
+
+
+def _bound(node: ast.stmt, call: Optional[ast.Call], names: Names) -> Tuple[Tuple[str, int], ...]:
+    """Which arguments of a function a call gives as plain numbers, also by a name that stands for one."""
+    if call is None or not isinstance(node, FUNCTIONS) or any(isinstance(a, ast.Starred) for a in call.args):
+        return ()
+    arguments = [a.arg for a in node.args.args]
+    if arguments[:1] in (["self"], ["cls"]):
+        arguments = arguments[1:]
+    given = list(zip(arguments, call.args)) + [(k.arg, k.value) for k in call.keywords if k.arg]
+    found = []
+    for name, value in given[:16]:
+        value = (names.constant(value.id) or value) if isinstance(value, ast.Name) else value
+        if isinstance(value, ast.Constant) and isinstance(value.value, int) and not isinstance(value.value, bool):
+            found.append((name, value.value))
+    return tuple(sorted(found))
 
 
 def _default(node: Function, name: str) -> Optional[ast.expr]:
@@ -204,8 +227,8 @@ class Reach:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.fixtures = Fixtures(project)
-        self._known: Dict[Tuple[int, int], Tuple[List[Reason], List[Edge]]] = {}
-        self._leads: Dict[Tuple[int, int], bool] = {}  # whether a reason can be reached from a place
+        self._known: Dict[Key, Tuple[List[Reason], List[Edge]]] = {}
+        self._leads: Dict[Key, bool] = {}  # whether a reason can be reached from a place
 
     def _look(self, place: Place) -> Tuple[List[Reason], List[Edge]]:
         if place.key not in self._known:
@@ -216,29 +239,33 @@ class Reach:
 
     def _edges(self, place: Place, names: Names) -> Iterator[Edge]:
         """Functions that are called or named, the methods that a class runs by itself, and globals that are used."""
-        seen: Set[int] = {id(place.node)}
+        seen: Set[Tuple[int, object]] = {(id(place.node), ())}
         local = {a.arg for a in ast.walk(place.node) if isinstance(a, ast.arg)}
-        called = {id(n.func) for n in ast.walk(place.node) if isinstance(n, ast.Call)}
+        called = {id(n.func): n for n in ast.walk(place.node) if isinstance(n, ast.Call)}
         for node in ast.walk(place.node):
             if not isinstance(node, (ast.Name, ast.Attribute)) or not isinstance(node.ctx, ast.Load):
                 continue
             if isinstance(node, ast.Name) and node.id in local:
                 continue
             found = names.definition(node)
-            if found is not None and id(found[1]) not in seen:
-                seen.add(id(found[1]))
-                yield from self._into(place, found, id(node) not in called)
+            if found is not None:
+                bound = _bound(found[1], called.get(id(node)), names)
+                if (id(found[1]), bound) not in seen and len(seen) < MAX_REACHED:
+                    seen.add((id(found[1]), bound))
+                    yield from self._into(place, found, id(node) not in called, bound)
             elif found is None and isinstance(node, ast.Name):
                 value = place.module.values.get(node.id)
-                if isinstance(value, ast.Call) and id(value) not in seen and node.id not in names.locals:
-                    seen.add(id(value))
+                if isinstance(value, ast.Call) and (id(value), ()) not in seen and node.id not in names.locals:
+                    seen.add((id(value), ()))
                     yield Edge(Place(place.module, value, None), f"global {node.id}")
 
-    def _into(self, place: Place, found: Tuple[Module, ast.stmt, bool], handed: bool) -> Iterator[Edge]:
+    def _into(
+        self, place: Place, found: Tuple[Module, ast.stmt, bool], handed: bool, bound: Tuple[Tuple[str, int], ...]
+    ) -> Iterator[Edge]:
         module, node, of_self = found
         if isinstance(node, FUNCTIONS):
             owner = place.klass if of_self else _owner(module, node)
-            yield Edge(Place(module, node, owner), f"helper {node.name}", handed)
+            yield Edge(Place(module, node, owner, bound), f"helper {node.name}", handed)
         elif isinstance(node, ast.ClassDef):
             for name in ("__init__", "__enter__", "__aenter__", "__call__"):
                 member = self.project.member(module, node, name)
@@ -281,15 +308,15 @@ class Reach:
 
     def _explore(self, places: List[Place]) -> None:
         """Decides `_leads` for all that these reach: a big library is walked through once, not once a test."""
-        new: Dict[Tuple[int, int], Place] = {}
+        new: Dict[Key, Place] = {}
         waiting = list(places)
         while waiting:
             place = waiting.pop()
             if place.key not in new and place.key not in self._leads:
                 new[place.key] = place
                 waiting += [edge.place for edge in self._look(place)[1]]
-        callers: Dict[Tuple[int, int], List[Tuple[int, int]]] = {}
-        leading: List[Tuple[int, int]] = []
+        callers: Dict[Key, List[Key]] = {}
+        leading: List[Key] = []
         for key, place in new.items():
             direct, edges = self._look(place)
             for edge in edges:

@@ -143,6 +143,8 @@ def scan_main(options: argparse.Namespace) -> int:
     for path, given in zip(paths, options.paths or ["."]):
         if not os.path.exists(path):
             print(f"shunt: {printable(given)}: no such file or folder", file=sys.stderr)
+            if given.startswith("-"):
+                print("  options stand before the first path", file=sys.stderr)
             return 4
     scan = Scan(options.root or root_of(os.path.commonpath(paths)))
     files = files_of(paths, scan)
