@@ -212,9 +212,8 @@ def test_patch_takes_it_too(project):
     path = project.file("sub dir/test_é.py", "def test_x():\r\n    pass\r\n")
     patch = project.run(measured("sub dir/test_é.py::test_x")).stdout
     assert patch
-    if shutil.which("patch"):
-        subprocess.run(["patch", "-p1", "--binary"], cwd=project.path, input=patch, check=True, capture_output=True)
-        assert b"@pytest.mark.parallel_unsafe\r\n" in path.read_bytes()
+    subprocess.run(["patch", "-p1", "--binary"], cwd=project.path, input=patch, check=True, capture_output=True)
+    assert b"@pytest.mark.parallel_unsafe\r\n" in path.read_bytes()
 
 
 @pytest.mark.parametrize(
