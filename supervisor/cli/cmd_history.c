@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "sandbox/base/cleanup.h"
 #include "sandbox/base/err.h"
 #include "supervisor/cli/commands.h"
+#include "supervisor/cli/history_source.h"
 #include "supervisor/cli/history_table.h"
 #include "supervisor/cli/options.h"
-#include "supervisor/history/history.h"
 
 struct options {
     const char *file, *root;
@@ -69,27 +66,6 @@ int cmd_history_help(void)
     return EXIT_PASSED;
 }
 
-/* The directory that has one, upward from here: pytest's root is often above where people stand. */
-static char *find_root(void)
-{
-    char *path = realpath(".", NULL);
-
-    while (path) {
-        _cleanup_free_ char *file = NULL;
-        char *slash = strrchr(path, '/');
-
-        if (asprintf(&file, "%s/.shunt/history.db", path) < 0)
-            abort();
-        if (access(file, F_OK) == 0)
-            return path;
-        if (!slash || slash == path)
-            break;
-        *slash = '\0';
-    }
-    free(path);
-    return NULL;
-}
-
 static int print_json(const json_t *document)
 {
     json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
@@ -99,18 +75,10 @@ static int print_json(const json_t *document)
 
 static int show(const struct options *options, const char *test)
 {
-    _cleanup_free_ char *found = options->root || options->file ? NULL : find_root();
-    struct history_place place = {.file = options->file, .root = options->root ? options->root : found};
     json_t *document = NULL;
     struct err err = ERR_INIT;
-    int status, r = history_document(&place, test, &document, &err);
+    int status, r = history_source_read(options->file, options->root, test, &document, &err);
 
-    if (r == -ENOENT && err.kind == ERR_NONE) {
-        err_set(&err, ERR_USAGE, ENOENT, "there is no history %s", options->file ? "in that file" : "here");
-        err_hint(&err, "shunt run writes one below the suite's root; --root or --file name another place");
-    } else if (r == -EUCLEAN) {
-        err_hint(&err, "the next shunt run sets it aside; it can be deleted without harm");
-    }
     if (r < 0)
         return cli_fail(&err);
     if (test && !json_array_size(json_object_get(document, "tests"))) {

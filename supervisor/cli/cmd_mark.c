@@ -2,16 +2,21 @@
 #include "supervisor/cli/commands.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "sandbox/base/cleanup.h"
 #include "sandbox/base/err.h"
+#include "supervisor/cli/history_source.h"
 #include "supervisor/cli/options.h"
 #include "supervisor/cli/source_tool.h"
 #include "supervisor/cli/values.h"
 
 struct request {
-    const char *python, *from, *marker;
+    const char *python, *from, *file, *root, *marker;
     bool write, help;
 };
 
@@ -44,6 +49,22 @@ static int set_from(void *target, const char *text, struct err *err)
     return 0;
 }
 
+static int set_file(void *target, const char *text, struct err *err)
+{
+    if (!*text)
+        return cli_expected(err, "the path of a history", "as shunt run --history had");
+    request_of(target)->file = text;
+    return 0;
+}
+
+static int set_root(void *target, const char *text, struct err *err)
+{
+    if (!*text)
+        return cli_expected(err, "a directory", "the suite's root");
+    request_of(target)->root = text;
+    return 0;
+}
+
 static int set_python(void *target, const char *text, struct err *err)
 {
     if (!*text)
@@ -63,7 +84,9 @@ static int set_help(void *target, const char *text, struct err *err)
 static const struct option_row table[] = {
     {"write", 0, NULL, "change the files instead of printing a patch", set_write, "Options"},
     {"marker", 0, "NAME", "the marker for the serial lane (default: parallel_unsafe)", set_marker, NULL},
-    {"from", 0, "FILE", "what was measured, as JSON; - is standard input", set_from, NULL},
+    {"file", 0, "FILE", "the history to read (default: .shunt/history.db of ROOT)", set_file, NULL},
+    {"root", 0, "DIR", "the suite's root (default: here, or the next parent that has a history)", set_root, NULL},
+    {"from", 0, "FILE", "what was measured, as JSON, instead; - is standard input", set_from, NULL},
     {"python", 0, "PROGRAM", "the interpreter that parses (default: that of $VIRTUAL_ENV, of\n.venv, or python3)",
      set_python, NULL},
     {"help", 'h', NULL, "print this help", set_help, NULL},
@@ -73,12 +96,27 @@ static const struct option_row table[] = {
 int cmd_mark_help(void)
 {
     fputs("usage: shunt mark [OPTIONS]\n\n"
-          "Which tests need a marker, from what was measured, as a patch with its evidence:\n"
+          "Which tests need a marker, from what earlier runs measured, as a patch with its evidence:\n"
           "\"shunt mark | patch -p1\" in the project's root does what \"shunt mark --write\" does.\n",
           stdout);
     options_print_help(table, stdout);
     fputs("\nExit status: 0, with or without something to change; 3 a file could not be written; 4 usage.\n", stdout);
     return EXIT_PASSED;
+}
+
+/* The tool reads the history's document as anybody's: from its standard input. */
+static int feed_history(const struct request *request, struct err *err)
+{
+    json_t *document = NULL;
+    int r = history_source_read(request->file, request->root, NULL, &document, err);
+    _cleanup_close_ int fd = r < 0 ? -1 : memfd_create("shunt-history", MFD_CLOEXEC);
+
+    if (r < 0)
+        return r;
+    if (fd < 0 || json_dumpfd(document, fd, JSON_COMPACT) < 0 || lseek(fd, 0, SEEK_SET) < 0 || dup2(fd, STDIN_FILENO) < 0)
+        r = err_set(err, ERR_SYSTEM, errno ? errno : EIO, "handing the history on: %m");
+    json_decref(document);
+    return r;
 }
 
 int cmd_mark(int argc, char **argv)
@@ -98,14 +136,15 @@ int cmd_mark(int argc, char **argv)
         err_set(&err, ERR_USAGE, EINVAL, "\"%.100s\": mark takes no operands", argv[first]);
         return cli_fail(&err);
     }
-    if (!request.from) {
-        err_set(&err, ERR_USAGE, EINVAL, "what was measured? --from is needed");
-        err_hint(&err, "shunt mark --from FILE (docs/parallel-safety.md shows what is in it)");
+    if (request.from && (request.file || request.root)) {
+        err_set(&err, ERR_USAGE, EINVAL, "--from is instead of a history: --file and --root name one");
         return cli_fail(&err);
     }
+    if (!request.from && feed_history(&request, &err) < 0)
+        return cli_fail(&err);
     args[n++] = request.marker;
     args[n++] = "--from";
-    args[n++] = request.from;
+    args[n++] = request.from ? request.from : "-";
     if (request.write)
         args[n++] = "--write";
     args[n] = NULL;

@@ -146,6 +146,7 @@ struct report_summary {
     const struct incident *incidents; /* all of them, in order */
     size_t nincidents;
     const struct denials *denials; /* NULL: nobody looked */
+    bool marks;                    /* there is a history, from which `shunt mark` makes a patch */
 };
 /* Closing summary: one line of numbers from the ledger (in words of the design), then one line for each test that was
  * killed, passed-serial or left something behind, with its cause, and what to do; not-run grouped by reason. Nothing but

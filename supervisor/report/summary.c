@@ -88,6 +88,8 @@ static void print_killed(FILE *out, const struct suite *suite, const struct repo
 
 static void print_passed_serial(FILE *out, const struct suite *suite, const struct report_summary *summary)
 {
+    size_t n = 0;
+
     for (size_t i = 0; i < suite->count; i++) {
         const struct incident *incident = first_parallel_incident(summary, i);
         char why[300];
@@ -100,7 +102,10 @@ static void print_passed_serial(FILE *out, const struct suite *suite, const stru
         else
             snprintf(why, sizeof(why), "%s; passed alone", suite->tests[i].message ? suite->tests[i].message : "");
         print_test(out, suite, i, "passed-serial", why, "mark it parallel_unsafe");
+        n++;
     }
+    if (n && summary->marks)
+        fprintf(out, "  \"shunt mark\" writes %s as a patch\n", n == 1 ? "this marker" : "these markers");
 }
 
 static void print_leaks(FILE *out, const struct suite *suite, const struct report_summary *summary)

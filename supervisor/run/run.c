@@ -461,7 +461,8 @@ static int run_finish(struct run *run, struct err *err)
                                      .wall_ns = run_elapsed_ns(run),
                                      .incidents = run->incidents,
                                      .nincidents = run->nincidents,
-                                     .denials = run->denials};
+                                     .denials = run->denials,
+                                     .marks = run->history != NULL};
     int r;
 
     if (run->suite.count && !run->no_new_tests)

@@ -10,7 +10,7 @@ import sys
 import textwrap
 
 import pytest
-from conftest import SHUNT, clean_environment
+from conftest import OPTIONS, SHUNT, clean_environment, needs_cgroups
 
 
 def measured(test, verdict="tasks", limit=64, peak=402, serial="passed", file=None, runs=3, **extra):
@@ -587,8 +587,43 @@ def test_a_hostile_document_cannot_write_into_patch_or_terminal(project):
 
 def test_without_from_and_with_operands(project):
     done = subprocess.run([str(SHUNT), "mark"], capture_output=True, text=True, cwd=project.path)
-    assert done.returncode == 4 and "--from" in done.stderr
+    assert done.returncode == 4 and "there is no history here" in done.stderr and "shunt run" in done.stderr
     done = subprocess.run([str(SHUNT), "mark", "--from", "-", "tests"], capture_output=True, text=True)
     assert done.returncode == 4 and "takes no operands" in done.stderr
     done = subprocess.run([str(SHUNT), "mark", "--from", "/nowhere"], capture_output=True, text=True)
     assert done.returncode == 4 and "/nowhere: No such file" in done.stderr
+
+
+@needs_cgroups
+def test_from_a_run_to_the_mended_suite(tmp_path):
+    """shunt run, shunt mark --write, and the next run kills nobody and says nothing."""
+    (tmp_path / "tests").mkdir()
+    test = tmp_path / "tests" / "test_pool.py"
+    test.write_text(
+        "import threading, time\n\n\n"
+        "def test_storm():\n"
+        "    threads = []\n"
+        "    for _ in range(100):\n"
+        "        threads.append(threading.Thread(target=time.sleep, args=(0.2,)))\n"
+        "        threads[-1].start()\n"
+        "    for thread in threads:\n"
+        "        thread.join()\n\n\n"
+        "def test_quiet(): pass\n"
+    )
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+
+    def shunt(*words, cwd=tmp_path):
+        return subprocess.run([str(SHUNT), *words], capture_output=True, text=True, cwd=cwd, env=clean_environment(), timeout=120)
+
+    run = ("run", *OPTIONS, "-n", "1", "--tasks", "32", "--", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    done = shunt(*run)
+    assert done.returncode == 0 and "[tasks]" in done.stderr and "shunt mark" in done.stderr, done
+    done = shunt("mark", cwd=tmp_path / "tests")
+    assert done.returncode == 0 and "+@pytest.mark.parallel_unsafe" in done.stdout, done
+    assert "hit 32 of 32 tasks in 1 of 1 run" in done.stdout, done
+    done = shunt("mark", "--write")
+    assert done.returncode == 0 and "@pytest.mark.parallel_unsafe\ndef test_storm" in test.read_text(), done
+    done = shunt("mark")
+    assert done.returncode == 0 and done.stdout == "", done
+    done = shunt(*run)
+    assert done.returncode == 0 and "[tasks]" not in done.stderr and "passed-serial" not in done.stderr, done
