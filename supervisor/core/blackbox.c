@@ -9,7 +9,8 @@
 
 #define RECORD 256
 #define RECORD_HEAD 8
-#define MAX_RECORDS (BLACKBOX_SIZE / RECORD - 1)
+#define MAX_RECORDS BLACKBOX_STARTS
+#define EXIT_TEXT 24
 #define SHOWN 2
 
 struct place {
@@ -90,4 +91,34 @@ void blackbox_describe(const unsigned char *page, size_t page_size, char *buf, s
     if (n > SHOWN && at < size)
         snprintf(buf + at, size - at, ", and more from %zu other line%s", n - SHOWN,
                  n - SHOWN == 1 ? "" : "s");
+}
+
+static const char *phase_name(uint32_t phase)
+{
+    static const char *const names[] = {NULL, "setup", "call", "teardown", "session finish"};
+
+    return phase < sizeof(names) / sizeof(*names) ? names[phase] : NULL;
+}
+
+void blackbox_read(const unsigned char *page, size_t page_size, struct blackbox *ret)
+{
+    struct place places[MAX_RECORDS];
+    uint32_t task, length;
+
+    *ret = (struct blackbox){0};
+    if (page_size < BLACKBOX_SIZE)
+        return;
+    ret->nstarts = read_places(page, page_size, places);
+    for (size_t i = 0; i < ret->nstarts; i++) {
+        ret->starts[i].count = places[i].count;
+        memcpy(ret->starts[i].text, places[i].text, places[i].length);
+    }
+    ret->phase = phase_name(read_u32(page + 4));
+    task = read_u32(page + 8);
+    length = read_u32(page + 16);
+    if (task == 0 || task > 1U << 22 || length >= sizeof(ret->exit_where))
+        return;
+    ret->exit_task = (int)task;
+    ret->exit_status = (int)(read_u32(page + 12) & 0xff);
+    memcpy(ret->exit_where, page + EXIT_TEXT, length);
 }

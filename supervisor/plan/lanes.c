@@ -412,6 +412,14 @@ void lanes_serial_retry(struct lanes *lanes)
     lanes->serial_running = LANES_NONE;
 }
 
+bool lanes_serial_again(struct lanes *lanes, size_t test)
+{
+    if (test >= lanes->ntests || lanes->state[test] != FINISHED)
+        return false;
+    serial_push(lanes, test, true);
+    return true;
+}
+
 bool lanes_serial_done(const struct lanes *lanes)
 {
     return lanes->serial_head == lanes->serial_tail && lanes->serial_running == LANES_NONE;

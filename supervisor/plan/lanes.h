@@ -46,6 +46,8 @@ size_t lanes_serial_take(struct lanes *lanes, size_t *ret_next, bool *ret_fresh)
 void lanes_serial_finish(struct lanes *lanes);
 /* The running serial test goes back to the front (fresh again), e.g. after pressure from outside. */
 void lanes_serial_retry(struct lanes *lanes);
+/* A finished test is to run once more, fresh, at the end of the serial lane. False when it is not finished. */
+bool lanes_serial_again(struct lanes *lanes, size_t test);
 bool lanes_serial_done(const struct lanes *lanes);
 
 /* Numbers for progress and for deciding whether a standby still makes sense. */

@@ -43,6 +43,8 @@ const char *incident_advice(const struct incident *incident)
 {
     bool alone = incident->serial;
 
+    if (incident->blame.belated)
+        return "let it end what it starts before it returns: join the thread, wait for the process, close the pool";
     switch (incident->verdict) {
     case VERDICT_TASKS:
         return alone ? "it needs more tasks than it may have even alone: raise --serial-tasks, or let it start fewer"
@@ -102,10 +104,15 @@ static void print_consequence(FILE *out, const struct incident *incident)
         break;
     case INCIDENT_RETRIED:
         print_worker_fate(out, incident);
-        fprintf(out, "; nobody is blamed, the test runs again");
+        fprintf(out, incident->blame.confidence == BLAME_DIRECT || incident->blame.nsuspects
+                         ? "; this test is not blamed and runs again in a fresh worker"
+                         : "; nobody is blamed, the test runs again");
         break;
     case INCIDENT_KILLED:
-        print_worker_fate(out, incident);
+        if (incident->blame.belated)
+            fprintf(out, "its earlier outcome is void, it counts as killed");
+        else
+            print_worker_fate(out, incident);
         fprintf(out, "; %s", incident_advice(incident));
         break;
     case INCIDENT_NO_TEST:
@@ -116,6 +123,8 @@ static void print_consequence(FILE *out, const struct incident *incident)
     if (incident->kept && (incident->next == INCIDENT_REROUTED || incident->next == INCIDENT_RETRIED))
         fprintf(out, "; %zu queued test%s kept", incident->kept, incident->kept == 1 ? "" : "s");
     fputc('\n', out);
+    if (*incident->more.directory)
+        fprintf(out, "    evidence: %s\n", incident->more.directory);
 }
 
 char *incident_text(const struct suite *suite, const struct incident *incident, bool color)

@@ -16,6 +16,8 @@ struct report {
     char wall_clock[40]; /* of the run's start, ISO 8601, UTC */
     unsigned leaks_shown;
     char not_writable[512]; /* the source line that was last said to have failed so */
+    struct record *record; /* record.c: where evidence is kept; NULL until the first incident, and where it cannot be */
+    bool no_record;
 };
 
 /* events.c */
@@ -36,6 +38,19 @@ int junit_write(struct report *report, const struct suite *suite, const struct r
 /* report.c: an event (fields taken); whole lines for people */
 void report_emit(struct report *report, const char *name, struct json_t *fields);
 void report_say(struct report *report, const char *text);
+
+/* incident_json.c: everything that is known of an incident */
+struct json_t *incident_json(const struct suite *suite, const struct incident *incident);
+
+/* record.c */
+int record_open(const struct report_options *options, struct record **ret, struct err *err);
+void record_close(struct record *record);
+/* Makes its directory, and fills in where it is. 0 or -errno. */
+int record_begin(struct record *record, struct incident *incident);
+int record_write(struct record *record, const struct suite *suite, const struct incident *incident);
+
+/* tree.c: the processes of an incident as a tree, each with its threads; malloc'ed */
+char *incident_tree(const struct incident *incident);
 
 /* incident.c */
 const char *incident_advice(const struct incident *incident);

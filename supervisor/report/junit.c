@@ -89,12 +89,38 @@ static void properties(FILE *out, const struct test *test, const struct denial *
     fprintf(out, "</properties>");
 }
 
+static void part(FILE *out, const char *title, const char *data, size_t size)
+{
+    _cleanup_free_ char *text = data && size ? text_clean(data, size, 1) : NULL;
+
+    if (text)
+        fprintf(out, "\n--- %s\n%s", title, text);
+}
+
+/* The block, and all evidence below it. */
+static char *whole_text(const struct suite *suite, const struct incident *incident)
+{
+    _cleanup_free_ char *block = incident_text(suite, incident, false), *tree = incident_tree(incident);
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        abort();
+    fputs(block, out);
+    part(out, "tasks", tree, strlen(tree));
+    part(out, "stacks", incident->more.stacks, incident->more.stacks_size);
+    part(out, "last output", incident->output, incident->output_size);
+    fclose(out);
+    return text;
+}
+
 /* The incident that decided about a killed test: the last one it had. */
 static char *killed_text(const struct suite *suite, size_t test, const struct report_summary *summary)
 {
     for (size_t i = summary->nincidents; i > 0; i--)
         if (summary->incidents[i - 1].test == test && summary->incidents[i - 1].verdict != VERDICT_LEAK)
-            return incident_text(suite, &summary->incidents[i - 1], false);
+            return whole_text(suite, &summary->incidents[i - 1]);
     return NULL;
 }
 

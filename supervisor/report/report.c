@@ -51,6 +51,7 @@ void report_free(struct report *report)
     if (!report)
         return;
     events_close(report->events);
+    record_close(report->record);
     if (report->junit_fd >= 0) {
         close(report->junit_fd);
         if (report->junit_aside)
@@ -217,68 +218,44 @@ void report_test_end(struct report *report, const struct suite *suite, size_t te
     report_emit(report, "test-end", fields);
 }
 
-/* --- incidents --- */
-
-static json_t *incident_tasks(const struct incident *incident)
+void report_test_revised(struct report *report, const struct suite *suite, size_t test, enum outcome was)
 {
-    json_t *list = json_array();
+    const struct test *t = &suite->tests[test];
 
-    for (size_t i = 0; i < incident->ntasks; i++) {
-        const struct incident_task *task = &incident->tasks[i];
-        char state[2] = {task->state, '\0'};
-
-        json_array_append_new(list, json_pack("{s:i,s:i,s:i,s:s,s:I,s:o}", "tid", task->tid, "tgid",
-                                              task->tgid, "ppid", task->ppid, "state", state, "start_ticks",
-                                              (json_int_t)task->start_ticks, "comm",
-                                              events_text(task->comm)));
-    }
-    return list;
+    report_emit(report, "test-revised",
+                json_pack("{s:I,s:o,s:s,s:s,s:o}", "test", (json_int_t)test, "id", events_text(t->id), "was",
+                          outcome_name(was), "outcome", outcome_name(t->outcome), "message", events_text(t->message)));
 }
 
-static json_t *incident_fields(const struct suite *suite, const struct incident *incident)
-{
-    static const char *const nexts[] = {"recorded", "rerouted", "retried", "killed", "no-test"};
-    const struct detector_counters *c = &incident->counters;
-    _cleanup_free_ char *output =
-        incident->output ? text_clean(incident->output, incident->output_size, 1) : NULL;
-    json_t *fields = json_pack(
-        "{s:i,s:s,s:b,s:o,s:i,s:i,s:s,s:o,s:o,s:s,s:I,s:I,s:b}", "number", (int)incident->number,
-        "verdict", verdict_name(incident->verdict), "void", incident->is_void, "id",
-        incident->test < suite->count ? events_text(suite->tests[incident->test].id) : json_null(),
-        "worker", (int)incident->slot, "generation", (int)incident->generation, "lane",
-        incident->serial ? "serial" : "parallel", "text", events_text(incident->text), "evidence",
-        events_text(incident->evidence), "next", nexts[incident->next], "kill_us",
-        (json_int_t)(incident->kill_ns / 1000), "replace_us", (json_int_t)(incident->replace_ns / 1000),
-        "replaced", incident->replaced);
+/* --- incidents --- */
 
-    json_object_set_new(fields, "denied", events_text(*incident->denied ? incident->denied : NULL));
-    json_object_set_new(
-        fields, "counters",
-        json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "tasks_now", (json_int_t)c->tasks_now, "tasks_peak",
-                  (json_int_t)c->tasks_peak, "tasks_refused", (json_int_t)c->tasks_refused,
-                  "memory_now_bytes", (json_int_t)c->memory_now_bytes, "memory_peak_bytes",
-                  (json_int_t)c->memory_peak_bytes, "oom_kills", (json_int_t)c->oom_kills, "cpu_us",
-                  (json_int_t)(c->cpu_ns / 1000)));
-    json_object_set_new(fields, "limits",
-                        json_pack("{s:I,s:I}", "tasks", (json_int_t)incident->limits.tasks, "memory_bytes",
-                                  (json_int_t)incident->limits.memory_bytes));
-    json_object_set_new(fields, "tasks", incident_tasks(incident));
-    json_object_set_new(fields, "ntasks", json_integer((json_int_t)incident->ntasks_total));
-    json_object_set_new(fields, "output", output ? json_string(output) : json_null());
-    return fields;
+void report_keep_evidence(struct report *report, struct incident *incident)
+{
+    struct err err = ERR_INIT;
+
+    if (report->no_record || !report->options.state_root)
+        return;
+    if (!report->record && record_open(&report->options, &report->record, &err) < 0) {
+        report->no_record = true;
+        report_emit(report, "no-evidence-kept", json_pack("{s:o}", "why", events_text(err.message)));
+        return;
+    }
+    record_begin(report->record, incident);
 }
 
 void report_incident(struct report *report, const struct suite *suite, const struct incident *incident)
 {
     bool show = incident->verdict != VERDICT_LEAK || report->leaks_shown++ < LEAKS_SHOWN;
 
+    if (report->record && *incident->more.directory)
+        record_write(report->record, suite, incident);
     if (show) {
         _cleanup_free_ char *block = incident_text(suite, incident, report->options.color);
 
         report_say(report, block);
     }
     if (report->events) {
-        report_emit(report, "incident", incident_fields(suite, incident));
+        report_emit(report, "incident", incident_json(suite, incident));
         events_flush(report->events);
     }
 }

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "supervisor/core/blackbox.h"
+#include "supervisor/core/blame.h"
 #include "supervisor/core/detector.h"
 #include "supervisor/core/suite.h"
 
@@ -27,6 +29,8 @@ struct report_options {
     bool progress;                        /* stderr is a terminal: a progress line may be drawn */
     void (*say)(void *arg, const char *text); /* whole lines, each ending in '\n' */
     void *say_arg;
+    const char *state_root; /* evidence is kept in .shunt below it; NULL: nowhere */
+    const char *run_id;
 };
 
 /* Opens and checks the output files at once (created aside, renamed at the end, so a killed run leaves no
@@ -62,6 +66,9 @@ void report_test_start(struct report *report, const struct suite *suite, size_t 
 /* The outcome for good. */
 void report_test_end(struct report *report, const struct suite *suite, size_t test, uint64_t now_ns);
 
+/* An earlier outcome turned out to be wrong: the test's leftovers ended a worker after it. `outcome` is what it was. */
+void report_test_revised(struct report *report, const struct suite *suite, size_t test, enum outcome was);
+
 /* System calls of the test that were refused (supervisor/core/denials.h): an event each, and for a test that failed lines
  * for people. Call it with the outcome, before report_test_end(). `test` may be DENIALS_NO_TEST, at the end. */
 void report_denials(struct report *report, const struct suite *suite, size_t test, const struct denials *denials);
@@ -84,6 +91,34 @@ struct incident_task {
     char state;
     uint64_t start_ticks;
     char comm[24];
+    int inside;        /* its id as the worker sees it; 0: not taken */
+    char wchan[32];    /* where the kernel has it wait; "" */
+    long call;         /* number of the system call that it is in; -1: none, or not taken */
+    char call_name[24]; /* "futex"; "" */
+    char *command;     /* command line, of processes only; control characters as they are; NULL */
+};
+void incident_tasks_free(struct incident_task *tasks, size_t n);
+
+struct incident_evidence { /* beyond the tasks; each field is empty where it was not taken */
+    const char *phase;   /* "call"; NULL */
+    struct blackbox_start *starts;
+    size_t nstarts;
+    char *stacks;        /* of Python processes, as they wrote them; NULL */
+    size_t stacks_size;
+    char waits_at[400];  /* "tests/a.py:14 in test_it (…)"; "" */
+    bool has_start, has_after;
+    struct detector_counters at_start, after; /* when the test began; right after the kill was sent */
+    uint64_t cost_ns;    /* what taking it took */
+    char directory[64];  /* ".shunt/runs/1f3a9c2e/incidents/0003"; "" */
+};
+
+struct incident_blame {
+    enum blame_confidence confidence;
+    size_t during;      /* the test on whose watch it happened, where that is another one; BLAME_NO_TEST */
+    bool belated;       /* the test had its outcome already: what it left behind did it */
+    char where[256];    /* "tests/a.py:9 in thread Thread-1": the source line; "" */
+    size_t suspects[BLAME_SUSPECTS];
+    size_t nsuspects;
 };
 
 struct incident {
@@ -108,13 +143,18 @@ struct incident {
     size_t ntasks, ntasks_total;
     char *output;         /* last output, at most 16 KiB; NULL */
     size_t output_size;
+    struct incident_evidence more;
+    struct incident_blame blame;
 };
+void incident_done(struct incident *incident);
 
 /* Three lines: what happened to which test; the evidence; what shunt did / what to do. Same text for the `killed`
  * report in pytest: returned as malloc'ed text by incident_text(). Example:
  *   ✗ tests/unit/test_pool.py::test_storm broke out of worker 2: 64 of 64 tasks, 337 more refused   [tasks]
  *     61 threads and 2 processes of python3 when it was killed
  *     worker 2 killed and replaced in 11 ms; the test moved to the serial lane; 14 queued tests kept          */
+/* Makes the directory for its evidence, and says in it where that is; nothing where there is none to be had. */
+void report_keep_evidence(struct report *report, struct incident *incident);
 void report_incident(struct report *report, const struct suite *suite, const struct incident *incident);
 char *incident_text(const struct suite *suite, const struct incident *incident, bool color);
 

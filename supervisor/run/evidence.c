@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* What is noted about a slot while it still lives: its tasks, in one pass over /proc, bounded. */
+/* What is noted about a worker that broke out or died: its tasks, stacks, counters and black box, in bounded time. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "sandbox/base/clock.h"
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 #include "supervisor/core/blackbox.h"
+#include "supervisor/core/stacks.h"
 #include "supervisor/run/proc_task.h"
+#include "supervisor/run/stack_dump.h"
 #include "supervisor/run/state.h"
 
 #define NAMES_MAX 4
+/* All of it at most 30 ms: reading tasks, and waiting for stacks. */
+#define DETAILS_NS (8 * NS_PER_MS)
+#define LIST_NS (20 * NS_PER_MS)
+#define STACKS_NS (15 * NS_PER_MS)
+#define STACKS_URGENT_NS (8 * NS_PER_MS)
 
 struct name_count {
     char comm[24];
@@ -61,25 +69,202 @@ void evidence_of_starts(const struct worker *worker, char *buf, size_t size)
     blackbox_describe(page, n > 0 ? (size_t)n : 0, buf, size);
 }
 
-void evidence_take(struct worker *worker, struct incident *incident)
+static void read_box(const struct worker *worker, struct blackbox *ret)
+{
+    unsigned char page[BLACKBOX_SIZE];
+    ssize_t n = worker->box_fd >= 0 ? pread(worker->box_fd, page, sizeof(page), 0) : 0;
+
+    blackbox_read(page, n > 0 ? (size_t)n : 0, ret);
+}
+
+void evidence_read_box(const struct worker *worker, struct blackbox *ret)
+{
+    read_box(worker, ret);
+}
+
+static void note_box(struct worker *worker, struct incident *incident)
+{
+    struct blackbox box;
+
+    read_box(worker, &box);
+    incident->more.phase = box.phase;
+    if (!box.nstarts)
+        return;
+    incident->more.starts = mem_calloc(box.nstarts, sizeof(*box.starts));
+    memcpy(incident->more.starts, box.starts, box.nstarts * sizeof(*box.starts));
+    incident->more.nstarts = box.nstarts;
+}
+
+static bool is_listed(const struct incident *incident, pid_t tid)
+{
+    for (size_t i = 0; i < incident->ntasks; i++)
+        if (incident->tasks[i].tid == tid)
+            return true;
+    return false;
+}
+
+/* Adds the tasks that are not in the list yet. What each waits for, and the command lines, are left out once `deadline` has
+ * passed; the rest once twice the time has. Returns the number of tasks that there are. */
+static size_t list_tasks(struct worker *worker, struct incident *incident, uint64_t start, bool waits)
 {
     pid_t ids[INCIDENT_MAX_TASKS];
-    ssize_t total, processes;
+    ssize_t total = cgroup_leaf_threads(worker->leaf, ids, INCIDENT_MAX_TASKS);
+
+    if (total <= 0)
+        return 0;
+    if (!incident->tasks)
+        incident->tasks = mem_calloc(INCIDENT_MAX_TASKS, sizeof(*incident->tasks));
+    for (ssize_t i = 0; i < total && i < INCIDENT_MAX_TASKS && incident->ntasks < INCIDENT_MAX_TASKS; i++) {
+        struct incident_task *task = &incident->tasks[incident->ntasks];
+        uint64_t spent = clock_now_ns() - start;
+
+        if (spent > LIST_NS)
+            break;
+        if ((incident->ntasks && is_listed(incident, ids[i])) || proc_task_read(ids[i], task) < 0)
+            continue;
+        if (waits && spent < DETAILS_NS)
+            proc_task_waits(task);
+        if (task->tgid == task->tid && spent < DETAILS_NS)
+            task->command = proc_task_command(task->tid);
+        incident->ntasks++;
+    }
+    return (size_t)total;
+}
+
+static size_t count_processes(const struct incident *incident)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < incident->ntasks; i++)
+        n += incident->tasks[i].tgid == incident->tasks[i].tid && incident->tasks[i].state != 'Z';
+    return n;
+}
+
+void evidence_put_first(struct incident *incident, const char *text)
+{
+    char rest[sizeof(incident->evidence)];
+    size_t at;
+
+    memcpy(rest, incident->evidence, sizeof(rest));
+    at = (size_t)snprintf(incident->evidence, sizeof(incident->evidence), "%s%s", text, *rest ? "; " : "");
+    if (at < sizeof(rest))
+        memcpy(incident->evidence + at, rest, sizeof(rest) - at - 1);
+}
+
+/* "waits at tests/a.py:14 in test_it (…)" in front of what it started. */
+static void say_where(struct incident *incident)
+{
+    char text[sizeof(incident->more.waits_at) + 16];
+
+    if (!*incident->more.waits_at)
+        return;
+    snprintf(text, sizeof(text), "waits at %s", incident->more.waits_at);
+    evidence_put_first(incident, text);
+}
+
+static const char *file_of_test(const struct run *run, size_t test)
+{
+    return test < run->suite.count && run->suite.tests[test].file ? run->suite.tests[test].file : "";
+}
+
+static bool find_line(const struct run *run, const struct incident *incident, const char *text, size_t size,
+                      enum stacks_thread which, char *buf, size_t buf_size)
+{
+    return run->suite.root && stacks_line(text, size, which, run->suite.root, file_of_test(run, incident->test), buf,
+                                          buf_size);
+}
+
+/* For what stands still time does not matter; one that breaks out goes on breaking out meanwhile. */
+static void take_stacks(struct worker *worker, struct incident *incident)
+{
+    bool still = incident->verdict == VERDICT_STALL || incident->verdict == VERDICT_TIMEOUT;
+    uint64_t own;
+
+    if (!still && incident->verdict != VERDICT_TASKS)
+        return;
+    own = stack_dump_take(worker, still ? STACKS_NS : STACKS_URGENT_NS, &incident->more);
+    if (still && incident->more.stacks)
+        find_line(worker->run, incident, incident->more.stacks, own, STACKS_MAIN, incident->more.waits_at,
+                  sizeof(incident->more.waits_at));
+}
+
+/*
+ * What tasks wait for is read first: a frozen or stopped task waits for nothing but its going on, and a stack dump wakes
+ * it. Then it is frozen, so that the list becomes whole. cgroup_leaf_freeze() freezes through the v2 tree, whose frozen
+ * tasks die of SIGKILL, and stops by SIGSTOP everywhere else, which SIGKILL ends as well: shunt may be killed at any of
+ * these moments, and the pid namespace's end takes all of them. The freezer of v1 would keep them.
+ */
+static void take_living(struct worker *worker, struct incident *incident, uint64_t start)
+{
+    size_t before = list_tasks(worker, incident, start, true), after;
+
+    take_stacks(worker, incident);
+    cgroup_leaf_freeze(worker->leaf, true);
+    after = list_tasks(worker, incident, start, false);
+    incident->ntasks_total = before > after ? before : after;
+}
+
+void evidence_take(struct worker *worker, struct incident *incident)
+{
+    uint64_t start = clock_now_ns();
 
     evidence_of_starts(worker, incident->evidence, sizeof(incident->evidence));
-    if (!worker->leaf)
+    note_box(worker, incident);
+    if (incident->test != TEST_NONE) {
+        counters_for_detector(&worker->at_start, &incident->more.at_start);
+        incident->more.has_start = worker->leaf != NULL;
+    }
+    if (worker->leaf && !worker->exited)
+        take_living(worker, incident, start);
+    else if (worker->leaf)
+        incident->ntasks_total = list_tasks(worker, incident, start, true);
+    else if (!worker->exited)
+        take_stacks(worker, incident);
+    if (!incident->evidence[0] && incident->ntasks_total > 1 && !worker->exited)
+        describe(incident, count_processes(incident));
+    say_where(incident);
+    incident->more.cost_ns = clock_now_ns() - start;
+}
+
+/* "; 4 processes lived on: python3 -c …". */
+static void say_orphans(struct incident *incident)
+{
+    size_t n = count_processes(incident), at = strlen(incident->evidence);
+
+    if (!n || at + 2 >= sizeof(incident->evidence))
         return;
-    processes = cgroup_leaf_processes(worker->leaf, ids, INCIDENT_MAX_TASKS);
-    total = cgroup_leaf_threads(worker->leaf, ids, INCIDENT_MAX_TASKS);
-    if (total <= 0)
+    at += (size_t)snprintf(incident->evidence + at, sizeof(incident->evidence) - at,
+                           "%s%zu process%s of it lived on and %s ended", at ? "; " : "", n, n == 1 ? "" : "es",
+                           n == 1 ? "was" : "were");
+}
+
+void evidence_of_death(struct worker *worker, struct incident *incident)
+{
+    const struct run *run = worker->run;
+    struct blackbox box;
+
+    if (worker->leaf) {
+        cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
+        counters_for_detector(&worker->counters, &incident->more.after);
+        incident->more.has_after = true;
+    }
+    incident->output = worker_last_output(worker, &incident->output_size);
+    if (!worker->exited)
         return;
-    incident->ntasks_total = (size_t)total;
-    incident->tasks = mem_calloc((size_t)total < INCIDENT_MAX_TASKS ? (size_t)total
-                                                                    : INCIDENT_MAX_TASKS,
-                                 sizeof(*incident->tasks));
-    for (ssize_t i = 0; i < total && i < INCIDENT_MAX_TASKS; i++)
-        if (proc_task_read(ids[i], &incident->tasks[incident->ntasks]) == 0)
-            incident->ntasks++;
-    if (!incident->evidence[0] && total > 1)
-        describe(incident, processes > 0 ? (size_t)processes : 0);
+    read_box(worker, &box);
+    if (box.exit_task) {
+        snprintf(incident->blame.where, sizeof(incident->blame.where), "os._exit(%d) at %s", box.exit_status,
+                 *box.exit_where ? box.exit_where : "an unknown line");
+    } else if (incident->output) {
+        find_line(run, incident, incident->output, incident->output_size, STACKS_CURRENT, incident->blame.where,
+                  sizeof(incident->blame.where));
+    }
+    if (incident->output && incident->verdict == VERDICT_TIMEOUT) {
+        find_line(run, incident, incident->output, incident->output_size, STACKS_MAIN, incident->more.waits_at,
+                  sizeof(incident->more.waits_at));
+        say_where(incident);
+    } else if (*incident->blame.where) {
+        evidence_put_first(incident, incident->blame.where);
+    }
+    say_orphans(incident);
 }

@@ -14,6 +14,7 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/core/denials.h"
 #include "supervisor/plan/lanes.h"
+#include "supervisor/run/blame.h"
 #include "supervisor/run/counted.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/leak_watch.h"
@@ -24,7 +25,7 @@
 /* The next test usually starts at once where the last one was judged: its counters are read once for both. */
 #define COUNTERS_FRESH_NS NS_PER_MS
 
-static void counters_for_detector(const struct cgroup_counters *in, struct detector_counters *out)
+void counters_for_detector(const struct cgroup_counters *in, struct detector_counters *out)
 {
     *out = (struct detector_counters){.tasks_now = in->tasks_now,
                                       .tasks_peak = in->tasks_peak,
@@ -140,7 +141,7 @@ void judge_incident_replaced(struct slot *slot, uint64_t now_ns)
     judge_incident_flush(slot);
 }
 
-static struct incident *incident_add(struct worker *worker, const struct detector_result *result)
+struct incident *incident_new(struct worker *worker, enum verdict verdict, size_t test)
 {
     struct run *run = worker->run;
     struct incident *incident;
@@ -148,23 +149,33 @@ static struct incident *incident_add(struct worker *worker, const struct detecto
     mem_grow(&run->incidents, &run->incidents_room, run->nincidents + 1, sizeof(*run->incidents));
     incident = &run->incidents[run->nincidents++];
     *incident = (struct incident){.number = (unsigned)run->nincidents,
-                                  .verdict = result->verdict,
-                                  .is_void = result->is_void,
-                                  .test = worker->test,
+                                  .verdict = verdict,
+                                  .test = test,
                                   .generation = worker->generation,
                                   .time_ns = run_elapsed_ns(run),
                                   .limits = worker->limits,
-                                  .next = INCIDENT_NO_TEST};
-    snprintf(incident->text, sizeof(incident->text), "%s", result->text);
-    if (worker->test != TEST_NONE)
-        denials_describe_test(run->denials, worker->test, incident->denied, sizeof(incident->denied));
+                                  .next = INCIDENT_NO_TEST,
+                                  .blame = {.during = TEST_NONE}};
     counters_for_detector(&worker->counters, &incident->counters);
     if (worker->slot) {
         incident->slot = worker->slot->index;
         incident->serial = worker->slot->serial;
+    }
+    return incident;
+}
+
+static struct incident *incident_add(struct worker *worker, const struct detector_result *result)
+{
+    struct run *run = worker->run;
+    struct incident *incident = incident_new(worker, result->verdict, worker->test);
+
+    incident->is_void = result->is_void;
+    snprintf(incident->text, sizeof(incident->text), "%s", result->text);
+    if (worker->test != TEST_NONE)
+        denials_describe_test(run->denials, worker->test, incident->denied, sizeof(incident->denied));
+    if (worker->slot)
         incident->kept = incident->serial ? lanes_serial_queued(run->lanes)
                                           : lanes_slot_queued(run->lanes, worker->slot->index);
-    }
     return incident;
 }
 
@@ -242,28 +253,26 @@ static void count_restart(struct run *run, const struct incident *incident)
     run_stop(run, reason);
 }
 
-/* Ends the worker and settles what becomes of its test. */
-static void judge_break(struct worker *worker, const struct detector_result *result)
+/* Takes the evidence and ends the worker. Returns the earlier test whose doing it was seen to be, or TEST_NONE. */
+static size_t investigate(struct worker *worker, struct incident *incident, struct blame_look *look)
 {
-    struct run *run = worker->run;
     uint64_t detected = clock_now_ns();
-    struct incident *incident = incident_add(worker, result);
-    struct slot *slot = worker->slot;
-    size_t index = run->nincidents - 1;
 
-    if (!worker->exited)
-        evidence_take(worker, incident);
+    evidence_take(worker, incident);
+    blame_look(worker, look);
     worker_kill(worker);
     incident->kill_ns = clock_now_ns() - detected;
-    incident->output = worker_last_output(worker, &incident->output_size);
-    report_worker(run->report, "killed", incident->slot, incident->generation, worker->pid,
-                  incident->kill_ns);
-    if (incident->test == TEST_NONE)
-        run->worker_died = true;
-    if (!slot) {
-        report_incident(run->report, &run->suite, incident);
-        return;
-    }
+    evidence_of_death(worker, incident);
+    report_keep_evidence(worker->run->report, incident);
+    report_worker(worker->run->report, "killed", incident->slot, incident->generation, worker->pid, incident->kill_ns);
+    return blame_settle(worker, look, incident);
+}
+
+/* What becomes of the test, and of its slot. */
+static void settle_test(struct run *run, struct slot *slot, size_t index, uint64_t detected)
+{
+    struct incident *incident = &run->incidents[index];
+
     incident->next = decide(run, incident);
     if (incident->test != TEST_NONE)
         note_on_test(run, slot, incident);
@@ -273,7 +282,30 @@ static void judge_break(struct worker *worker, const struct detector_result *res
     slot->killed_at_ns = detected;
     if (incident->next == INCIDENT_KILLED)
         test_killed(run, slot, incident);
-    count_restart(run, &run->incidents[index]);
+    count_restart(run, incident);
+}
+
+/* Ends the worker and settles what becomes of its test. */
+static void judge_break(struct worker *worker, const struct detector_result *result)
+{
+    struct run *run = worker->run;
+    struct slot *slot = worker->slot;
+    uint64_t detected = clock_now_ns();
+    struct blame_look look;
+    size_t index = run->nincidents, earlier;
+
+    if (blame_confirm_broken(worker, result))
+        return;
+    incident_add(worker, result);
+    earlier = investigate(worker, &run->incidents[index], &look);
+    if (run->incidents[index].test == TEST_NONE)
+        run->worker_died = true;
+    if (slot)
+        settle_test(run, slot, index, detected);
+    else
+        report_incident(run->report, &run->suite, &run->incidents[index]);
+    blame_follow(worker, &look, index, earlier);
+    blame_look_done(&look);
 }
 
 /* --- boundaries --- */
@@ -287,6 +319,14 @@ static void test_ends(struct worker *worker)
         lanes_finish(worker->run->lanes, worker->slot->index);
     worker->last_test = worker->test;
     worker->test = TEST_NONE;
+}
+
+/* It has its outcome; now its leftovers have their time. */
+static void suspect_ends(struct worker *worker, size_t owed)
+{
+    worker->owed = owed;
+    test_ends(worker);
+    blame_confirm_done(worker);
 }
 
 static void accept_result(struct worker *worker, const struct test_result *result)
@@ -334,15 +374,21 @@ void judge_boundary(struct worker *worker, const struct test_result *result)
         cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
     worker->counters_read_ns = clock_now_ns();
     judge(worker, DETECTOR_BOUNDARY, NULL, &verdict);
-    if (verdict.verdict == VERDICT_NONE && !verdict.is_void)
-        accept_result(worker, result);
-    else
+    if (verdict.verdict != VERDICT_NONE || verdict.is_void)
         judge_break(worker, &verdict);
+    else if (worker->confirming)
+        suspect_ends(worker, worker->test);
+    else
+        accept_result(worker, result);
 }
 
-void judge_quit(struct worker *worker)
+bool judge_quit(struct worker *worker)
 {
-    test_ends(worker);
+    if (worker->confirming)
+        suspect_ends(worker, TEST_NONE);
+    else
+        test_ends(worker);
+    return worker->confirming;
 }
 
 /* The worker ends between two tests, before its last reports came: the test that it was told to run next has not begun. */
@@ -352,7 +398,8 @@ static void settle_owed(struct worker *worker)
 
     if (worker->owed == TEST_NONE)
         return;
-    controller_feed_bare(run->controller, worker->owed, worker->slot->name);
+    if (!worker->confirming)
+        controller_feed_bare(run->controller, worker->owed, worker->slot->name);
     chunk_list_clear(&worker->held);
     worker->owed = TEST_NONE;
     if (worker->test == TEST_NONE)
@@ -391,6 +438,7 @@ void judge_death(struct worker *worker)
     if (worker->state == WORKER_ENDING && worker->said_bye) {
         report_worker(worker->run->report, "ended", worker->slot->index, worker->generation,
                       worker->pid, 0);
+        blame_confirm_over(worker);
         worker_kill(worker); /* what it left behind goes with it */
         return;
     }

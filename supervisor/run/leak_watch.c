@@ -11,6 +11,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
+#include "supervisor/core/blame.h"
 #include "supervisor/core/leak.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/state.h"
@@ -19,10 +20,19 @@
 #define SETTLE_NS (50 * NS_PER_MS)
 #define KNOWN_MAX 4096
 #define KEPT_MAX 256
+#define ORIGINS_MAX 32 /* earlier tests of a worker whose starts are remembered */
 
 struct known {
     pid_t tid;
     uint64_t start_ticks;
+    bool leaked; /* by a test, not kept on purpose */
+    struct blame_survivor survivor;
+};
+
+/* What an earlier test noted of its starts. */
+struct origin {
+    size_t test;
+    char text[256];
 };
 
 /* Alive at a boundary, not known: judged when due, and charged to the test of that boundary whatever runs then. */
@@ -30,6 +40,7 @@ struct candidate {
     pid_t tid;
     uint64_t start_ticks;
     size_t test;
+    int inside;
     uint64_t due_ns;
 };
 
@@ -41,8 +52,8 @@ struct leak_watch {
     struct candidate *candidates; /* by test, the earliest first */
     size_t ncandidates, candidates_room;
     uint64_t tasks_seen; /* at the last look for known ones that have ended */
-    size_t origin_test;  /* whose starts `origin` tells */
-    char origin[256];
+    struct origin origins[ORIGINS_MAX]; /* a ring */
+    size_t norigins;
 };
 
 static struct leak_watch *watch_of(struct worker *worker)
@@ -72,12 +83,15 @@ int leak_watch_kept(struct worker *worker, const json_t *kept)
     return 0;
 }
 
-static void remember(struct leak_watch *watch, const struct incident_task *task)
+static struct known *remember(struct leak_watch *watch, const struct incident_task *task)
 {
+    static struct known none; /* more than can be known: nobody reads it */
+
     if (watch->nknown >= KNOWN_MAX)
-        return;
+        return &none;
     mem_grow(&watch->known, &watch->known_room, watch->nknown + 1, sizeof(*watch->known));
-    watch->known[watch->nknown++] = (struct known){task->tid, task->start_ticks};
+    watch->known[watch->nknown] = (struct known){.tid = task->tid, .start_ticks = task->start_ticks};
+    return &watch->known[watch->nknown++];
 }
 
 static bool is_accounted_for(const struct leak_watch *watch, pid_t tid)
@@ -117,11 +131,13 @@ void leak_watch_boundary(struct worker *worker, size_t test)
         mem_grow(&watch->candidates, &watch->candidates_room, watch->ncandidates + 1,
                  sizeof(*watch->candidates));
         watch->candidates[watch->ncandidates++] =
-            (struct candidate){tids[i], task.start_ticks, test, clock_now_ns() + SETTLE_NS};
+            (struct candidate){tids[i], task.start_ticks, test, task.inside, clock_now_ns() + SETTLE_NS};
     }
     if (watch->ncandidates > before) {
-        watch->origin_test = test;
-        evidence_of_starts(worker, watch->origin, sizeof(watch->origin));
+        struct origin *origin = &watch->origins[watch->norigins++ % ORIGINS_MAX];
+
+        origin->test = test;
+        evidence_of_starts(worker, origin->text, sizeof(origin->text));
     }
 }
 
@@ -200,12 +216,14 @@ static void report_leak(struct worker *worker, size_t test, size_t leaked, const
                                   .generation = worker->generation,
                                   .next = INCIDENT_NOTHING,
                                   .time_ns = run_elapsed_ns(run),
-                                  .limits = worker->limits};
+                                  .limits = worker->limits,
+                                  .blame = {.confidence = BLAME_WINDOW, .during = TEST_NONE}};
     snprintf(incident->text, sizeof(incident->text), "left %zu task%s behind", leaked,
              leaked == 1 ? "" : "s");
-    if (worker->leak->origin_test == test)
-        snprintf(incident->evidence, sizeof(incident->evidence), "%s", worker->leak->origin);
-    if (!incident->evidence[0])
+    snprintf(incident->evidence, sizeof(incident->evidence), "%s", leak_watch_origin(worker, test));
+    if (incident->evidence[0])
+        incident->blame.confidence = BLAME_DIRECT;
+    else
         snprintf(incident->evidence, sizeof(incident->evidence), "called %s", names);
     report_incident(run->report, &run->suite, incident);
 }
@@ -233,6 +251,36 @@ static void forget_ended(struct worker *worker)
     watch->nknown = left;
 }
 
+static struct blame_survivor survivor_of(const struct candidate *candidate)
+{
+    return (struct blame_survivor){.test = candidate->test,
+                                   .task = candidate->inside,
+                                   .since_ns = candidate->due_ns - SETTLE_NS};
+}
+
+size_t leak_watch_survivors(const struct worker *worker, struct blame_survivor *ret, size_t room)
+{
+    const struct leak_watch *watch = worker->leak;
+    size_t n = 0;
+
+    for (size_t i = 0; watch && i < watch->nknown && n < room; i++)
+        if (watch->known[i].leaked)
+            ret[n++] = watch->known[i].survivor;
+    for (size_t i = 0; watch && i < watch->ncandidates && n < room; i++)
+        ret[n++] = survivor_of(&watch->candidates[i]);
+    return n;
+}
+
+const char *leak_watch_origin(const struct worker *worker, size_t test)
+{
+    const struct leak_watch *watch = worker->leak;
+
+    for (size_t i = 0; watch && i < watch->norigins && i < ORIGINS_MAX; i++)
+        if (watch->origins[i].test == test)
+            return watch->origins[i].text;
+    return "";
+}
+
 /* The candidates of one test that are due, from `at`; returns where the next test's begin. */
 static size_t settle_test(struct worker *worker, size_t at)
 {
@@ -243,15 +291,18 @@ static size_t settle_test(struct worker *worker, size_t at)
     for (; at < watch->ncandidates && watch->candidates[at].test == test; at++) {
         const struct candidate *then = &watch->candidates[at];
         struct incident_task now;
+        struct known *known;
 
         if (!still_lives(then->tid, then->start_ticks, &now))
             continue;
+        known = remember(watch, &now);
+        known->survivor = survivor_of(then);
         if (!is_kept(worker, &now)) {
+            known->leaked = true;
             leaked++;
             if (!strstr(names, now.comm) && strlen(names) + sizeof(now.comm) + 3 < sizeof(names))
                 snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", *names ? ", " : "", now.comm);
         }
-        remember(watch, &now);
     }
     if (leaked) {
         worker->leaked += leaked;

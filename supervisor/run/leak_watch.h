@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct blame_survivor;
 struct json_t;
 struct worker;
 
@@ -19,4 +20,9 @@ void leak_watch_boundary(struct worker *worker, size_t test);
 void leak_watch_tick(struct worker *worker);
 /* Does something that its last tests left still wait to be judged? Such a worker is not ended yet. */
 bool leak_watch_pending(struct worker *worker);
+/* Tasks of this worker that outlived the test that started them and belong to no fixture: up to `room` of them, the earliest
+ * test first. As of the last look: also when the worker has just died. */
+size_t leak_watch_survivors(const struct worker *worker, struct blame_survivor *ret, size_t room);
+/* The source lines that started threads and processes in this earlier test of the worker; "" when they are not known. */
+const char *leak_watch_origin(const struct worker *worker, size_t test);
 void leak_watch_free(struct worker *worker);

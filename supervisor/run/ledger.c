@@ -13,15 +13,10 @@
 #define STOP_GRACE_NS (5 * NS_PER_SEC)
 #define RUNNING_SHOWN 16 /* tests named at an interrupt */
 
-void run_test_outcome(struct run *run, size_t test, enum outcome outcome)
+void run_count_failure(struct run *run)
 {
     char reason[96];
 
-    run->suite.tests[test].outcome = outcome;
-    report_denials(run->report, &run->suite, test, run->denials);
-    report_test_end(run->report, &run->suite, test, run_elapsed_ns(run));
-    if (outcome != OUTCOME_FAILED && outcome != OUTCOME_ERROR && outcome != OUTCOME_KILLED)
-        return;
     run->failures++;
     if (run->limits.max_fail && run->failures >= run->limits.max_fail) {
         snprintf(reason, sizeof(reason), "stopped after %zu failure%s (maxfail)", run->failures,
@@ -30,10 +25,21 @@ void run_test_outcome(struct run *run, size_t test, enum outcome outcome)
     }
 }
 
+void run_test_outcome(struct run *run, size_t test, enum outcome outcome)
+{
+    run->suite.tests[test].outcome = outcome;
+    report_denials(run->report, &run->suite, test, run->denials);
+    report_test_end(run->report, &run->suite, test, run_elapsed_ns(run));
+    if (outcome == OUTCOME_FAILED || outcome == OUTCOME_ERROR || outcome == OUTCOME_KILLED)
+        run_count_failure(run);
+}
+
 static void test_not_run(void *arg, size_t test)
 {
     struct run *run = arg;
 
+    if (run->suite.tests[test].outcome != OUTCOME_NONE)
+        return; /* a suspect that was to run again */
     free(run->suite.tests[test].message);
     run->suite.tests[test].message = mem_strdup(run->stop_reason);
     run_test_outcome(run, test, OUTCOME_NOT_RUN);
@@ -75,7 +81,7 @@ static char *interrupt_running(struct run *run)
     for (struct worker *w = run->workers; w; w = w->next) {
         struct test *test;
 
-        if (w->state != WORKER_RUNNING || w->owed != TEST_NONE)
+        if (w->state != WORKER_RUNNING || w->owed != TEST_NONE || w->confirming)
             continue;
         test = &run->suite.tests[w->test];
         if (n++ < RUNNING_SHOWN) {

@@ -329,6 +329,8 @@ static int open_report(struct run *run, struct err *err)
                  (config->color == COLOR_AUTO && isatty(STDERR_FILENO) && !getenv("NO_COLOR")),
         .say = run_say,
         .say_arg = run,
+        .state_root = ".",
+        .run_id = run->run_id,
     };
 
     return report_new(&options, &run->report, err);
@@ -493,10 +495,10 @@ static void run_free(struct run *run)
     lanes_free(run->lanes);
     free(run->slots);
     for (size_t i = 0; i < run->nincidents; i++) {
-        free(run->incidents[i].tasks);
-        free(run->incidents[i].output);
+        incident_done(&run->incidents[i]);
     }
     free(run->incidents);
+    free(run->cases);
     denials_close(run);
     run_history_free(run->history);
     free(run->quit.why);

@@ -9,6 +9,7 @@
 #include "supervisor/core/leak.h"
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/budget.h"
+#include "supervisor/run/blame.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/state.h"
@@ -202,8 +203,8 @@ static void dispatch_serial(struct run *run, struct worker *worker)
     bool fresh = false;
     size_t next, test;
 
-    if (worker->state != WORKER_WAITING)
-        return;
+    if (worker->state != WORKER_WAITING || worker->confirming)
+        return; /* the leftovers of a suspect have their time: blame_confirm_tick() ends it */
     if (leak_watch_pending(worker))
         return; /* whoever comes next wants a clean slate, and nobody else is delayed */
     if (lanes_serial_done(run->lanes)) {
@@ -220,6 +221,10 @@ static void dispatch_serial(struct run *run, struct worker *worker)
     test = lanes_serial_take(run->lanes, &next, &fresh);
     if (test == LANES_NONE)
         return;
+    if (blame_is_moot(run, test)) {
+        lanes_serial_finish(run->lanes);
+        return;
+    }
     if (fresh && worker->last_test != TEST_NONE) {
         lanes_serial_retry(run->lanes);
         worker_end(worker);

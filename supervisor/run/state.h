@@ -14,10 +14,12 @@
  *   judge.c       boundaries and deaths: what the detector is shown, and what follows from it
  *   tick.c        what time brings
  *   denials.c     refused system calls: answers, and whose they are
- *   evidence.c    what is noted about a slot before it is killed
+ *   evidence.c    what is noted about a worker before it is killed, and after
  *   limits.c      what "auto" means here
  *   budget.c, budget_pool.c   tokens shared with make and with other runs
  *   cpu.c         each slot's CPUs, and the variables that say so
+ *   blame.c       whose doing a death was: tasks of earlier tests, suspects, and running those again alone
+ *   stack_dump.c  stacks of Python processes on demand
  *   learn.c       --learn: the smallest policy that the run needs
  *   history.c     what earlier runs came to, and what is kept of this one
  *
@@ -106,6 +108,7 @@ struct worker {
     char ns_name[RUN_INIT_CELL_NS][8];
     struct channel *channel;
     pid_t pid, pid_inside; /* 0: unknown */
+    int pid_in_cell;       /* as itself sees it; 0 */
     bool exited;           /* the run init reported its death */
     int wait_status;
     bool said_bye;
@@ -131,9 +134,14 @@ struct worker {
     ev_io output_io[2];
     int capture_fd[CAPTURE_FILES]; /* the capture's own files, and faulthandler's; -1 */
     int box_fd;        /* the black box; -1 */
+    int stacks_fd;     /* stacks of its threads, on demand; -1 */
     char *tail;        /* ring of OUTPUT_TAIL */
     size_t tail_size;  /* bytes ever put in */
     uint64_t output_bytes;
+
+    bool confirming;           /* its test has an outcome and is a suspect, run again alone: blame.c */
+    size_t suspect;            /* that test; TEST_NONE */
+    uint64_t confirm_until_ns; /* its leftovers are given time to end the worker; 0 */
 
     struct leak_watch *leak; /* leak_watch.c; NULL */
     size_t leaked;           /* tasks that its tests left behind */
@@ -244,6 +252,8 @@ struct run {
     struct incident *incidents; /* all, in order */
     size_t nincidents, incidents_room;
     struct run_history *history; /* history.c; NULL: --no-history, or no suite yet */
+    struct blame_case *cases; /* blame.c: suspects */
+    size_t ncases, cases_room;
     struct learn *learn;     /* --learn; NULL: off */
     struct denials *denials; /* by test; NULL: nobody looks */
     struct run_denied denied;
@@ -272,6 +282,7 @@ void run_quit(struct run *run, size_t test, const struct run_quit *quit, const c
 void run_abort(struct run *run, const char *reason); /* ends everything now */
 void run_close_ledger(struct run *run); /* every test without an outcome becomes not-run */
 void run_suite_ready(struct run *run);
+void run_count_failure(struct run *run); /* --maxfail */
 void run_test_outcome(struct run *run, size_t test, enum outcome outcome);
 
 /* signals.c */
@@ -316,18 +327,25 @@ struct test_result { /* a `done` message, checked */
 };
 void judge_start(struct worker *worker); /* counters at the start of a test */
 void judge_boundary(struct worker *worker, const struct test_result *result);
-void judge_quit(struct worker *worker); /* its test ended without a result */
+bool judge_quit(struct worker *worker); /* its test ended without a result; true: nobody minds, it only ran again as a suspect */
 void judge_death(struct worker *worker);
 void judge_violation(struct worker *worker, const char *why);
 void judge_busy(struct worker *worker); /* something was seen of it between two boundaries */
 void judge_incident_replaced(struct slot *slot, uint64_t now_ns); /* emits the pending incident */
 void judge_incident_flush(struct slot *slot);
 
+void counters_for_detector(const struct cgroup_counters *in, struct detector_counters *out);
+/* A zeroed incident of this moment and worker; valid until the next. */
+struct incident *incident_new(struct worker *worker, enum verdict verdict, size_t test);
+
 /* tick.c */
 void tick_all(struct run *run, bool slow);
 
-/* evidence.c */
+/* evidence.c: before the kill, and after it */
 void evidence_take(struct worker *worker, struct incident *incident);
+void evidence_of_death(struct worker *worker, struct incident *incident);
+void evidence_put_first(struct incident *incident, const char *text); /* before what its second line says already */
+void evidence_read_box(const struct worker *worker, struct blackbox *ret);
 /* Which source lines started threads and processes during the current test; "" when unknown. */
 void evidence_of_starts(const struct worker *worker, char *buf, size_t size);
 

@@ -8,6 +8,7 @@
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/io.h"
+#include "supervisor/run/blame.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/counted.h"
@@ -118,6 +119,8 @@ static void tick_worker(struct worker *worker, bool slow)
     case WORKER_DYING:
         break;
     }
+    if (slow && worker->confirm_until_ns)
+        blame_confirm_tick(worker);
     if (slow && worker->closed_ns && worker->state != WORKER_DYING)
         tick_closed(worker);
     if (worker->leak && worker->state != WORKER_DYING && (slow || worker->state == WORKER_WAITING))

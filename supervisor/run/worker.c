@@ -12,6 +12,7 @@
 #include "sandbox/base/err.h"
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
+#include "supervisor/run/blame.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/cold.h"
 #include "supervisor/run/counted.h"
@@ -126,7 +127,8 @@ struct worker *worker_new(struct run *run, struct slot *reserved)
         worker->output_fd[i] = -1;
     for (int i = 0; i < CAPTURE_FILES; i++)
         worker->capture_fd[i] = -1;
-    worker->box_fd = -1;
+    worker->box_fd = worker->stacks_fd = -1;
+    worker->suspect = TEST_NONE;
     worker->next = run->workers;
     run->workers = worker;
     if (run->cgroup) {
@@ -224,6 +226,7 @@ void worker_go(struct worker *worker, size_t test, size_t next)
     worker->test = test;
     worker->next_test = next;
     worker_apply_limits(worker, test);
+    blame_confirm_go(worker, test);
     judge_start(worker);
     if (next != TEST_NONE)
         snprintf(next_text, sizeof(next_text), "%zu", next);
@@ -290,6 +293,7 @@ bool worker_clear(struct worker *worker)
     for (int i = 0; i < CAPTURE_FILES; i++)
         close_fd(&worker->capture_fd[i]);
     close_fd(&worker->box_fd);
+    close_fd(&worker->stacks_fd);
     for (int i = 0; i < RUN_INIT_CELL_NS; i++)
         close_fd(&worker->ns_fd[i]);
     channel_free(worker->channel);

@@ -11,6 +11,7 @@
 #include "supervisor/run/channel.h"
 #include "supervisor/run/cold.h"
 #include "supervisor/run/leak_watch.h"
+#include "supervisor/run/proc_task.h"
 #include "supervisor/run/state.h"
 
 /* --- entering --- */
@@ -57,6 +58,7 @@ static void worker_joining(struct worker *worker, struct packet *packet)
 static void worker_ready(struct worker *worker, struct packet *packet)
 {
     pid_t inside = run_init_pid_inside(worker->run->init, packet->pid);
+    struct incident_task task;
 
     worker->pid = packet->pid;
     channel_listen_to(worker->channel, packet->pid);
@@ -65,6 +67,9 @@ static void worker_ready(struct worker *worker, struct packet *packet)
     worker->capture_fd[1] = packet_take_file(packet, "err");
     worker->capture_fd[2] = packet_take_file(packet, "faults");
     worker->box_fd = packet_take_file(packet, "box");
+    worker->stacks_fd = packet_take_file(packet, "stacks");
+    if (proc_task_read(worker->pid, &task) == 0)
+        worker->pid_in_cell = task.inside;
     worker->state = WORKER_STANDBY;
     worker->run->start_failures = 0;
     report_worker(worker->run->report, "ready", worker->slot ? worker->slot->index : 0,
@@ -100,7 +105,7 @@ static int worker_done(struct worker *worker, struct packet *packet)
     result.text_size = packet->payload_size;
     if (leak_watch_kept(worker, json_object_get(packet->header, "kept")) < 0)
         return -EPROTO;
-    if (stop)
+    if (stop && !worker->confirming)
         run_stop(worker->run, stop);
     worker->state = WORKER_WAITING;
     judge_boundary(worker, &result);
@@ -121,7 +126,8 @@ static int worker_quit(struct worker *worker, struct packet *packet)
         packet_bool(packet, "interrupt", false, &interrupt) < 0)
         return -EPROTO;
     worker->state = WORKER_WAITING;
-    judge_quit(worker);
+    if (judge_quit(worker))
+        return 0;
     run_quit(run, (size_t)test, &(struct run_quit){.status = (int)status, .interrupt = interrupt}, why);
     return 0;
 }
@@ -143,7 +149,10 @@ static int worker_report(struct worker *worker, struct packet *packet)
     chunk_list_add(&worker->held, packet->payload, packet->payload_size);
     if (of == TEST_NONE || more)
         return 0;
-    controller_feed_reports(worker->run->controller, of, worker->slot->name, &worker->held);
+    if (worker->confirming)
+        chunk_list_clear(&worker->held); /* it has its outcome */
+    else
+        controller_feed_reports(worker->run->controller, of, worker->slot->name, &worker->held);
     worker->owed = TEST_NONE;
     return 0;
 }
@@ -153,7 +162,7 @@ static void worker_bye(struct worker *worker)
     worker->said_bye = true;
     worker->bye_ns = run_clock_ns(worker->run);
     worker_read_output(worker);
-    if (worker->slot)
+    if (worker->slot && !worker->confirming)
         controller_feed_reports(worker->run->controller, TEST_NONE, worker->slot->name,
                                 &worker->held);
 }

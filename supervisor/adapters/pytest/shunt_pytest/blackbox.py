@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The black box: a page, shared with the supervisor and readable after SIGKILL, that says which source lines started
-threads and processes during the current test. docs/protocol.md has its layout."""
+threads and processes during the current test, in which phase it is, and who called os._exit(). docs/protocol.md has its
+layout."""
+import faulthandler
 import fcntl
 import mmap
 import os
-import struct
+import signal
+import subprocess
 import sys
 import threading
 from types import FrameType
@@ -13,8 +16,14 @@ from typing import Any, Dict, Optional, Tuple
 F_ADD_SEALS, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW = 1033, 1, 2, 4  # linux/fcntl.h
 SIZE = 4096
 RECORD = 256
-RECORDS = SIZE // RECORD - 1  # the first place holds the number of records
+RECORDS = SIZE // RECORD - 1  # the first place holds the header
 TEXT = RECORD - 8
+# The header, in words of four bytes.
+NUMBER, PHASE, EXIT_TASK, EXIT_STATUS, EXIT_LENGTH = range(5)
+EXIT_TEXT = 24
+SETUP, CALL, TEARDOWN, SESSION_FINISH = 1, 2, 3, 4
+STACK_SIGNAL = signal.SIGRTMAX - 5  # docs/protocol.md
+STACK_FD = 300  # away from where tests count and close them
 
 _LIBRARY = ("site-packages", "dist-packages")
 
@@ -35,10 +44,14 @@ class BlackBox:
         # A test that finds the descriptor could cut the page away below us, and that is SIGBUS.
         fcntl.fcntl(self.fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
         self.page = mmap.mmap(self.fd, SIZE)
+        self.words = memoryview(self.page).cast("I")
+        self.pid = os.getpid()
         self.root = os.path.join(root, "")
         self.own = os.path.join(own, "")
         self.stdlib = os.path.join(os.path.dirname(os.__file__), "")
-        self.places: Dict[Tuple[str, str, int], int] = {}
+        # By the innermost line that is not the interpreter's, and the line that called it: a place in `words`.
+        self.threads: Dict[Tuple[str, int, int], int] = {}
+        self.forks: Dict[Tuple[str, int, int], int] = {}
         self.ranks: Dict[str, int] = {}
         self.test_file = ""
 
@@ -56,75 +69,126 @@ class BlackBox:
             self.ranks[filename] = rank
         return rank
 
-    def _origin(self, frame: Optional[FrameType]) -> Tuple[str, int]:
-        """The innermost line on the stack of the test's file, else of the project, else of a library."""
+    def _origin(self, frame: Optional[FrameType]) -> str:
+        """The innermost line on the stack of the test's file, else of the project, else of a library: "a.py:7", or ""."""
         best: Tuple[str, int] = ("", 0)
         best_rank = 0
         while frame is not None:
             filename = frame.f_code.co_filename
             if filename == self.test_file:
-                return filename, frame.f_lineno
+                best = filename, frame.f_lineno
+                break
             rank = self._rank(filename)
             if rank > best_rank:
                 best, best_rank = (filename, frame.f_lineno), rank
             frame = frame.f_back
-        return best
-
-    def record(self, what: str, frame: Optional[FrameType]) -> None:
-        filename, line = self._origin(frame)
-        key = (what, filename, line)
-        at = self.places.get(key)
-        if at is None:
-            at = self._new_record(what, filename, line)
-            self.places[key] = at
-        if at:
-            (count,) = struct.unpack_from("<I", self.page, at)
-            struct.pack_into("<I", self.page, at, count + 1)
-
-    def _new_record(self, what: str, filename: str, line: int) -> int:
-        """Its place in the page; 0 when the page is full."""
-        (n,) = struct.unpack_from("<I", self.page, 0)  # forked children of the test write here too
-        if n >= RECORDS:
-            return 0
+        filename, line = best
         if filename.startswith(self.root):
             filename = filename[len(self.root) :]
-        text = (f"{what} started at {filename}:{line}" if filename else what).encode("utf-8", "replace")[:TEXT]
+        return f"{filename}:{line}" if filename else ""
+
+    def _new_record(self, what: str, frame: Optional[FrameType]) -> int:
+        """The word with its count; that of the last record's end, which nobody reads, when the page is full."""
+        n = self.words[NUMBER]  # forked children of the test write here too
+        if n >= RECORDS:
+            return SIZE // 4 - 1
+        where = self._origin(frame)
+        text = (f"{what} started at {where}" if where else what).encode("utf-8", "replace")[: TEXT - 4]
         at = (n + 1) * RECORD
-        struct.pack_into("<II", self.page, at, 0, len(text))
+        self.words[at // 4], self.words[at // 4 + 1] = 0, len(text)
         self.page[at + 8 : at + 8 + len(text)] = text
-        struct.pack_into("<I", self.page, 0, n + 1)
-        return at
+        self.words[NUMBER] = n + 1
+        return at // 4
 
     def reset(self, test_file: str) -> None:
         """A new test begins."""
         self.test_file = test_file
-        if self.places:
-            self.places.clear()
-            struct.pack_into("<I", self.page, 0, 0)
+        self.words[PHASE] = SETUP
+        if self.threads or self.forks or self.words[NUMBER]:
+            self.threads.clear()
+            self.forks.clear()
+            self.words[NUMBER] = 0
+
+    def phase(self, number: int) -> None:
+        self.words[PHASE] = number
+
+    def note_exit(self, status: Any, frame: Optional[FrameType]) -> None:
+        """This process ends by os._exit(). Children that a test forked do so as a matter of course."""
+        if os.getpid() != self.pid or frame is None or frame.f_code.co_filename.startswith(self.own):
+            return
+        text = self._origin(frame)
+        current = threading.current_thread()
+        if current is not threading.main_thread():
+            text += f" in thread {current.name}"
+        data = text.encode("utf-8", "replace")[: RECORD - EXIT_TEXT]
+        self.page[EXIT_TEXT : EXIT_TEXT + len(data)] = data
+        self.words[EXIT_STATUS] = int(status) & 0xFF
+        self.words[EXIT_LENGTH] = len(data)
+        self.words[EXIT_TASK] = threading.get_native_id()
 
     def install(self) -> None:
-        """Watches the starts of threads and forks in this process and in those that it forks."""
+        """Watches the starts of threads and forks in this process and in those that it forks, and os._exit(). What is added
+        to a start is less than a microsecond: one line is looked for once, and then only counted."""
         start = threading.Thread.start
-        record = self.record
+        leave = os._exit
+        execute_child = subprocess.Popen._execute_child  # type: ignore[attr-defined]
+        words, ranks, threads, forks = self.words, self.ranks, self.threads, self.forks
+        getframe = sys._getframe
 
         def recorded_start(thread: Any) -> None:
             __tracebackhide__ = True
             start(thread)
             try:
-                record("threads of " + _family(thread.name), sys._getframe(1))
+                first = frame = getframe(1)
+                while not ranks.get(frame.f_code.co_filename, 1):
+                    frame = frame.f_back  # type: ignore[assignment]
+                outer = frame.f_back
+                key = (frame.f_code.co_filename, frame.f_lineno, outer.f_lineno if outer is not None else 0)
+                at = threads.get(key)
+                if at is None:
+                    at = threads[key] = self._new_record("threads of " + _family(thread.name), first)
+                words[at] += 1
             except Exception:  # the test's own frames and names may be anything
                 pass
 
-        def forked() -> None:
+        def note_process(first: FrameType) -> None:
             try:
-                record("processes", sys._getframe(1))
+                frame = first
+                while not ranks.get(frame.f_code.co_filename, 1):
+                    frame = frame.f_back  # type: ignore[assignment]
+                outer = frame.f_back
+                key = (frame.f_code.co_filename, frame.f_lineno, outer.f_lineno if outer is not None else 0)
+                at = forks.get(key)
+                if at is None:
+                    at = forks[key] = self._new_record("processes", first)
+                words[at] += 1
             except Exception:
                 pass
 
-        recorded_start.__name__ = start.__name__
-        recorded_start.__qualname__ = start.__qualname__
-        recorded_start.__doc__ = start.__doc__
+        def forked() -> None:
+            note_process(getframe(1))
+
+        def recorded_child(popen: Any, *args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            result = execute_child(popen, *args, **kwargs)
+            note_process(getframe(1))
+            return result
+
+        def recorded_exit(status: int) -> None:
+            try:
+                self.note_exit(status, getframe(1))
+            except Exception:
+                pass
+            leave(status)
+
+        pairs = ((recorded_start, start), (recorded_exit, leave), (recorded_child, execute_child))
+        for function, original in pairs:
+            function.__name__ = original.__name__
+            function.__qualname__ = original.__qualname__
+            function.__doc__ = original.__doc__
         threading.Thread.start = recorded_start  # type: ignore[method-assign]
+        os._exit = recorded_exit  # type: ignore[assignment]
+        subprocess.Popen._execute_child = recorded_child  # type: ignore[attr-defined]
         os.register_at_fork(after_in_parent=forked)
 
 
@@ -135,3 +199,22 @@ def open_box(root: str) -> Optional[BlackBox]:
     box = BlackBox(root, os.path.dirname(os.path.abspath(__file__)))
     box.install()
     return box
+
+
+def open_stacks() -> Optional[int]:
+    """A descriptor of an empty file; the stacks of all threads go there when STACK_SIGNAL comes, written by a handler in C
+    that needs no lock of the interpreter. Processes that a test forks have it too; those that exec have not."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    fd = os.memfd_create("shunt-stacks", os.MFD_CLOEXEC)
+    try:
+        far = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, STACK_FD)
+    except OSError:
+        far = os.dup(fd)
+    try:
+        faulthandler.register(STACK_SIGNAL, file=far, all_threads=True, chain=False)
+    except (OSError, ValueError, RuntimeError, AttributeError):
+        os.close(far)
+        os.close(fd)
+        return None
+    return fd

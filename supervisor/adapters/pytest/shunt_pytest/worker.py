@@ -129,6 +129,8 @@ class Worker:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.reports.append(report)
+        if self.box is not None:
+            self.box.phase(blackbox.CALL if report.when == "setup" else blackbox.TEARDOWN)
 
     @pytest.hookimpl
     def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
@@ -239,6 +241,8 @@ class Worker:
         from _pytest.runner import CallInfo
 
         self.reports, self.warnings, self.compact = [], [], False
+        if self.box is not None:
+            self.box.phase(blackbox.SESSION_FINISH)
         call = CallInfo.from_call(lambda: self.session._setupstate.teardown_exact(None), when="teardown")
         if call.excinfo is not None and self.last_item is not None:
             self.reports.append(pytest.TestReport.from_item_and_call(self.last_item, call))
@@ -302,6 +306,10 @@ def _ready(worker: Worker) -> None:
     if worker.box is not None:
         names.append("box")
         capture.append(worker.box.fd)
+    stacks = blackbox.open_stacks()
+    if stacks is not None:
+        names.append("stacks")
+        capture.append(stacks)
     worker.channel.send({"t": "ready", "fds": names}, fds=capture)
     for fd in capture:
         os.close(fd)

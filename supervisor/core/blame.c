@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/core/blame.h"
+
+const char *blame_confidence_name(enum blame_confidence confidence)
+{
+    static const char *const names[] = {"none", "direct", "window", "suspect"};
+
+    return names[confidence];
+}
+
+static void add_suspect(struct blame *blame, size_t test)
+{
+    for (size_t i = 0; i < blame->nsuspects; i++)
+        if (blame->suspects[i] == test)
+            return;
+    if (blame->nsuspects < BLAME_SUSPECTS)
+        blame->suspects[blame->nsuspects++] = test;
+}
+
+void blame_death(const struct blame_view *view, struct blame *ret)
+{
+    bool by_main = view->exit_task ? view->exit_task == view->main_task : view->fault_main;
+
+    *ret = (struct blame){.test = view->test,
+                          .confidence = view->test == BLAME_NO_TEST                ? BLAME_NONE
+                                        : by_main || view->exit_task ? BLAME_DIRECT
+                                                                     : BLAME_WINDOW};
+    if (by_main)
+        return;
+    for (size_t i = 0; i < view->nsurvivors; i++)
+        if (view->exit_task && view->survivors[i].task == view->exit_task) {
+            *ret = (struct blame){.test = view->survivors[i].test, .confidence = BLAME_DIRECT};
+            return;
+        }
+    if (view->exit_task && view->test != BLAME_NO_TEST)
+        return; /* a thread that this test started */
+    for (size_t i = view->nsurvivors; i-- > 0;)
+        if (view->survivors[i].test != view->test)
+            add_suspect(ret, view->survivors[i].test);
+    if (ret->nsuspects) {
+        ret->test = BLAME_NO_TEST;
+        ret->confidence = BLAME_SUSPECT;
+    }
+}

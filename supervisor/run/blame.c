@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/run/blame.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sandbox/base/clock.h"
+#include "sandbox/base/mem.h"
+#include "supervisor/core/stacks.h"
+#include "supervisor/plan/lanes.h"
+#include "supervisor/run/leak_watch.h"
+#include "supervisor/run/proc_task.h"
+#include "supervisor/run/state.h"
+
+/* So long as they lived before, and that half again, the leftovers of a suspect get to end its worker; at most: */
+#define CONFIRM_MAX_NS (5 * NS_PER_SEC)
+#define CONFIRM_MARGIN_NS (500 * NS_PER_MS)
+
+struct blame_case {
+    size_t test, during; /* the suspect; the test on whose watch a worker died, TEST_NONE: between two */
+    uint64_t lived_ns;   /* from the suspect's end to the death */
+    enum verdict verdict;
+};
+
+static struct blame_case *case_of(const struct run *run, size_t test)
+{
+    for (size_t i = 0; i < run->ncases; i++)
+        if (run->cases[i].test == test)
+            return &run->cases[i];
+    return NULL;
+}
+
+void blame_look(const struct worker *worker, struct blame_look *ret)
+{
+    *ret = (struct blame_look){0};
+    ret->nsurvivors = leak_watch_survivors(worker, ret->survivors, BLAME_SURVIVORS);
+    ret->main_task = worker->pid_in_cell;
+    snprintf(ret->slot_name, sizeof(ret->slot_name), "%s", worker->slot ? worker->slot->name : "standby");
+    for (size_t i = 0; i < ret->nsurvivors; i++)
+        ret->origins[i] = mem_strdup(leak_watch_origin(worker, ret->survivors[i].test));
+}
+
+void blame_look_done(struct blame_look *look)
+{
+    for (size_t i = 0; i < look->nsurvivors; i++)
+        free(look->origins[i]);
+}
+
+static const char *origin_of(const struct blame_look *look, size_t test)
+{
+    for (size_t i = 0; i < look->nsurvivors; i++)
+        if (look->survivors[i].test == test)
+            return look->origins[i];
+    return "";
+}
+
+/* Deaths that a stranger's task may bring about. What the plugin does itself, and limits, are the test's own. */
+static bool may_be_anothers(const struct worker *worker, const struct incident *incident)
+{
+    if (!worker->exited || incident->is_void)
+        return false;
+    switch (incident->verdict) {
+    case VERDICT_EXIT:
+    case VERDICT_SIGNAL:
+    case VERDICT_EXTERNAL:
+    case VERDICT_DENIED:
+    case VERDICT_PROTOCOL:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void say_innocent(const struct run *run, const struct blame *blame, struct incident *incident)
+{
+    char text[400];
+
+    if (blame->confidence == BLAME_DIRECT)
+        snprintf(text, sizeof(text), "done by what %.300s left behind", run->suite.tests[blame->test].id);
+    else
+        snprintf(text, sizeof(text),
+                 "threads or processes that %zu earlier test%s left behind lived in it: %s run again alone, to see "
+                 "whether they do it",
+                 blame->nsuspects, blame->nsuspects == 1 ? "" : "s", blame->nsuspects == 1 ? "that one is" : "these are");
+    evidence_put_first(incident, text);
+}
+
+size_t blame_settle(struct worker *worker, const struct blame_look *look, struct incident *incident)
+{
+    struct blackbox box;
+    struct blame blame;
+    struct blame_view view = {.test = incident->test,
+                              .main_task = look->main_task,
+                              .survivors = look->survivors,
+                              .nsurvivors = look->nsurvivors};
+
+    incident->blame.during = TEST_NONE;
+    if (!may_be_anothers(worker, incident)) {
+        incident->blame.confidence = incident->test == TEST_NONE  ? BLAME_NONE
+                                     : incident->more.nstarts     ? BLAME_DIRECT
+                                                                  : BLAME_WINDOW;
+        return TEST_NONE;
+    }
+    evidence_read_box(worker, &box);
+    view.exit_task = box.exit_task;
+    view.fault_main = incident->output && stacks_fault_in_main(incident->output, incident->output_size);
+    blame_death(&view, &blame);
+    incident->blame.confidence = blame.confidence;
+    incident->blame.nsuspects = blame.nsuspects;
+    memcpy(incident->blame.suspects, blame.suspects, sizeof(blame.suspects));
+    if (!blame.nsuspects && (blame.test == incident->test || blame.test == TEST_NONE))
+        return TEST_NONE;
+    say_innocent(worker->run, &blame, incident);
+    incident->is_void = incident->test != TEST_NONE;
+    return blame.nsuspects ? TEST_NONE : blame.test;
+}
+
+static uint64_t lived_since(const struct blame_look *look, size_t test)
+{
+    for (size_t i = look->nsurvivors; i-- > 0;)
+        if (look->survivors[i].test == test)
+            return clock_now_ns() - look->survivors[i].since_ns;
+    return 0;
+}
+
+static void suspect(struct run *run, const struct blame_look *look, const struct incident *incident, size_t test)
+{
+    if (run->no_new_tests || case_of(run, test) || !lanes_serial_again(run->lanes, test))
+        return;
+    mem_grow(&run->cases, &run->cases_room, run->ncases + 1, sizeof(*run->cases));
+    run->cases[run->ncases++] = (struct blame_case){.test = test,
+                                                    .during = incident->test,
+                                                    .lived_ns = lived_since(look, test),
+                                                    .verdict = incident->verdict};
+}
+
+/* The outcome of a test that seemed to have ended well: what it left ended a worker. */
+static void revise(struct run *run, struct incident *incident, const char *slot_name)
+{
+    struct test *test = &run->suite.tests[incident->test];
+    enum outcome was = test->outcome;
+
+    test->verdict = incident->verdict;
+    if (outcome_is_bad(was))
+        return;
+    free(test->message);
+    test->message = mem_strdup(incident->text);
+    test->outcome = OUTCOME_KILLED;
+    controller_feed_killed(run->controller, incident->test, slot_name, incident);
+    report_test_revised(run->report, &run->suite, incident->test, was);
+    run_count_failure(run);
+}
+
+static void charge(struct worker *worker, struct incident *incident, const char *slot_name)
+{
+    struct run *run = worker->run;
+
+    incident->next = INCIDENT_KILLED;
+    incident->blame.confidence = BLAME_DIRECT;
+    incident->blame.belated = true;
+    revise(run, incident, slot_name);
+    report_incident(run->report, &run->suite, incident);
+}
+
+void blame_follow(struct worker *worker, const struct blame_look *look, size_t index, size_t earlier)
+{
+    struct run *run = worker->run;
+    struct incident *incident;
+    size_t during = run->incidents[index].test;
+    const char *origin;
+
+    for (size_t i = 0; i < run->incidents[index].blame.nsuspects; i++)
+        suspect(run, look, &run->incidents[index], run->incidents[index].blame.suspects[i]);
+    if (earlier == TEST_NONE)
+        return;
+    incident = incident_new(worker, run->incidents[index].verdict, earlier);
+    incident->slot = run->incidents[index].slot;
+    incident->serial = run->incidents[index].serial;
+    incident->blame.during = during;
+    snprintf(incident->blame.where, sizeof(incident->blame.where), "%s", run->incidents[index].blame.where);
+    snprintf(incident->text, sizeof(incident->text), "by what it left behind, %.1f s later%s%.150s",
+             (double)lived_since(look, earlier) / 1e9, during == TEST_NONE ? "" : ", during ",
+             during == TEST_NONE ? "" : run->suite.tests[during].id);
+    origin = origin_of(look, earlier);
+    snprintf(incident->evidence, sizeof(incident->evidence), "%s%s%s", incident->blame.where,
+             *incident->blame.where && *origin ? "; " : "", origin);
+    report_keep_evidence(run->report, incident);
+    charge(worker, incident, look->slot_name);
+}
+
+/* --- alone --- */
+
+void blame_confirm_go(struct worker *worker, size_t test)
+{
+    worker->confirming = worker->run->suite.tests[test].outcome != OUTCOME_NONE;
+    worker->suspect = worker->confirming ? test : TEST_NONE;
+}
+
+void blame_confirm_done(struct worker *worker)
+{
+    const struct blame_case *c = case_of(worker->run, worker->suspect);
+    uint64_t wait = c ? c->lived_ns + c->lived_ns / 2 + CONFIRM_MARGIN_NS : 0;
+
+    worker->confirm_until_ns = clock_now_ns() + (wait < CONFIRM_MAX_NS ? wait : CONFIRM_MAX_NS);
+}
+
+static void not_confirmed(struct worker *worker)
+{
+    const struct run *run = worker->run;
+    const struct blame_case *c = case_of(run, worker->suspect);
+
+    report_notice(run->report,
+                  "%s was run again alone, to see whether what it leaves behind ended the worker of %s: it did not",
+                  run->suite.tests[worker->suspect].id,
+                  c && c->during != TEST_NONE ? run->suite.tests[c->during].id : "another test");
+    worker->confirming = false;
+    worker->suspect = TEST_NONE;
+    worker->confirm_until_ns = 0;
+}
+
+/* It waits at its boundary. Nothing left of the test, or enough time: it ends. */
+void blame_confirm_tick(struct worker *worker)
+{
+    if (worker->state != WORKER_WAITING || worker->owed != TEST_NONE)
+        return;
+    if (worker->leaf)
+        cgroup_leaf_read(worker->leaf, CGROUP_READ_TASKS, &worker->counters);
+    if (clock_now_ns() < worker->confirm_until_ns && (!worker->leaf || worker->counters.tasks_now > 1))
+        return;
+    worker->confirm_until_ns = 0;
+    worker_end(worker);
+}
+
+void blame_confirm_over(struct worker *worker)
+{
+    if (worker->confirming)
+        not_confirmed(worker);
+}
+
+bool blame_confirm_broken(struct worker *worker, const struct detector_result *result)
+{
+    struct run *run = worker->run;
+    const struct blame_case *c = case_of(run, worker->suspect);
+    char slot_name[sizeof(worker->slot->name)];
+    struct incident *incident;
+
+    if (!worker->confirming)
+        return false;
+    snprintf(slot_name, sizeof(slot_name), "%s", worker->slot->name);
+    if (worker->test != TEST_NONE)
+        lanes_serial_finish(run->lanes);
+    if (!worker->exited) {
+        not_confirmed(worker);
+        worker_kill(worker);
+        return true;
+    }
+    incident = incident_new(worker, result->verdict, worker->suspect);
+    incident->blame.during = c ? c->during : TEST_NONE;
+    snprintf(incident->text, sizeof(incident->text), "by what it left behind, alone as %s%.120s",
+             c && c->during != TEST_NONE ? "while others ran: " : "", c && c->during != TEST_NONE ? run->suite.tests[c->during].id : "before");
+    evidence_take(worker, incident);
+    worker_kill(worker);
+    evidence_of_death(worker, incident);
+    report_keep_evidence(run->report, incident);
+    charge(worker, incident, slot_name);
+    return true;
+}
+
+bool blame_is_moot(const struct run *run, size_t test)
+{
+    const struct blame_case *c = case_of(run, test);
+    const struct test *during = c && c->during != TEST_NONE ? &run->suite.tests[c->during] : NULL;
+
+    /* It died again by itself, in a worker in which nothing of the suspect was. */
+    return during && run->suite.tests[test].outcome != OUTCOME_NONE &&
+           (during->rerouted || during->outcome == OUTCOME_KILLED) && during->verdict == c->verdict;
+}

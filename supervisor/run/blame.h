@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A worker dies during one test, by what another one left in it: the test that ran is innocent, and runs again in a fresh
+ * worker. Who did it is named where it was seen (the black box, the start of the task); else each test that left something
+ * in that worker is a suspect, and runs again alone in the serial lane, with time for its leftovers to do it again.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "supervisor/core/blame.h"
+
+struct detector_result;
+struct incident;
+struct run;
+struct worker;
+
+#define BLAME_SURVIVORS 64
+
+struct blame_look { /* what is known of a dead worker, taken before its leftovers are forgotten */
+    struct blame_survivor survivors[BLAME_SURVIVORS];
+    char *origins[BLAME_SURVIVORS]; /* what started them; "" */
+    size_t nsurvivors;
+    int main_task; /* of the worker, as itself sees it */
+    char slot_name[16];
+};
+
+void blame_look(const struct worker *worker, struct blame_look *ret);
+void blame_look_done(struct blame_look *look);
+/* Fills in incident->blame; an innocent test's incident becomes void. Returns the earlier test that did it, seen;
+ * TEST_NONE: none was. */
+size_t blame_settle(struct worker *worker, const struct blame_look *look, struct incident *incident);
+/* What follows: suspects are queued, and an earlier test that was seen gets its incident. `index`: of the incident. */
+void blame_follow(struct worker *worker, const struct blame_look *look, size_t index, size_t earlier);
+
+/* Running a suspect again alone. Its result is nobody's; it has its outcome already. */
+void blame_confirm_go(struct worker *worker, size_t test);
+void blame_confirm_done(struct worker *worker);
+void blame_confirm_tick(struct worker *worker);
+/* The worker of a suspect broke out or died: settled, and true; false: it was no suspect's. */
+bool blame_confirm_broken(struct worker *worker, const struct detector_result *result);
+void blame_confirm_over(struct worker *worker); /* it ended by itself */
+/* There is no need to run this suspect any more. */
+bool blame_is_moot(const struct run *run, size_t test);
