@@ -134,7 +134,9 @@ static void print_signal(char *buf, size_t size, int number)
 
 static void judge_death(const struct detector_view *view, struct detector_result *ret)
 {
-    const char *where = view->in_test ? "in the middle of the test" : "between two tests";
+    const char *where = view->in_test       ? "in the middle of the test"
+                        : view->session_end ? "at its session's end"
+                                            : "between two tests";
     int status = view->wait_status;
     char text[32];
 

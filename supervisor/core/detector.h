@@ -40,6 +40,7 @@ struct detector_view {
     bool pressure;            /* a cgroup around us is at its limit now */
     const char *pressure_text;
     bool in_test;             /* a test runs (else: between tests, at start, or in session finish) */
+    bool session_end;         /* no test runs, and none will: the worker finishes its session */
     uint64_t elapsed_ns;      /* of the running test, frozen time not counted */
     uint64_t stalled_ns;      /* for so long every task has been waiting for another one, without CPU time */
     const char *stall_text;   /* "4 tasks wait for each other: futex, pipe" or NULL */

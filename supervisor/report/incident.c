@@ -91,12 +91,30 @@ static void print_worker_fate(FILE *out, const struct incident *incident)
     }
 }
 
+/* How sure the blame is, and where the rest is. */
+static void print_more(FILE *out, const struct incident *incident)
+{
+    bool blamed = incident->blame.confidence != BLAME_NONE && incident->next != INCIDENT_NOTHING;
+
+    if (!blamed && !*incident->more.directory)
+        return;
+    fputs("    ", out);
+    if (blamed)
+        fprintf(out, "blame: %s%s", blame_confidence_name(incident->blame.confidence),
+                *incident->more.directory ? "; " : "");
+    if (*incident->more.directory)
+        fprintf(out, "evidence: %s", incident->more.directory);
+    fputc('\n', out);
+}
+
 static void print_consequence(FILE *out, const struct incident *incident)
 {
     fputs("    ", out);
     switch (incident->next) {
     case INCIDENT_NOTHING:
         fprintf(out, "recorded; nobody was killed");
+        if (incident->blame.confidence != BLAME_NONE)
+            fprintf(out, " (blame: %s)", blame_confidence_name(incident->blame.confidence));
         break;
     case INCIDENT_REROUTED:
         print_worker_fate(out, incident);
@@ -123,8 +141,7 @@ static void print_consequence(FILE *out, const struct incident *incident)
     if (incident->kept && (incident->next == INCIDENT_REROUTED || incident->next == INCIDENT_RETRIED))
         fprintf(out, "; %zu queued test%s kept", incident->kept, incident->kept == 1 ? "" : "s");
     fputc('\n', out);
-    if (*incident->more.directory)
-        fprintf(out, "    evidence: %s\n", incident->more.directory);
+    print_more(out, incident);
 }
 
 char *incident_text(const struct suite *suite, const struct incident *incident, bool color)

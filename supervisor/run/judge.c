@@ -78,6 +78,7 @@ static void judge(struct worker *worker, enum detector_moment moment, const char
                                  .counters_valid = worker->leaf != NULL || counted_tasks(run),
                                  .counted = counted_tasks(run),
                                  .in_test = worker->test != TEST_NONE,
+                                 .session_end = worker->state == WORKER_ENDING,
                                  .protocol_text = protocol_text,
                                  .wait_status = worker->wait_status,
                                  .wait_status_valid = worker->exited};
@@ -427,6 +428,23 @@ void judge_violation(struct worker *worker, const char *why)
     judge_break(worker, &verdict);
 }
 
+/* Its output, which says more, is shown as any worker's. */
+static void start_died(struct worker *worker)
+{
+    const char *when = worker->state == WORKER_COLLECTING ? "while it imported and collected the tests"
+                                                          : "before it could run a test";
+    int status = worker->wait_status;
+    char text[128];
+
+    if (worker->exited && WIFSIGNALED(status))
+        snprintf(text, sizeof(text), "it died of SIG%s %s", sigabbrev_np(WTERMSIG(status)), when);
+    else if (worker->exited)
+        snprintf(text, sizeof(text), "it exited with status %d %s", WEXITSTATUS(status), when);
+    else
+        snprintf(text, sizeof(text), "it died %s", when);
+    worker_start_failed(worker, text, 0);
+}
+
 void judge_death(struct worker *worker)
 {
     struct detector_result verdict;
@@ -443,7 +461,7 @@ void judge_death(struct worker *worker)
         return;
     }
     if (!worker->slot) {
-        worker_start_failed(worker, "it died before it could run a test", 10 /* ECHILD */);
+        start_died(worker);
         return;
     }
     settle_owed(worker);

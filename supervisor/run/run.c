@@ -409,6 +409,8 @@ static void run_close(struct run *run)
     isolation_close(run);
 }
 
+#define STATUS_OF_PYTEST 5 /* the highest that it gives itself */
+
 static int framework_status(struct run *run)
 {
     int status = run->command_status;
@@ -427,6 +429,9 @@ static int framework_status(struct run *run)
                       run->config->command[0], WEXITSTATUS(status));
         return WEXITSTATUS(status) ? WEXITSTATUS(status) : 4;
     }
+    if (!run->suite.count && WEXITSTATUS(status) > STATUS_OF_PYTEST)
+        report_notice(run->report, "%s exited with status %d before it had told which tests there are: something that it "
+                      "imports ends the process", run->config->command[0], WEXITSTATUS(status));
     return WEXITSTATUS(status);
 }
 

@@ -310,7 +310,7 @@ void worker_take_channel(struct worker *worker, struct channel *channel);
 int worker_make_pipes(struct worker *worker, int ret_write[2]);
 void worker_read_output(struct worker *worker);
 char *worker_last_output(struct worker *worker, size_t *ret_size);
-void worker_start_failed(struct worker *worker, const char *stage, int errnum);
+void worker_start_failed(struct worker *worker, const char *stage, int errnum /* 0: `stage` says it */);
 struct worker *worker_find(struct run *run, unsigned number);
 const char *worker_state_name(enum worker_state state);
 void chunk_list_add(struct chunk_list *list, const void *data, size_t size);

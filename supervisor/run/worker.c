@@ -63,10 +63,12 @@ void worker_start_failed(struct worker *worker, const char *stage, int errnum)
         return;
     }
     run->start_failures++;
-    report_notice(run->report, "a worker could not be started: %s: %s", stage, strerror(errnum));
+    report_notice(run->report, "a worker could not be started: %s%s%s", stage, errnum ? ": " : "",
+                  errnum ? strerror(errnum) : "");
     worker_kill(worker);
     if (run->start_failures >= 5)
-        run_fail(run, "5 workers in a row could not be started: %s: %s", stage, strerror(errnum));
+        run_fail(run, "5 workers in a row could not be started: %s%s%s", stage, errnum ? ": " : "",
+                 errnum ? strerror(errnum) : "");
 }
 
 /* --- making --- */

@@ -8,6 +8,7 @@ from typing import Any, Dict, Generator, List, Optional
 import pytest
 
 from . import channel, controller, coverage_support, cpu_share, identity, inherit, options, reports, suite, template, worker
+from . import blackbox, channel, controller, coverage_support, identity, inherit, options, reports, suite, template, worker
 from .state import State
 
 __all__ = [
@@ -62,6 +63,7 @@ def pytest_load_initial_conftests(early_config: Any) -> Generator[None, None, No
         _hello()
     _leave_environment()
     if _state.channel is not None:
+        _state.early_exit = blackbox.EarlyExit(str(early_config.rootpath))
         _state.options.neutralise(early_config.known_args_namespace)
         if _state.cold_worker:
             early_config.workerinput = _cold_identity()
@@ -136,6 +138,9 @@ def pytest_configure(config: Any) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: Any) -> Optional[bool]:
     """Takes the loop over, unless there is nothing to run or pytest has its own word to say about it."""
+    if _state.early_exit is not None:
+        _state.early_exit.remove()
+        _state.early_exit = None
     if _state.channel is None or os.getpid() != _state.pid or session.config.option.collectonly:
         return None
     if session.testsfailed and not session.config.option.continue_on_collection_errors:

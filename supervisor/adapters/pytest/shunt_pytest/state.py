@@ -3,6 +3,7 @@
 import os
 from typing import Any, Optional
 
+from .blackbox import EarlyExit
 from .channel import Channel
 from .identity import EarlyReads, SeedWatch
 from .options import XdistOptions
@@ -18,6 +19,7 @@ class State:
         self.options = XdistOptions()
         self.early_reads: Optional[EarlyReads] = None
         self.seed_watch: Optional[SeedWatch] = None
+        self.early_exit: Optional[EarlyExit] = None
         self.random_state: Optional[Any] = None
         self.run_id = ""
         self.enter_lib = ""
