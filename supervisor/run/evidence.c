@@ -19,7 +19,7 @@
 /* All of it at most 30 ms: reading tasks, and waiting for stacks. */
 #define DETAILS_NS (8 * NS_PER_MS)
 #define LIST_NS (20 * NS_PER_MS)
-#define STACKS_NS (15 * NS_PER_MS)
+#define STACKS_NS (22 * NS_PER_MS)
 #define STACKS_URGENT_NS (8 * NS_PER_MS)
 
 struct name_count {

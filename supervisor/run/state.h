@@ -14,6 +14,7 @@
  *   judge.c       boundaries and deaths: what the detector is shown, and what follows from it
  *   tick.c        what time brings
  *   denials.c     refused system calls: answers, and whose they are
+ *   incidents.c   what follows from a verdict: evidence, the worker's end, its test's and its slot's fate
  *   evidence.c    what is noted about a worker before it is killed, and after
  *   limits.c      what "auto" means here
  *   budget.c, budget_pool.c   tokens shared with make and with other runs
@@ -331,11 +332,16 @@ bool judge_quit(struct worker *worker); /* its test ended without a result; true
 void judge_death(struct worker *worker);
 void judge_violation(struct worker *worker, const char *why);
 void judge_busy(struct worker *worker); /* something was seen of it between two boundaries */
+
+/* incidents.c */
+/* Takes the evidence, ends the worker, and settles what becomes of its test. `void_result`: what the test said, which does
+ * not count; NULL: nothing. */
+void judge_break(struct worker *worker, const struct detector_result *result, const struct test_result *void_result);
 void judge_incident_replaced(struct slot *slot, uint64_t now_ns); /* emits the pending incident */
 void judge_incident_flush(struct slot *slot);
 
 void counters_for_detector(const struct cgroup_counters *in, struct detector_counters *out);
-/* A zeroed incident of this moment and worker; valid until the next. */
+/* An incident of this moment and worker; valid until the next. */
 struct incident *incident_new(struct worker *worker, enum verdict verdict, size_t test);
 
 /* tick.c */

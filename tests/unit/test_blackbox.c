@@ -103,6 +103,50 @@ static void a_small_buffer(void **state)
     assert_string_equal(text, "61 threads");
 }
 
+static void phase_and_exit(void **state)
+{
+    struct blackbox box;
+    static const char where[] = "tests/a.py:9 in thread Thread-1";
+
+    (void)state;
+    blackbox_read(page, sizeof(page), &box);
+    assert_null(box.phase);
+    assert_int_equal(box.exit_task, 0);
+    assert_int_equal(box.nstarts, 0);
+    put_u32(4, 2);
+    put_u32(8, 17);
+    put_u32(12, 7);
+    put_u32(16, sizeof(where) - 1);
+    memcpy(page + 24, where, sizeof(where) - 1);
+    record(1, 3, "processes started at a.py:1");
+    blackbox_read(page, sizeof(page), &box);
+    assert_string_equal(box.phase, "call");
+    assert_int_equal(box.exit_task, 17);
+    assert_int_equal(box.exit_status, 7);
+    assert_string_equal(box.exit_where, where);
+    assert_int_equal(box.nstarts, 1);
+    assert_string_equal(box.starts[0].text, "processes started at a.py:1");
+    put_u32(16, 4000); /* a length beyond the header */
+    put_u32(4, 77);
+    blackbox_read(page, sizeof(page), &box);
+    assert_null(box.phase);
+    assert_int_equal(box.exit_task, 0);
+    put_u32(16, 4);
+    put_u32(8, 0xffffffff);
+    blackbox_read(page, sizeof(page), &box);
+    assert_int_equal(box.exit_task, 0);
+    blackbox_read(page, 100, &box);
+    assert_int_equal(box.nstarts, 0);
+    srand(3);
+    for (int round = 0; round < 2000; round++) {
+        for (size_t i = 0; i < sizeof(page); i++)
+            page[i] = (unsigned char)(rand() & rand());
+        put_u32(0, (uint32_t)rand() % 20);
+        blackbox_read(page, sizeof(page), &box);
+        assert_true(strlen(box.exit_where) < sizeof(box.exit_where) && box.nstarts <= BLACKBOX_STARTS);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +156,7 @@ int main(void)
         cmocka_unit_test_setup(the_same_line_is_added_up, clear),
         cmocka_unit_test_setup(nonsense, clear),
         cmocka_unit_test_setup(a_small_buffer, clear),
+        cmocka_unit_test_setup(phase_and_exit, clear),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

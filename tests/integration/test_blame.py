@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: MIT
+"""Deaths that fool other runners: who did it, at which line, and that whoever ran beside it is not blamed."""
+import pytest
+from conftest import needs_cgroups, needs_stalls
+
+pytestmark = pytest.mark.usefixtures("no_leftovers")
+
+# They run in the same worker after the test that leaves something behind: `-n 1`.
+INNOCENTS = """
+    import time, pytest
+
+    @pytest.mark.parametrize("i", range(8))
+    def test_innocent(i):
+        time.sleep(0.1)
+"""
+
+
+def innocent(result):
+    found = {k: v for k, v in result.outcomes.items() if "innocent" in k}
+    assert found and set(found.values()) == {"passed"}, result
+    return found
+
+
+def last_word(result, name):
+    """Of the ledger: what a test's outcome is after it was revised."""
+    outcome = {k.split("::")[-1]: v for k, v in result.outcomes.items()}[name]
+    for event in result.of("test-revised"):
+        if event["id"].endswith("::" + name):
+            assert event["was"] == outcome
+            outcome = event["outcome"]
+    return outcome
+
+
+def of_test(result, name):
+    return [i for i in result.incidents if (i["id"] or "").endswith("::" + name) and i["verdict"] != "leak"]
+
+
+@needs_cgroups
+def test_a_thread_that_exits_later_was_seen(suite):
+    suite.write(
+        test_a="""
+        import os, threading, time
+
+        def explode():
+            time.sleep(0.3)
+            os._exit(7)
+
+        def test_leaves_a_bomb():
+            threading.Thread(target=explode, daemon=True).start()
+        """,
+        test_b_innocent=INNOCENTS,
+    )
+    result = suite.run("-n", 1)
+    assert result.status == 1, result
+    innocent(result)
+    assert last_word(result, "test_leaves_a_bomb") == "killed"
+    (incident,) = of_test(result, "test_leaves_a_bomb")
+    assert incident["verdict"] == "exit" and incident["blame"]["confidence"] == "direct", incident
+    assert "os._exit(7) at test_a.py:6" in incident["blame"]["where"], incident
+    assert "test_a.py:9" in incident["evidence"], incident
+    assert "innocent" in incident["blame"]["during"]
+    (void,) = [i for i in result.incidents if i["void"]]
+    assert "innocent" in void["id"] and void["next"] == "retried"
+    assert "test_a.py::test_leaves_a_bomb" in result.stdout  # pytest's own summary has it too
+
+
+@needs_cgroups
+def test_a_thread_that_kills_later_is_confirmed_alone(suite):
+    """Nobody saw who sent the signal: the suspect runs again alone, and then it is sure."""
+    suite.write(
+        test_a="""
+        import os, signal, threading, time
+
+        def explode():
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        def test_leaves_a_killer():
+            threading.Thread(target=explode, daemon=True).start()
+        """,
+        test_b_innocent=INNOCENTS,
+    )
+    result = suite.run("-n", 1)
+    assert result.status == 1, result
+    innocent(result)
+    assert last_word(result, "test_leaves_a_killer") == "killed"
+    (void,) = [i for i in result.incidents if i["void"]]
+    assert void["blame"] == {
+        "confidence": "suspect", "where": None, "during": None, "suspects": ["test_a.py::test_leaves_a_killer"],
+    }
+    assert "test_leaves_a_killer" not in void["evidence"], "named before it was sure"
+    (incident,) = of_test(result, "test_leaves_a_killer")
+    assert incident["blame"]["confidence"] == "direct" and incident["lane"] == "serial"
+    assert "test_a.py:9" in incident["evidence"], incident
+
+
+@needs_cgroups
+def test_a_suspect_that_did_nothing_is_not_blamed(suite):
+    """The death was the later test's own, and a harmless thread of an earlier one lived by chance."""
+    suite.write(
+        test_a="""
+        import threading
+
+        def test_leaves_a_thread():
+            threading.Thread(target=threading.Event().wait, args=(2,), daemon=True).start()
+        """,
+        test_b="""
+        import os, signal, time
+
+        def test_between():
+            time.sleep(0.2)
+
+        def test_dies():
+            os.kill(os.getpid(), signal.SIGKILL)
+        """,
+        test_c_innocent=INNOCENTS,
+    )
+    result = suite.run("-n", 1)
+    innocent(result)
+    assert last_word(result, "test_leaves_a_thread") == "passed", result
+    assert last_word(result, "test_dies") == "killed"
+    assert not of_test(result, "test_leaves_a_thread")
+    assert result.status == 1
+
+
+@needs_cgroups
+def test_a_child_that_kills_its_parent_later(suite):
+    suite.write(
+        test_a="""
+        import os, signal, time
+
+        def test_forks():
+            parent = os.getpid()
+            if os.fork() == 0:
+                time.sleep(0.3)
+                os.kill(parent, signal.SIGTERM)
+                time.sleep(60)
+                os._exit(0)
+        """,
+        test_b_innocent=INNOCENTS,
+    )
+    result = suite.run("-n", 1)
+    innocent(result)
+    assert last_word(result, "test_forks") == "killed", result
+    (incident,) = of_test(result, "test_forks")
+    assert incident["verdict"] == "signal" and "test_a.py:6" in incident["evidence"], incident
+
+
+def test_a_child_that_holds_every_pipe(suite):
+    """The worker dies, its child keeps stdout, stderr and every other descriptor: the run goes on at once."""
+    suite.write(
+        test_a="""
+        import os, time
+
+        def test_forks_and_exits():
+            print("before the end", flush=True)
+            if os.fork() == 0:
+                time.sleep(600)
+            os._exit(3)
+        """,
+        test_b_innocent=INNOCENTS,
+    )
+    result = suite.run("-n", 1)
+    innocent(result)
+    assert last_word(result, "test_forks_and_exits") == "killed", result
+    assert all("os._exit(3) at test_a.py:8" in i["blame"]["where"] for i in result.incidents), result.incidents
+    assert all(i["blame"]["confidence"] == "direct" for i in result.incidents)
+    assert all("before the end" in i["output"] for i in result.incidents)
+
+
+def test_exit_zero_inside_a_test(suite):
+    suite.write(
+        test_a="""
+        import os
+
+        def helper():
+            os._exit(0)
+
+        def test_exits():
+            helper()
+        """,
+        test_b_innocent=INNOCENTS,
+    )
+    result = suite.run("-n", 1)
+    innocent(result)
+    assert result.status == 1 and last_word(result, "test_exits") == "killed", result
+    incident = result.incidents[0]
+    assert (incident["verdict"], incident["phase"]) == ("exit", "call")
+    assert "os._exit(0) at test_a.py:5" in incident["blame"]["where"], incident
+    assert "os._exit(0) at test_a.py:5" in result.stderr
+
+
+def test_output_before_a_segmentation_fault(suite):
+    suite.write(
+        test_a="""
+        import ctypes, os, sys, pytest
+
+        @pytest.fixture
+        def crashing():
+            yield
+            print("last words")
+            os.write(2, b"and unbuffered ones")
+            ctypes.string_at(0)
+
+        def test_crashes(crashing):
+            pass
+        """,
+        test_b_innocent=INNOCENTS,
+    )
+    result = suite.run("-n", 1)
+    innocent(result)
+    assert last_word(result, "test_crashes") == "killed", result
+    incident = result.incidents[0]
+    assert (incident["verdict"], incident["phase"]) == ("signal", "teardown"), incident
+    assert "test_a.py:9 in crashing" in incident["evidence"], incident
+    assert "last words" in incident["output"] and "and unbuffered ones" in incident["output"]
+
+
+def test_death_in_session_finish(suite):
+    suite.write(
+        conftest="""
+        import os, pytest
+
+        @pytest.fixture(scope="session", autouse=True)
+        def service():
+            yield
+            os._exit(3)
+        """,
+        test_b_innocent=INNOCENTS,
+    )
+    result = suite.run("-n", 1)
+    innocent(result)
+    assert result.status == 1, result
+    (incident,) = result.incidents
+    assert incident["id"] is None and incident["phase"] == "session finish"
+    assert "at its session's end" in incident["text"], incident
+    assert "os._exit(3) at conftest.py:7" in incident["evidence"], incident
+
+
+@pytest.mark.parametrize("status", [0, 9])
+def test_death_at_import(suite, status):
+    suite.write(conftest=f"import os\nos._exit({status})", test_b_innocent=INNOCENTS)
+    result = suite.run("-n", 1)
+    assert result.status == (status or 3), result
+    assert f"os._exit({status}) at conftest.py:2" in result.stderr, result
+    assert not result.of("test-end")
+
+
+def test_death_at_import_of_a_cold_worker(suite):
+    suite.write(
+        conftest="""
+        import os
+
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            os._exit(9)
+        """,
+        test_b_innocent=INNOCENTS,
+    )
+    result = suite.run("-n", 1, "--fork-server", "off")
+    assert result.status == 3 and set(result.outcomes.values()) == {"not-run"}, result
+    assert "os._exit(9) at conftest.py:5" in result.stderr + result.stdout, result
+    assert "exited with status 9 while it imported and collected" in result.stderr, result
+
+
+REAL = """
+    import multiprocessing, threading
+    from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+
+    lock = threading.Lock()
+
+    def hold(started):
+        with lock:
+            started.set()
+            threading.Event().wait()
+
+    def work(i):
+        with lock:
+            return i
+
+    def test_pools():
+        started = threading.Event()
+        threads = ThreadPoolExecutor(4)
+        threads.submit(hold, started)
+        started.wait()
+        context = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(3, mp_context=context) as pool:
+            futures = [pool.submit(work, i) for i in range(3)]
+            for future in as_completed(futures):
+                future.result()
+"""
+WAITS_AT = "test_a.py:24 in test_pools (concurrent/futures/_base.py:"
+
+
+@needs_cgroups
+@needs_stalls
+def test_a_pool_forked_after_a_thread_pool(suite):
+    """The failure behind this project: a handful of threads, no limit reached, and it hangs for ever."""
+    suite.write(test_a=REAL, test_b_innocent=INNOCENTS)
+    result = suite.run("-n", 1, "--stall", "2s", pytest_args=["-p", "no:timeout"])
+    innocent(result)
+    assert result.verdicts() == [("test_pools", "stall")] * 2, result
+    assert last_word(result, "test_pools") == "killed"
+    for incident in result.incidents:
+        assert incident["waits_at"].startswith(WAITS_AT), incident
+        assert "as_completed" in incident["evidence"] and "test_a.py:23" in incident["evidence"]
+        orphans = [t for t in incident["tasks"] if t["tid"] == t["tgid"] and t["command"]]
+        assert len(orphans) == 4, incident["tasks"]  # the worker and the pool
+        assert incident["stacks"].count("process ") == 4 and "test_a.py\", line 13 in work" in incident["stacks"]
+
+
+@needs_cgroups
+def test_a_timeout_plugins_exit_leaves_orphans(suite):
+    """The same with the plugin that ends the process by os._exit(1) from a thread: the pool's processes live on."""
+    pytest.importorskip("pytest_timeout")
+    suite.write(test_a=REAL, test_b_innocent=INNOCENTS)
+    arguments = ["--timeout", "2", "-o", "timeout_method=thread"]
+    result = suite.run("-n", 1, "--stall", "600s", pytest_args=arguments)
+    innocent(result)
+    assert result.verdicts() == [("test_pools", "timeout")] * 2, result
+    assert last_word(result, "test_pools") == "killed"
+    for incident in result.incidents:
+        assert incident["waits_at"].startswith(WAITS_AT), incident
+        assert "3 processes of it lived on and were ended" in incident["evidence"], incident
