@@ -17,10 +17,11 @@
 
 #define NAMES_MAX 4
 /* All of it at most 30 ms: reading tasks, and waiting for stacks. */
-#define DETAILS_NS (8 * NS_PER_MS)
-#define LIST_NS (20 * NS_PER_MS)
+#define DETAILS_NS (7 * NS_PER_MS)
+#define LIST_NS (14 * NS_PER_MS)
 #define STACKS_NS (22 * NS_PER_MS)
-#define STACKS_URGENT_NS (8 * NS_PER_MS)
+#define ALL_NS (26 * NS_PER_MS)
+#define STACKS_URGENT_NS (7 * NS_PER_MS)
 
 struct name_count {
     char comm[24];
@@ -103,24 +104,17 @@ static bool is_listed(const struct incident *incident, pid_t tid)
     return false;
 }
 
-/* Adds the tasks that are not in the list yet. What each waits for, and the command lines, are left out once `deadline` has
- * passed; the rest once twice the time has. Returns the number of tasks that there are. */
-static size_t list_tasks(struct worker *worker, struct incident *incident, uint64_t start, bool waits)
+/* Adds those of `ids` that are not in the list yet. What each waits for, and command lines, are left out once DETAILS_NS have
+ * passed since `start`, all that is left once LIST_NS have. */
+static void add_tasks(struct incident *incident, const pid_t *ids, ssize_t n, uint64_t start, bool waits)
 {
-    pid_t ids[INCIDENT_MAX_TASKS];
-    ssize_t total = cgroup_leaf_threads(worker->leaf, ids, INCIDENT_MAX_TASKS);
-
-    if (total <= 0)
-        return 0;
-    if (!incident->tasks)
-        incident->tasks = mem_calloc(INCIDENT_MAX_TASKS, sizeof(*incident->tasks));
-    for (ssize_t i = 0; i < total && i < INCIDENT_MAX_TASKS && incident->ntasks < INCIDENT_MAX_TASKS; i++) {
+    for (ssize_t i = 0; i < n && i < INCIDENT_MAX_TASKS && incident->ntasks < INCIDENT_MAX_TASKS; i++) {
         struct incident_task *task = &incident->tasks[incident->ntasks];
         uint64_t spent = clock_now_ns() - start;
 
         if (spent > LIST_NS)
             break;
-        if ((incident->ntasks && is_listed(incident, ids[i])) || proc_task_read(ids[i], task) < 0)
+        if (is_listed(incident, ids[i]) || proc_task_read(ids[i], task) < 0)
             continue;
         if (waits && spent < DETAILS_NS)
             proc_task_waits(task);
@@ -128,7 +122,20 @@ static size_t list_tasks(struct worker *worker, struct incident *incident, uint6
             task->command = proc_task_command(task->tid);
         incident->ntasks++;
     }
-    return (size_t)total;
+}
+
+/* Processes come first: they say more than their threads. Returns the number of tasks that there are. */
+static size_t list_tasks(struct worker *worker, struct incident *incident, uint64_t start, bool waits)
+{
+    pid_t ids[INCIDENT_MAX_TASKS];
+    ssize_t total;
+
+    if (!incident->tasks)
+        incident->tasks = mem_calloc(INCIDENT_MAX_TASKS, sizeof(*incident->tasks));
+    add_tasks(incident, ids, cgroup_leaf_processes(worker->leaf, ids, INCIDENT_MAX_TASKS), start, waits);
+    total = cgroup_leaf_threads(worker->leaf, ids, INCIDENT_MAX_TASKS);
+    add_tasks(incident, ids, total, start, waits);
+    return total > 0 ? (size_t)total : 0;
 }
 
 static size_t count_processes(const struct incident *incident)
@@ -175,14 +182,16 @@ static bool find_line(const struct run *run, const struct incident *incident, co
 }
 
 /* For what stands still time does not matter; one that breaks out goes on breaking out meanwhile. */
-static void take_stacks(struct worker *worker, struct incident *incident)
+static void take_stacks(struct worker *worker, struct incident *incident, uint64_t start)
 {
     bool still = incident->verdict == VERDICT_STALL || incident->verdict == VERDICT_TIMEOUT;
-    uint64_t own;
+    uint64_t own, spent = clock_now_ns() - start, budget = still ? STACKS_NS : STACKS_URGENT_NS;
 
     if (!still && incident->verdict != VERDICT_TASKS)
         return;
-    own = stack_dump_take(worker, still ? STACKS_NS : STACKS_URGENT_NS, &incident->more);
+    if (spent + budget > ALL_NS)
+        budget = spent < ALL_NS ? ALL_NS - spent : 0;
+    own = stack_dump_take(worker, budget, &incident->more);
     if (still && incident->more.stacks)
         find_line(worker->run, incident, incident->more.stacks, own, STACKS_MAIN, incident->more.waits_at,
                   sizeof(incident->more.waits_at));
@@ -198,7 +207,7 @@ static void take_living(struct worker *worker, struct incident *incident, uint64
 {
     size_t before = list_tasks(worker, incident, start, true), after;
 
-    take_stacks(worker, incident);
+    take_stacks(worker, incident, start);
     cgroup_leaf_freeze(worker->leaf, true);
     after = list_tasks(worker, incident, start, false);
     incident->ntasks_total = before > after ? before : after;
@@ -219,7 +228,7 @@ void evidence_take(struct worker *worker, struct incident *incident)
     else if (worker->leaf)
         incident->ntasks_total = list_tasks(worker, incident, start, true);
     else if (!worker->exited)
-        take_stacks(worker, incident);
+        take_stacks(worker, incident, start);
     if (!incident->evidence[0] && incident->ntasks_total > 1 && !worker->exited)
         describe(incident, count_processes(incident));
     say_where(incident);

@@ -14,7 +14,7 @@ STORM = """
 
     def test_storm():
         print("before the storm")
-        subprocess.Popen(["sleep", "300", "odd\\x1b[31m\\x07"])
+        subprocess.Popen(["sh", "-c", "read x", "odd\\x1b[31m\\x07"], stdin=subprocess.PIPE)
         stop = threading.Event()
         for _ in range(60):
             try:
@@ -49,9 +49,9 @@ def test_of_a_storm_of_threads(suite):
         assert starts["threads of Thread (wait) started at test_a.py:10"] >= limit - 3, starts
         assert len(incident["tasks"]) >= limit - 1 and incident["ntasks"] >= limit - 1
         assert "before the storm" in incident["output"]
-        worker, sleep = (t for t in incident["tasks"] if "command" in t)
-        assert "pytest" in worker["command"] and sleep["command"] == "sleep 300 odd\\x1b[31m\\x07", sleep
-        assert sleep["ppid"] == worker["tid"] and sleep["start_ticks"] > 0
+        worker, shell = (t for t in incident["tasks"] if "command" in t)
+        assert "pytest" in worker["command"] and shell["command"] == "sh -c read x odd\\x1b[31m\\x07", shell
+        assert shell["ppid"] == worker["tid"] and shell["start_ticks"] > 0
         kept = directory(suite, incident)
         assert "threads of Thread" not in kept.joinpath("tasks.txt").read_text()
         assert kept.joinpath("tasks.txt").read_text().count("\n  thread ") >= limit - 3
@@ -62,7 +62,7 @@ def test_of_a_storm_of_threads(suite):
         assert {k: v for k, v in incident.items() if k in told} == told
         assert incident["directory"] in result.stderr
     text = junit.read_text()
-    assert "--- tasks" in text and "sleep 300 odd" in text and "--- last output" in text
+    assert "--- tasks" in text and "sh -c read x odd" in text and "--- last output" in text
 
 
 @needs_cgroups
@@ -81,12 +81,16 @@ def test_stacks_at_a_timeout(suite):
     result = suite.run("-n", 1, "--timeout", "1s")
     assert result.verdicts() == [("test_sleeps", "timeout")] * 2, result
     for incident in result.incidents:
+        (task,) = incident["tasks"]
+        assert task["state"] == "S", "what it waited for is read before it is frozen"
+    # A busy machine may not get to it in the milliseconds that it has.
+    seen = [i for i in result.incidents if i["waits_at"]]
+    assert seen, result
+    for incident in seen:
         assert incident["waits_at"] == "test_a.py:5 in helper", incident
         assert "waits at test_a.py:5 in helper" in incident["evidence"]
         stacks = directory(suite, incident).joinpath("stacks.txt").read_text()
-        assert 'line 8 in test_sleeps' in stacks
-        (task,) = incident["tasks"]
-        assert task["state"] == "S", "what it waited for is read before it is frozen"
+        assert "line 8 in test_sleeps" in stacks
 
 
 @needs_cgroups
@@ -159,7 +163,8 @@ def test_a_test_that_meddles_with_the_directory(suite):
         """,
     )
     result = suite.run("-n", 1)
-    assert result.status == 1 and len(result.incidents) == 4, result
+    assert result.status == 1 and len(result.incidents) == 3, result
+    assert [bool(i["directory"]) for i in result.incidents] == [True, True, False], result
     assert not list((suite.path / "target").iterdir())
 
 
