@@ -35,8 +35,8 @@ int state_dir_open(const char *root, struct err *err)
     dir = openat(parent, NAME, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (dir < 0)
         return err_set(err, ERR_SYSTEM, errno, "cannot open %s/" NAME ": %s", root, strerror(errno));
-    if (fstat(dir, &st) < 0 || st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
-        return err_set(err, ERR_SYSTEM, EPERM, "%s/" NAME " belongs to somebody else, or others may write to it", root);
+    if (fstat(dir, &st) < 0 || st.st_uid != geteuid() || st.st_mode & S_IWOTH)
+        return err_set(err, ERR_SYSTEM, EPERM, "%s/" NAME " belongs to somebody else, or everybody may write to it", root);
     write_gitignore(dir);
     return take_fd(&dir);
 }

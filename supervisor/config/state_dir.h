@@ -8,6 +8,6 @@
 struct err;
 
 /* Opens it, made where it is missing (with a .gitignore for all that is in it). A link, a directory of somebody else, and
- * one that others may write to are refused: whoever owns it could lead what we write to anywhere. Returns a descriptor or
+ * one that everybody may write to are refused: whoever owns it could lead what we write to anywhere. Returns a descriptor or
  * -errno. */
 int state_dir_open(const char *root, struct err *err);

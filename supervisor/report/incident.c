@@ -122,7 +122,7 @@ static void print_consequence(FILE *out, const struct incident *incident)
         break;
     case INCIDENT_RETRIED:
         print_worker_fate(out, incident);
-        fprintf(out, incident->blame.confidence == BLAME_DIRECT || incident->blame.nsuspects
+        fprintf(out, incident->blame.confidence != BLAME_NONE
                          ? "; this test is not blamed and runs again in a fresh worker"
                          : "; nobody is blamed, the test runs again");
         break;

@@ -80,8 +80,8 @@ static json_t *blame_json(const struct suite *suite, const struct incident *inci
 
     for (size_t i = 0; i < blame->nsuspects; i++)
         json_array_append_new(suspects, id_json(suite, blame->suspects[i]));
-    return json_pack("{s:s,s:o,s:o,s:o}", "confidence", blame_confidence_name(blame->confidence), "where",
-                     text_or_null(blame->where), "during", id_json(suite, blame->during), "suspects", suspects);
+    return json_pack("{s:s,s:o,s:o,s:o,s:o}", "confidence", blame_confidence_name(blame->confidence), "where",
+                     text_or_null(blame->where), "culprit", id_json(suite, blame->culprit), "during", id_json(suite, blame->during), "suspects", suspects);
 }
 
 static json_t *starts_json(const struct incident_evidence *more)

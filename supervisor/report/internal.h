@@ -16,6 +16,7 @@ struct report {
     char wall_clock[40]; /* of the run's start, ISO 8601, UTC */
     unsigned leaks_shown;
     char not_writable[512]; /* the source line that was last said to have failed so */
+    char *state_root; /* evidence is kept in .shunt below it; NULL: nowhere */
     struct record *record; /* record.c: where evidence is kept; NULL until the first incident, and where it cannot be */
     bool no_record;
 };
@@ -43,7 +44,7 @@ void report_say(struct report *report, const char *text);
 struct json_t *incident_json(const struct suite *suite, const struct incident *incident);
 
 /* record.c */
-int record_open(const struct report_options *options, struct record **ret, struct err *err);
+int record_open(const char *root, const char *run_id, struct record **ret, struct err *err);
 void record_close(struct record *record);
 /* Makes its directory, and fills in where it is. 0 or -errno. */
 int record_begin(struct record *record, struct incident *incident);

@@ -128,9 +128,9 @@ static int open_dirs(struct record *record, int state, struct err *err)
     return 0;
 }
 
-int record_open(const struct report_options *options, struct record **ret, struct err *err)
+int record_open(const char *root, const char *run_id, struct record **ret, struct err *err)
 {
-    _cleanup_close_ int state = state_dir_open(options->state_root, err);
+    _cleanup_close_ int state = state_dir_open(root, err);
     struct record *record;
     int r;
 
@@ -138,7 +138,7 @@ int record_open(const struct report_options *options, struct record **ret, struc
         return state;
     record = mem_zalloc(sizeof(*record));
     record->run = record->incidents = -1;
-    snprintf(record->id, sizeof(record->id), "%.*s", ID_SHOWN, options->run_id);
+    snprintf(record->id, sizeof(record->id), "%.*s", ID_SHOWN, run_id);
     r = open_dirs(record, state, err);
     if (r < 0) {
         record_close(record);

@@ -52,6 +52,7 @@ void report_free(struct report *report)
         return;
     events_close(report->events);
     record_close(report->record);
+    free(report->state_root);
     if (report->junit_fd >= 0) {
         close(report->junit_fd);
         if (report->junit_aside)
@@ -229,13 +230,19 @@ void report_test_revised(struct report *report, const struct suite *suite, size_
 
 /* --- incidents --- */
 
+void report_set_state_root(struct report *report, const char *root)
+{
+    free(report->state_root);
+    report->state_root = mem_strdup(root);
+}
+
 void report_keep_evidence(struct report *report, struct incident *incident)
 {
     struct err err = ERR_INIT;
 
-    if (report->no_record || !report->options.state_root)
+    if (report->no_record || !report->state_root)
         return;
-    if (!report->record && record_open(&report->options, &report->record, &err) < 0) {
+    if (!report->record && record_open(report->state_root, report->options.run_id, &report->record, &err) < 0) {
         report->no_record = true;
         report_emit(report, "no-evidence-kept", json_pack("{s:o}", "why", events_text(err.message)));
         return;

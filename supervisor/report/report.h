@@ -29,7 +29,6 @@ struct report_options {
     bool progress;                        /* stderr is a terminal: a progress line may be drawn */
     void (*say)(void *arg, const char *text); /* whole lines, each ending in '\n' */
     void *say_arg;
-    const char *state_root; /* evidence is kept in .shunt below it; NULL: nowhere */
     const char *run_id;
 };
 
@@ -114,6 +113,7 @@ struct incident_evidence { /* beyond the tasks; each field is empty where it was
 
 struct incident_blame {
     enum blame_confidence confidence;
+    size_t culprit;     /* void: the earlier test whose leftovers filled the limit or did it; BLAME_NO_TEST */
     size_t during;      /* the test on whose watch it happened, where that is another one; BLAME_NO_TEST */
     bool belated;       /* the test had its outcome already: what it left behind did it */
     char where[256];    /* "tests/a.py:9 in thread Thread-1": the source line; "" */
@@ -153,6 +153,8 @@ void incident_done(struct incident *incident);
  *   ✗ tests/unit/test_pool.py::test_storm broke out of worker 2: 64 of 64 tasks, 337 more refused   [tasks]
  *     61 threads and 2 processes of python3 when it was killed
  *     worker 2 killed and replaced in 11 ms; the test moved to the serial lane; 14 queued tests kept          */
+/* The project's directory, once it is known: evidence goes below it. Copied. */
+void report_set_state_root(struct report *report, const char *root);
 /* Makes the directory for its evidence, and says in it where that is; nothing where there is none to be had. */
 void report_keep_evidence(struct report *report, struct incident *incident);
 void report_incident(struct report *report, const struct suite *suite, const struct incident *incident);

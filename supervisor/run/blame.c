@@ -31,6 +31,20 @@ static struct blame_case *case_of(const struct run *run, size_t test)
     return NULL;
 }
 
+void blame_look_done(struct blame_look *look)
+{
+    for (size_t i = 0; i < look->norigins; i++)
+        free(look->origins[i]);
+}
+
+static const char *origin_of(const struct blame_look *look, size_t test)
+{
+    for (size_t i = 0; i < look->norigins; i++)
+        if (look->origin_tests[i] == test)
+            return look->origins[i];
+    return "";
+}
+
 void blame_look(const struct worker *worker, struct blame_look *ret)
 {
     *ret = (struct blame_look){0};
@@ -38,21 +52,10 @@ void blame_look(const struct worker *worker, struct blame_look *ret)
     ret->main_task = worker->pid_in_cell;
     snprintf(ret->slot_name, sizeof(ret->slot_name), "%s", worker->slot ? worker->slot->name : "standby");
     for (size_t i = 0; i < ret->nsurvivors; i++)
-        ret->origins[i] = mem_strdup(leak_watch_origin(worker, ret->survivors[i].test));
-}
-
-void blame_look_done(struct blame_look *look)
-{
-    for (size_t i = 0; i < look->nsurvivors; i++)
-        free(look->origins[i]);
-}
-
-static const char *origin_of(const struct blame_look *look, size_t test)
-{
-    for (size_t i = 0; i < look->nsurvivors; i++)
-        if (look->survivors[i].test == test)
-            return look->origins[i];
-    return "";
+        if (ret->norigins < BLAME_ORIGINS && !*origin_of(ret, ret->survivors[i].test)) {
+            ret->origins[ret->norigins] = mem_strdup(leak_watch_origin(worker, ret->survivors[i].test));
+            ret->origin_tests[ret->norigins++] = ret->survivors[i].test;
+        }
 }
 
 /* Deaths that a stranger's task may bring about. What the plugin does itself, and limits, are the test's own. */
@@ -86,6 +89,36 @@ static void say_innocent(const struct run *run, const struct blame *blame, struc
     evidence_put_first(incident, text);
 }
 
+/* At least half of a task limit is taken by what earlier tests left: whoever is refused the rest is not to blame. */
+static bool filled_by_others(const struct run *run, const struct blame_look *look, struct incident *incident)
+{
+    size_t most = TEST_NONE, count = 0;
+    char text[400];
+    const char *origin;
+
+    if (incident->test == TEST_NONE || !incident->limits.tasks || look->nsurvivors < incident->limits.tasks / 2)
+        return false;
+    for (size_t i = 0; i < look->nsurvivors; i++) {
+        size_t n = 0;
+
+        for (size_t k = 0; k < look->nsurvivors; k++)
+            n += look->survivors[k].test == look->survivors[i].test;
+        if (n > count) {
+            count = n;
+            most = look->survivors[i].test;
+        }
+    }
+    origin = origin_of(look, most);
+    snprintf(text, sizeof(text), "%zu tasks of earlier tests lived in it, %zu of %.150s%s%.150s", look->nsurvivors, count,
+             run->suite.tests[most].id, *origin ? ": " : "", origin);
+    evidence_put_first(incident, text);
+    incident->is_void = true;
+    incident->blame.confidence = *origin ? BLAME_DIRECT : BLAME_WINDOW;
+    incident->blame.nsuspects = 0;
+    incident->blame.culprit = most;
+    return true;
+}
+
 size_t blame_settle(struct worker *worker, const struct blame_look *look, struct incident *incident)
 {
     struct blackbox box;
@@ -96,6 +129,8 @@ size_t blame_settle(struct worker *worker, const struct blame_look *look, struct
                               .nsurvivors = look->nsurvivors};
 
     incident->blame.during = TEST_NONE;
+    if (incident->verdict == VERDICT_TASKS && filled_by_others(worker->run, look, incident))
+        return TEST_NONE;
     if (!may_be_anothers(worker, incident)) {
         incident->blame.confidence = incident->test == TEST_NONE  ? BLAME_NONE
                                      : incident->more.nstarts     ? BLAME_DIRECT
@@ -112,6 +147,7 @@ size_t blame_settle(struct worker *worker, const struct blame_look *look, struct
     if (!blame.nsuspects && (blame.test == incident->test || blame.test == TEST_NONE))
         return TEST_NONE;
     say_innocent(worker->run, &blame, incident);
+    incident->blame.culprit = blame.test;
     incident->is_void = incident->test != TEST_NONE;
     return blame.nsuspects ? TEST_NONE : blame.test;
 }
@@ -244,6 +280,7 @@ bool blame_confirm_broken(struct worker *worker, const struct detector_result *r
     const struct blame_case *c = case_of(run, worker->suspect);
     char slot_name[sizeof(worker->slot->name)];
     struct incident *incident;
+    const char *during;
 
     if (!worker->confirming)
         return false;
@@ -257,8 +294,9 @@ bool blame_confirm_broken(struct worker *worker, const struct detector_result *r
     }
     incident = incident_new(worker, result->verdict, worker->suspect);
     incident->blame.during = c ? c->during : TEST_NONE;
-    snprintf(incident->text, sizeof(incident->text), "by what it left behind, alone as %s%.120s",
-             c && c->during != TEST_NONE ? "while others ran: " : "", c && c->during != TEST_NONE ? run->suite.tests[c->during].id : "before");
+    during = c && c->during != TEST_NONE ? run->suite.tests[c->during].id : "";
+    snprintf(incident->text, sizeof(incident->text), "by what it left behind%s%.150s, and again when it ran alone",
+             *during ? ": during " : "", during);
     evidence_take(worker, incident);
     worker_kill(worker);
     evidence_of_death(worker, incident);

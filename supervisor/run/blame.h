@@ -16,12 +16,14 @@ struct incident;
 struct run;
 struct worker;
 
-#define BLAME_SURVIVORS 64
+#define BLAME_SURVIVORS 512
+#define BLAME_ORIGINS 16
 
 struct blame_look { /* what is known of a dead worker, taken before its leftovers are forgotten */
     struct blame_survivor survivors[BLAME_SURVIVORS];
-    char *origins[BLAME_SURVIVORS]; /* what started them; "" */
     size_t nsurvivors;
+    char *origins[BLAME_ORIGINS]; /* what started them, by test */
+    size_t origin_tests[BLAME_ORIGINS], norigins;
     int main_task; /* of the worker, as itself sees it */
     char slot_name[16];
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sandbox/base/cleanup.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
@@ -211,6 +212,19 @@ static void take_living(struct worker *worker, struct incident *incident, uint64
     cgroup_leaf_freeze(worker->leaf, true);
     after = list_tasks(worker, incident, start, false);
     incident->ntasks_total = before > after ? before : after;
+}
+
+/* Below the suite's root, as its history. The root is what the suite's own process says: it counts where we were started in
+ * it, or below it. */
+void evidence_place(struct run *run)
+{
+    const char *root = run->suite.root;
+    _cleanup_free_ char *here = getcwd(NULL, 0);
+    size_t length = root ? strlen(root) : 0;
+    bool around = here && length > 1 && *root == '/' && strncmp(here, root, length) == 0 &&
+                  (here[length] == '\0' || here[length] == '/');
+
+    report_set_state_root(run->report, around ? root : ".");
 }
 
 void evidence_take(struct worker *worker, struct incident *incident)

@@ -47,7 +47,7 @@ struct incident *incident_new(struct worker *worker, enum verdict verdict, size_
                                   .time_ns = run_elapsed_ns(run),
                                   .limits = worker->limits,
                                   .next = INCIDENT_NO_TEST,
-                                  .blame = {.during = TEST_NONE}};
+                                  .blame = {.during = TEST_NONE, .culprit = TEST_NONE}};
     counters_for_detector(&worker->counters, &incident->counters);
     if (worker->slot) {
         incident->slot = worker->slot->index;

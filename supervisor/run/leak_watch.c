@@ -217,7 +217,7 @@ static void report_leak(struct worker *worker, size_t test, size_t leaked, const
                                   .next = INCIDENT_NOTHING,
                                   .time_ns = run_elapsed_ns(run),
                                   .limits = worker->limits,
-                                  .blame = {.confidence = BLAME_WINDOW, .during = TEST_NONE}};
+                                  .blame = {.confidence = BLAME_WINDOW, .during = TEST_NONE, .culprit = TEST_NONE}};
     snprintf(incident->text, sizeof(incident->text), "left %zu task%s behind", leaked,
              leaked == 1 ? "" : "s");
     snprintf(incident->evidence, sizeof(incident->evidence), "%s", leak_watch_origin(worker, test));

@@ -113,6 +113,7 @@ void run_suite_ready(struct run *run)
     if (run->cgroup)
         cgroup_run_warm(run->cgroup); /* the first workers will be moved in some ten milliseconds */
     run->phase = PHASE_PARALLEL;
+    evidence_place(run);
     report_header(run);
     run_history_say(run);
 }
@@ -329,7 +330,6 @@ static int open_report(struct run *run, struct err *err)
                  (config->color == COLOR_AUTO && isatty(STDERR_FILENO) && !getenv("NO_COLOR")),
         .say = run_say,
         .say_arg = run,
-        .state_root = ".",
         .run_id = run->run_id,
     };
 

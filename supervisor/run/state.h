@@ -347,7 +347,8 @@ struct incident *incident_new(struct worker *worker, enum verdict verdict, size_
 /* tick.c */
 void tick_all(struct run *run, bool slow);
 
-/* evidence.c: before the kill, and after it */
+/* evidence.c: where it is kept; what is taken before the kill, and after it */
+void evidence_place(struct run *run);
 void evidence_take(struct worker *worker, struct incident *incident);
 void evidence_of_death(struct worker *worker, struct incident *incident);
 void evidence_put_first(struct incident *incident, const char *text); /* before what its second line says already */

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.usefixtures("no_leftovers")
 INNOCENTS = """
     import time, pytest
 
-    @pytest.mark.parametrize("i", range(8))
+    @pytest.mark.parametrize("i", range(16))
     def test_innocent(i):
         time.sleep(0.1)
 """
@@ -42,7 +42,7 @@ def test_a_thread_that_exits_later_was_seen(suite):
         import os, threading, time
 
         def explode():
-            time.sleep(0.3)
+            time.sleep(0.8)
             os._exit(7)
 
         def test_leaves_a_bomb():
@@ -72,7 +72,7 @@ def test_a_thread_that_kills_later_is_confirmed_alone(suite):
         import os, signal, threading, time
 
         def explode():
-            time.sleep(0.3)
+            time.sleep(0.8)
             os.kill(os.getpid(), signal.SIGKILL)
 
         def test_leaves_a_killer():
@@ -86,7 +86,7 @@ def test_a_thread_that_kills_later_is_confirmed_alone(suite):
     assert last_word(result, "test_leaves_a_killer") == "killed"
     (void,) = [i for i in result.incidents if i["void"]]
     assert void["blame"] == {
-        "confidence": "suspect", "where": None, "during": None, "suspects": ["test_a.py::test_leaves_a_killer"],
+        "confidence": "suspect", "where": None, "culprit": None, "during": None, "suspects": ["test_a.py::test_leaves_a_killer"],
     }
     assert "test_leaves_a_killer" not in void["evidence"], "named before it was sure"
     (incident,) = of_test(result, "test_leaves_a_killer")
@@ -132,7 +132,7 @@ def test_a_child_that_kills_its_parent_later(suite):
         def test_forks():
             parent = os.getpid()
             if os.fork() == 0:
-                time.sleep(0.3)
+                time.sleep(0.8)
                 os.kill(parent, signal.SIGTERM)
                 time.sleep(60)
                 os._exit(0)
@@ -144,6 +144,43 @@ def test_a_child_that_kills_its_parent_later(suite):
     assert last_word(result, "test_forks") == "killed", result
     (incident,) = of_test(result, "test_forks")
     assert incident["verdict"] == "signal" and "test_a.py:6" in incident["evidence"], incident
+
+
+@needs_cgroups
+def test_leftovers_that_fill_the_limit(suite):
+    """Whoever is refused the last few tasks has done nothing."""
+    suite.write(
+        test_a="""
+        import threading
+
+        def test_leaves_thirty():
+            for _ in range(30):
+                threading.Thread(target=threading.Event().wait, daemon=True).start()
+        """,
+        test_b_innocent="""
+        import threading, time
+
+        def test_pause():
+            time.sleep(0.5)
+
+        def test_a_few_threads():
+            stop = threading.Event()
+            threads = [threading.Thread(target=stop.wait) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.1)
+            stop.set()
+            for thread in threads:
+                thread.join()
+        """,
+    )
+    result = suite.run("-n", 1, "--tasks", 32)
+    assert result.status == 0, result
+    innocent(result)
+    (incident,) = [i for i in result.incidents if i["verdict"] == "tasks"]
+    assert incident["void"] and incident["next"] == "retried", incident
+    assert incident["blame"]["culprit"] == "test_a.py::test_leaves_thirty"
+    assert incident["blame"]["confidence"] == "direct" and "test_a.py:6" in incident["evidence"], incident
 
 
 def test_a_child_that_holds_every_pipe(suite):

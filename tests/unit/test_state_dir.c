@@ -78,7 +78,7 @@ static void one_that_others_may_write_to_is_refused(void **state)
     assert_int_equal(mkdir(path(".shunt"), 0755), 0);
     assert_int_equal(chmod(path(".shunt"), 0777), 0);
     assert_true(state_dir_open(root, &err) < 0);
-    assert_non_null(strstr(err.message, "others may write"));
+    assert_non_null(strstr(err.message, "everybody may write"));
 }
 
 static void no_such_root(void **state)
