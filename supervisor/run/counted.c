@@ -43,15 +43,27 @@ static uint64_t threads_of(pid_t pid)
 }
 
 /* Appends the children of one thread. */
-static size_t add_children(pid_t pid, pid_t tid, pid_t *list, size_t n)
+static size_t add_children(pid_t pid, pid_t tid, pid_t *list, size_t n, size_t room)
 {
     char path[64], text[8192], *at = text, *end;
 
     snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)tid);
     if (io_read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
         return n;
-    for (long child; n < PROCESSES_MAX && (child = strtol(at, &end, 10)) > 0 && end != at; at = end)
+    for (long child; n < room && (child = strtol(at, &end, 10)) > 0 && end != at; at = end)
         list[n++] = (pid_t)child;
+    return n;
+}
+
+size_t counted_processes(const struct worker *worker, pid_t *ret, size_t room)
+{
+    size_t n = 0;
+
+    if (worker->pid <= 0 || room == 0)
+        return 0;
+    ret[n++] = worker->pid;
+    for (size_t i = 0; i < n; i++)
+        n = add_children(ret[i], ret[i], ret, n, room);
     return n;
 }
 
@@ -60,15 +72,12 @@ void counted_read(struct worker *worker)
     pid_t list[PROCESSES_MAX];
     struct cgroup_counters *counters = &worker->counters;
     uint64_t tasks = 0;
-    size_t n = 0;
+    size_t n = counted_processes(worker, list, PROCESSES_MAX);
 
-    if (worker->pid <= 0)
+    if (n == 0)
         return;
-    list[n++] = worker->pid;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         tasks += threads_of(list[i]);
-        n = add_children(list[i], list[i], list, n);
-    }
     counters->tasks_now = tasks;
     counters->tasks_peak_exact = false;
     if (tasks > counters->tasks_peak)

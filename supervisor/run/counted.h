@@ -7,7 +7,9 @@
  * seen at its limit has broken out. What is over between two looks shows only as the test's own failure.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct run;
 struct worker;
@@ -15,5 +17,8 @@ struct worker;
 /* This rung is in force. */
 bool counted_tasks(const struct run *run);
 void counted_set_limit(const struct worker *worker, uint64_t tasks);
+/* The worker and its descendants, as far as they are no orphans, for want of a cgroup that would list all: up to `room`
+ * process ids. */
+size_t counted_processes(const struct worker *worker, pid_t *ret, size_t room);
 /* Fills the task counters of `worker`. */
 void counted_read(struct worker *worker);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is noted about a worker that broke out or died: its tasks, stacks, counters and black box, in bounded time. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/core/blackbox.h"
 #include "supervisor/core/stacks.h"
+#include "supervisor/run/counted.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/stack_dump.h"
 #include "supervisor/run/state.h"
@@ -123,6 +125,36 @@ static void add_tasks(struct incident *incident, const pid_t *ids, ssize_t n, ui
             task->command = proc_task_command(task->tid);
         incident->ntasks++;
     }
+}
+
+/* The threads of a process, appended to `ids`. */
+static ssize_t add_threads(pid_t pid, pid_t *ids, ssize_t n)
+{
+    char path[64];
+    _cleanup_closedir_ DIR *dir = NULL;
+    struct dirent *entry;
+
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    dir = opendir(path);
+    while (dir && n < INCIDENT_MAX_TASKS && (entry = readdir(dir)))
+        if (*entry->d_name != '.' && atoi(entry->d_name) != (int)pid)
+            ids[n++] = atoi(entry->d_name);
+    return n;
+}
+
+/* Without a cgroup: the worker and its descendants. */
+static size_t list_descendants(struct worker *worker, struct incident *incident, uint64_t start)
+{
+    pid_t processes[INCIDENT_MAX_TASKS], ids[INCIDENT_MAX_TASKS];
+    size_t n = counted_processes(worker, processes, INCIDENT_MAX_TASKS);
+    ssize_t threads = 0;
+
+    incident->tasks = mem_calloc(INCIDENT_MAX_TASKS, sizeof(*incident->tasks));
+    for (size_t i = 0; i < n; i++)
+        threads = add_threads(processes[i], ids, threads);
+    add_tasks(incident, processes, (ssize_t)n, start, true);
+    add_tasks(incident, ids, threads, start, true);
+    return n + (size_t)threads;
 }
 
 /* Processes come first: they say more than their threads. Returns the number of tasks that there are. */
@@ -237,12 +269,14 @@ void evidence_take(struct worker *worker, struct incident *incident)
         counters_for_detector(&worker->at_start, &incident->more.at_start);
         incident->more.has_start = worker->leaf != NULL;
     }
-    if (worker->leaf && !worker->exited)
+    if (worker->leaf && !worker->exited) {
         take_living(worker, incident, start);
-    else if (worker->leaf)
+    } else if (worker->leaf) {
         incident->ntasks_total = list_tasks(worker, incident, start, true);
-    else if (!worker->exited)
+    } else if (!worker->exited) {
+        incident->ntasks_total = list_descendants(worker, incident, start);
         take_stacks(worker, incident, start);
+    }
     if (!incident->evidence[0] && incident->ntasks_total > 1 && !worker->exited)
         describe(incident, count_processes(incident));
     say_where(incident);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "sandbox/base/clock.h"
+#include "supervisor/run/counted.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/state.h"
 
@@ -76,7 +77,8 @@ uint64_t stack_dump_take(struct worker *worker, uint64_t budget_ns, struct incid
 {
     uint64_t deadline = clock_now_ns() + budget_ns, own;
     pid_t pids[PROCESSES_MAX];
-    ssize_t n = worker->leaf ? cgroup_leaf_processes(worker->leaf, pids, PROCESSES_MAX) : 0;
+    ssize_t n = worker->leaf ? cgroup_leaf_processes(worker->leaf, pids, PROCESSES_MAX)
+                             : (ssize_t)counted_processes(worker, pids, PROCESSES_MAX);
     FILE *out;
 
     if (worker->stacks_fd < 0 || worker->pid <= 0 || !(out = open_memstream(&more->stacks, &more->stacks_size)))

@@ -47,14 +47,15 @@ def test_of_a_storm_of_threads(suite):
         starts = {s["text"]: s["count"] for s in incident["starts"]}
         assert starts["processes started at test_a.py:6"] == 1, starts
         assert starts["threads of Thread (wait) started at test_a.py:10"] >= limit - 3, starts
-        assert len(incident["tasks"]) >= limit - 1 and incident["ntasks"] >= limit - 1
+        # On a slow machine the time for evidence ends before the list does.
+        assert len(incident["tasks"]) >= limit // 2 and incident["ntasks"] >= limit - 3, incident
         assert "before the storm" in incident["output"]
         worker, shell = (t for t in incident["tasks"] if "command" in t)
         assert "pytest" in worker["command"] and shell["command"] == "sh -c read x odd\\x1b[31m\\x07", shell
         assert shell["ppid"] == worker["tid"] and shell["start_ticks"] > 0
         kept = directory(suite, incident)
         assert "threads of Thread" not in kept.joinpath("tasks.txt").read_text()
-        assert kept.joinpath("tasks.txt").read_text().count("\n  thread ") >= limit - 3
+        assert kept.joinpath("tasks.txt").read_text().count("\n  thread ") >= limit // 2 - 3
         assert "\n  process " in kept.joinpath("tasks.txt").read_text()
         assert "before the storm" in kept.joinpath("output.txt").read_text()
         told = json.loads(kept.joinpath("incident.json").read_text())
@@ -65,24 +66,27 @@ def test_of_a_storm_of_threads(suite):
     assert "--- tasks" in text and "sh -c read x odd" in text and "--- last output" in text
 
 
-@needs_cgroups
 def test_stacks_at_a_timeout(suite):
+    """Also without a cgroup, for the worker and its descendants."""
     suite.write(
         test_a="""
-        import time
-
+        import subprocess, threading, time
         def helper():
+
             time.sleep(600)
 
         def test_sleeps():
+            threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+            subprocess.Popen(["sleep", "600"])
             helper()
         """
     )
     result = suite.run("-n", 1, "--timeout", "1s")
     assert result.verdicts() == [("test_sleeps", "timeout")] * 2, result
     for incident in result.incidents:
-        (task,) = incident["tasks"]
-        assert task["state"] == "S", "what it waited for is read before it is frozen"
+        worker, child, thread = incident["tasks"]
+        assert {t["state"] for t in incident["tasks"]} == {"S"}, "what it waited for is read before it is frozen"
+        assert child["command"] == "sleep 600" and child["ppid"] == worker["tid"] == thread["tgid"], incident["tasks"]
     # A busy machine may not get to it in the milliseconds that it has.
     seen = [i for i in result.incidents if i["waits_at"]]
     assert seen, result
@@ -90,10 +94,9 @@ def test_stacks_at_a_timeout(suite):
         assert incident["waits_at"] == "test_a.py:5 in helper", incident
         assert "waits at test_a.py:5 in helper" in incident["evidence"]
         stacks = directory(suite, incident).joinpath("stacks.txt").read_text()
-        assert "line 8 in test_sleeps" in stacks
+        assert "line 10 in test_sleeps" in stacks
 
 
-@needs_cgroups
 def test_stacks_of_a_test_that_holds_the_interpreter(suite):
     """A call in C that never gives the lock back: no Python code runs, and the stack comes all the same."""
     suite.write(

@@ -356,6 +356,7 @@ def test_what_imports_started_is_no_leak(suite):
     assert "cold" in result.stderr and result.verdicts() == [], result
 
 
+@needs_cgroups
 def test_a_leaked_process_is_named(suite):
     suite.write(
         test_a="""
