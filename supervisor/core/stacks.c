@@ -85,6 +85,7 @@ static void find_stack(const char *text, size_t size, enum stacks_thread which, 
     bool wanted = false, outermost, is_wanted;
 
     ret->n = 0;
+    ret->outermost_first = false;
     while (text < end) {
         const char *newline = memchr(text, '\n', (size_t)(end - text));
         size_t length = (size_t)((newline ? newline : end) - text);
