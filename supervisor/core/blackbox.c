@@ -120,5 +120,6 @@ void blackbox_read(const unsigned char *page, size_t page_size, struct blackbox 
         return;
     ret->exit_task = (int)task;
     ret->exit_status = (int)(read_u32(page + 12) & 0xff);
+    ret->exit_test = read_u32(page + 20);
     memcpy(ret->exit_where, page + EXIT_TEXT, length);
 }

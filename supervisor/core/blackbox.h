@@ -23,6 +23,7 @@ struct blackbox {
     const char *phase; /* "setup", "call", "teardown", "session finish"; NULL: not known */
     int exit_task;     /* that called os._exit(), as the worker sees it; 0: nobody did */
     int exit_status;
+    uint32_t exit_test; /* whose thread it was: its index in the suite, and 1; 0: not known, or the main thread's */
     char exit_where[233]; /* "tests/a.py:9 in thread Thread-1"; "" */
     struct blackbox_start starts[BLACKBOX_STARTS]; /* the most frequent first */
     size_t nstarts;

@@ -17,6 +17,17 @@ static void add_suspect(struct blame *blame, size_t test)
         blame->suspects[blame->nsuspects++] = test;
 }
 
+/* The worker's word alone could name anybody. */
+static bool is_believed(const struct blame_view *view)
+{
+    if (view->exit_test == BLAME_NO_TEST || !view->survivors_known)
+        return view->exit_test != BLAME_NO_TEST;
+    for (size_t i = 0; i < view->nsurvivors; i++)
+        if (view->survivors[i].test == view->exit_test)
+            return true;
+    return false;
+}
+
 void blame_death(const struct blame_view *view, struct blame *ret)
 {
     bool by_main = view->exit_task ? view->exit_task == view->main_task : view->fault_main;
@@ -32,6 +43,10 @@ void blame_death(const struct blame_view *view, struct blame *ret)
             *ret = (struct blame){.test = view->survivors[i].test, .confidence = BLAME_DIRECT};
             return;
         }
+    if (view->exit_task && view->exit_test != view->test && is_believed(view)) {
+        *ret = (struct blame){.test = view->exit_test, .confidence = BLAME_DIRECT};
+        return;
+    }
     if (view->exit_task && view->test != BLAME_NO_TEST)
         return; /* a thread that this test started */
     for (size_t i = view->nsurvivors; i-- > 0;)

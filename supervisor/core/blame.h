@@ -31,6 +31,8 @@ struct blame_view {
     size_t test;      /* that ran when the worker died; BLAME_NO_TEST */
     int main_task;    /* of the worker, as itself sees it; 0: unknown */
     int exit_task;    /* that called os._exit(); 0: none was seen */
+    size_t exit_test; /* that started that task, as the worker says; BLAME_NO_TEST: it does not */
+    bool survivors_known; /* there is a cgroup, which lists them: nobody else is believed */
     bool fault_main;  /* a fatal signal hit the thread that runs tests, in Python code */
     const struct blame_survivor *survivors;
     size_t nsurvivors;

@@ -119,6 +119,13 @@ static bool filled_by_others(const struct run *run, const struct blame_look *loo
     return true;
 }
 
+/* What the black box says of a test: only one that has run already. */
+static size_t ended_test(const struct run *run, uint32_t number)
+{
+    return number > 0 && number <= run->suite.count && run->suite.tests[number - 1].outcome != OUTCOME_NONE ? number - 1
+                                                                                                           : TEST_NONE;
+}
+
 size_t blame_settle(struct worker *worker, const struct blame_look *look, struct incident *incident)
 {
     struct blackbox box;
@@ -139,6 +146,8 @@ size_t blame_settle(struct worker *worker, const struct blame_look *look, struct
     }
     evidence_read_box(worker, &box);
     view.exit_task = box.exit_task;
+    view.exit_test = ended_test(worker->run, box.exit_test);
+    view.survivors_known = worker->leaf != NULL;
     view.fault_main = incident->output && stacks_fault_in_main(incident->output, incident->output_size);
     blame_death(&view, &blame);
     incident->blame.confidence = blame.confidence;
@@ -152,6 +161,7 @@ size_t blame_settle(struct worker *worker, const struct blame_look *look, struct
     return blame.nsuspects ? TEST_NONE : blame.test;
 }
 
+/* 0: not known. */
 static uint64_t lived_since(const struct blame_look *look, size_t test)
 {
     for (size_t i = look->nsurvivors; i-- > 0;)
@@ -205,6 +215,8 @@ void blame_follow(struct worker *worker, const struct blame_look *look, size_t i
     struct incident *incident;
     size_t during = run->incidents[index].test;
     const char *origin;
+    uint64_t later;
+    char ago[32] = "";
 
     for (size_t i = 0; i < run->incidents[index].blame.nsuspects; i++)
         suspect(run, look, &run->incidents[index], run->incidents[index].blame.suspects[i]);
@@ -215,8 +227,10 @@ void blame_follow(struct worker *worker, const struct blame_look *look, size_t i
     incident->serial = run->incidents[index].serial;
     incident->blame.during = during;
     snprintf(incident->blame.where, sizeof(incident->blame.where), "%s", run->incidents[index].blame.where);
-    snprintf(incident->text, sizeof(incident->text), "by what it left behind, %.1f s later%s%.150s",
-             (double)lived_since(look, earlier) / 1e9, during == TEST_NONE ? "" : ", during ",
+    later = lived_since(look, earlier);
+    if (later)
+        snprintf(ago, sizeof(ago), ", %.1f s later", (double)later / 1e9);
+    snprintf(incident->text, sizeof(incident->text), "by what it left behind%s%s%.150s", ago, during == TEST_NONE ? "" : ", during ",
              during == TEST_NONE ? "" : run->suite.tests[during].id);
     origin = origin_of(look, earlier);
     snprintf(incident->evidence, sizeof(incident->evidence), "%s%s%s", incident->blame.where,

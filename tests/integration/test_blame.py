@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Deaths that fool other runners: who did it, at which line, and that whoever ran beside it is not blamed."""
 import pytest
-from conftest import needs_cgroups, needs_stalls
+from conftest import HAS_CGROUPS, needs_cgroups, needs_stalls
 
 pytestmark = pytest.mark.usefixtures("no_leftovers")
 
@@ -35,8 +35,8 @@ def of_test(result, name):
     return [i for i in result.incidents if (i["id"] or "").endswith("::" + name) and i["verdict"] != "leak"]
 
 
-@needs_cgroups
 def test_a_thread_that_exits_later_was_seen(suite):
+    """By the black box: also where no cgroup lists what a test leaves behind."""
     suite.write(
         test_a="""
         import os, threading, time
@@ -57,11 +57,37 @@ def test_a_thread_that_exits_later_was_seen(suite):
     (incident,) = of_test(result, "test_leaves_a_bomb")
     assert incident["verdict"] == "exit" and incident["blame"]["confidence"] == "direct", incident
     assert "os._exit(7) at test_a.py:6" in incident["blame"]["where"], incident
-    assert "test_a.py:9" in incident["evidence"], incident
+    assert not HAS_CGROUPS or "test_a.py:9" in incident["evidence"], incident
     assert "innocent" in incident["blame"]["during"]
     (void,) = [i for i in result.incidents if i["void"]]
     assert "innocent" in void["id"] and void["next"] == "retried"
     assert "test_a.py::test_leaves_a_bomb" in result.stdout  # pytest's own summary has it too
+
+
+def test_a_thread_of_a_thread(suite):
+    """Started while an innocent test runs, by what an earlier one left."""
+    suite.write(
+        test_a="""
+        import os, threading, time
+
+        def explode():
+            os._exit(7)
+
+        def lurk():
+            time.sleep(0.8)
+            threading.Thread(target=explode, daemon=True).start()
+            time.sleep(60)
+
+        def test_leaves_a_lurker():
+            threading.Thread(target=lurk, daemon=True).start()
+        """,
+        test_b_innocent=INNOCENTS,
+    )
+    result = suite.run("-n", 1)
+    innocent(result)
+    assert last_word(result, "test_leaves_a_lurker") == "killed", result
+    (incident,) = of_test(result, "test_leaves_a_lurker")
+    assert incident["blame"]["confidence"] == "direct" and "test_a.py:5" in incident["blame"]["where"], incident
 
 
 @needs_cgroups

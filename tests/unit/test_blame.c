@@ -21,6 +21,8 @@ static struct blame judged(struct blame_view view)
     struct blame blame;
 
     view.main_task = MAIN;
+    if (!view.exit_test)
+        view.exit_test = BLAME_NO_TEST;
     blame_death(&view, &blame);
     return blame;
 }
@@ -63,6 +65,22 @@ static void the_exit_of_a_leftover_is_its_tests(void **state)
     blame = judged((struct blame_view){.test = BLAME_NO_TEST, .exit_task = OF_A, .survivors = left, .nsurvivors = 3});
     assert_int_equal(blame.test, A);
     assert_int_equal(blame.confidence, BLAME_DIRECT);
+}
+
+static void the_workers_word_counts_where_nothing_contradicts(void **state)
+{
+    struct blame blame = judged((struct blame_view){.test = C, .exit_task = UNSEEN, .exit_test = A});
+
+    (void)state;
+    assert_int_equal(blame.test, A); /* no cgroup: nobody knows better */
+    assert_int_equal(blame.confidence, BLAME_DIRECT);
+    blame = judged((struct blame_view){.test = C, .exit_task = UNSEEN, .exit_test = A, .survivors_known = true});
+    assert_int_equal(blame.test, C); /* A has left nothing: it is being framed */
+    blame = judged((struct blame_view){
+        .test = C, .exit_task = UNSEEN, .exit_test = A, .survivors_known = true, .survivors = left, .nsurvivors = 3});
+    assert_int_equal(blame.test, A); /* a thread that a leftover of A started */
+    blame = judged((struct blame_view){.test = C, .exit_task = UNSEEN, .exit_test = C});
+    assert_int_equal(blame.test, C);
 }
 
 static void nobody_is_named_for_what_was_not_seen(void **state)
@@ -128,6 +146,7 @@ int main(void)
         cmocka_unit_test(alone_it_is_its_own),
         cmocka_unit_test(its_own_exit_is_its_own_whoever_lived),
         cmocka_unit_test(the_exit_of_a_leftover_is_its_tests),
+        cmocka_unit_test(the_workers_word_counts_where_nothing_contradicts),
         cmocka_unit_test(nobody_is_named_for_what_was_not_seen),
         cmocka_unit_test(suspects_are_bounded),
         cmocka_unit_test(a_suspect_runs_again_at_the_end),

@@ -19,7 +19,7 @@ RECORD = 256
 RECORDS = SIZE // RECORD - 1  # the first place holds the header
 TEXT = RECORD - 8
 # The header, in words of four bytes.
-NUMBER, PHASE, EXIT_TASK, EXIT_STATUS, EXIT_LENGTH = range(5)
+NUMBER, PHASE, EXIT_TASK, EXIT_STATUS, EXIT_LENGTH, EXIT_TEST = range(6)
 EXIT_TEXT = 24
 SETUP, CALL, TEARDOWN, SESSION_FINISH = 1, 2, 3, 4
 STACK_SIGNAL = signal.SIGRTMAX - 5  # docs/protocol.md
@@ -54,6 +54,8 @@ class BlackBox:
         self.forks: Dict[Tuple[str, int, int], int] = {}
         self.ranks: Dict[str, int] = {}
         self.test_file = ""
+        self.test = 0  # its index in the suite, and 1
+        self.main = threading.get_ident()
 
     def _rank(self, filename: str) -> int:
         """2: the project's own code; 1: somebody's library; 0: the interpreter's and ours."""
@@ -102,9 +104,10 @@ class BlackBox:
         self.words[NUMBER] = n + 1
         return at // 4
 
-    def reset(self, test_file: str) -> None:
+    def reset(self, test_file: str, index: int) -> None:
         """A new test begins."""
         self.test_file = test_file
+        self.test = index + 1
         self.words[PHASE] = SETUP
         if self.threads or self.forks or self.words[NUMBER]:
             self.threads.clear()
@@ -122,6 +125,7 @@ class BlackBox:
         current = threading.current_thread()
         if current is not threading.main_thread():
             text += f" in thread {current.name}"
+            self.words[EXIT_TEST] = getattr(current, "_shunt_test", 0)
         data = text.encode("utf-8", "replace")[: RECORD - EXIT_TEXT]
         self.page[EXIT_TEXT : EXIT_TEXT + len(data)] = data
         self.words[EXIT_STATUS] = int(status) & 0xFF
@@ -135,10 +139,17 @@ class BlackBox:
         leave = os._exit
         execute_child = subprocess.Popen._execute_child  # type: ignore[attr-defined]
         words, ranks, threads, forks = self.words, self.ranks, self.threads, self.forks
-        getframe = sys._getframe
+        getframe, get_ident = sys._getframe, threading.get_ident
 
         def recorded_start(thread: Any) -> None:
             __tracebackhide__ = True
+            try:  # a thread belongs to the test that started the thread that started it
+                if get_ident() == self.main:
+                    thread._shunt_test = self.test
+                else:
+                    thread._shunt_test = getattr(threading.current_thread(), "_shunt_test", self.test)
+            except Exception:
+                pass
             start(thread)
             try:
                 first = frame = getframe(1)

@@ -219,7 +219,7 @@ class Worker:
         self.last_item = item
         self.session.shouldfail = False
         if self.box is not None:
-            self.box.reset(str(item.path))
+            self.box.reset(str(item.path), index)
         quits: Optional[Dict[str, Any]] = None
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=next_item)
