@@ -33,7 +33,7 @@ void blame_death(const struct blame_view *view, struct blame *ret)
     bool by_main = view->exit_task ? view->exit_task == view->main_task : view->fault_main;
 
     *ret = (struct blame){.test = view->test,
-                          .confidence = view->test == BLAME_NO_TEST                ? BLAME_NONE
+                          .confidence = view->test == BLAME_NO_TEST  ? BLAME_NONE
                                         : by_main || view->exit_task ? BLAME_DIRECT
                                                                      : BLAME_WINDOW};
     if (by_main)

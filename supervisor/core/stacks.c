@@ -31,7 +31,8 @@ static bool ends(const char *text, size_t size, const char *with)
 }
 
 /* Does the line begin the stack of a thread, and is it the one that is wanted? */
-static bool is_title(const char *line, size_t size, enum stacks_thread which, bool *ret_wanted, bool *ret_outermost)
+static bool is_title(const char *line, size_t size, enum stacks_thread which, bool *ret_wanted,
+                     bool *ret_outermost)
 {
     bool current = begins(line, size, "Current thread 0x");
 
@@ -61,7 +62,8 @@ static bool parse_frame(const char *line, size_t size, struct frame *ret)
         return false;
     ret->file_size = (int)(at - ret->file);
     ret->line = 0;
-    for (at += sizeof(middle) - 1; at < end && *at >= '0' && *at <= '9' && ret->line < 100000000; at++)
+    for (at += sizeof(middle) - 1; at < end && *at >= '0' && *at <= '9' && ret->line < 100000000;
+         at++)
         ret->line = ret->line * 10 + (*at - '0');
     name = memmem(at, (size_t)(end - at), " in ", 4);
     ret->name = name ? name + 4 : end;
@@ -96,7 +98,8 @@ static void find_stack(const char *text, size_t size, enum stacks_thread which, 
                 ret->n = 0;
                 ret->outermost_first = outermost;
             }
-        } else if (wanted && ret->n < FRAMES_MAX && parse_frame(text, length, &ret->frames[ret->n])) {
+        } else if (wanted && ret->n < FRAMES_MAX &&
+                   parse_frame(text, length, &ret->frames[ret->n])) {
             ret->n++;
         }
         text += length + 1;
@@ -111,8 +114,8 @@ static const char *below(const struct frame *frame, const char *root)
 
     while (length && root[length - 1] == '/')
         length--;
-    if (!length || (size_t)frame->file_size <= length + 1 || memcmp(frame->file, root, length) != 0 ||
-        frame->file[length] != '/')
+    if (!length || (size_t)frame->file_size <= length + 1 ||
+        memcmp(frame->file, root, length) != 0 || frame->file[length] != '/')
         return NULL;
     return frame->file + length + 1;
 }
@@ -124,7 +127,8 @@ static bool is_library(const struct frame *frame)
            memmem(frame->file, (size_t)frame->file_size, "/shunt_pytest/", 14);
 }
 
-static const struct frame *own_frame(const struct stack *stack, const char *root, const char *test_file)
+static const struct frame *own_frame(const struct stack *stack, const char *root,
+                                     const char *test_file)
 {
     const struct frame *project = NULL;
 
@@ -152,8 +156,8 @@ static const char *tail_of(const struct frame *frame)
     return at;
 }
 
-bool stacks_line(const char *text, size_t size, enum stacks_thread which, const char *root, const char *test_file,
-                 char *buf, size_t buf_size)
+bool stacks_line(const char *text, size_t size, enum stacks_thread which, const char *root,
+                 const char *test_file, char *buf, size_t buf_size)
 {
     struct stack stack;
     const struct frame *own;
@@ -166,14 +170,16 @@ bool stacks_line(const char *text, size_t size, enum stacks_thread which, const 
     if (!own)
         return false;
     file = below(own, root);
-    at = (size_t)snprintf(buf, buf_size, "%.*s:%ld in %.*s", (int)(own->file + own->file_size - file), file, own->line,
-                          own->name_size, own->name);
+    at = (size_t)snprintf(buf, buf_size, "%.*s:%ld in %.*s",
+                          (int)(own->file + own->file_size - file), file, own->line, own->name_size,
+                          own->name);
     if (own > stack.frames && at < buf_size) {
         const struct frame *called = own - 1;
 
         file = tail_of(called);
-        snprintf(buf + at, buf_size - at, " (%.*s:%ld in %.*s)", (int)(called->file + called->file_size - file), file,
-                 called->line, called->name_size, called->name);
+        snprintf(buf + at, buf_size - at, " (%.*s:%ld in %.*s)",
+                 (int)(called->file + called->file_size - file), file, called->line,
+                 called->name_size, called->name);
     }
     return true;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The evidence of incidents as files, below the project's .shunt: runs/ID/incidents/0003/ with incident.json, tasks.txt,
- * stacks.txt and output.txt, and `incidents`, a link to those of the last run that had any. The ten latest runs are kept; a
- * run that still goes on holds a lock. Tests may write to the project's directory, so nothing here follows a link.
+ * The evidence of incidents as files, below the project's .shunt: runs/ID/incidents/0003/ with
+ * incident.json, tasks.txt, stacks.txt and output.txt, and `incidents`, a link to those of the last
+ * run that had any. The ten latest runs are kept; a run that still goes on holds a lock. Tests may
+ * write to the project's directory, so nothing here follows a link.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -86,14 +87,15 @@ static void forget_old_runs(int runs)
     struct stat st;
 
     while (dir && n < RUNS_SEEN && (entry = readdir(dir)))
-        if (strlen(entry->d_name) == ID_SHOWN && fstatat(runs, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISDIR(st.st_mode)) {
+        if (strlen(entry->d_name) == ID_SHOWN &&
+            fstatat(runs, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)) {
             memcpy(old[n].name, entry->d_name, ID_SHOWN + 1);
             old[n++].time = st.st_mtim;
         }
     qsort(old, n, sizeof(*old), latest_first);
     for (size_t i = RUNS_KEPT; i < n; i++) {
-        _cleanup_close_ int run = openat(runs, old[i].name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        _cleanup_close_ int run =
+            openat(runs, old[i].name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
         if (run >= 0 && flock(run, LOCK_EX | LOCK_NB) == 0)
             remove_below(runs, old[i].name, 3);
@@ -169,13 +171,15 @@ int record_begin(struct record *record, struct incident *incident)
     if (mkdirat(record->incidents, name, 0755) < 0)
         return -errno;
     record->count++;
-    snprintf(incident->more.directory, sizeof(incident->more.directory), ".shunt/runs/%s/incidents/%s", record->id, name);
+    snprintf(incident->more.directory, sizeof(incident->more.directory),
+             ".shunt/runs/%s/incidents/%s", record->id, name);
     return 0;
 }
 
 static int write_file(int dir, const char *name, const char *data, size_t size)
 {
-    _cleanup_close_ int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    _cleanup_close_ int fd =
+        openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 
     return fd < 0 ? -errno : io_write_all(fd, data, size);
 }
@@ -189,10 +193,12 @@ static int write_lines(int dir, const char *name, const char *data, size_t size)
 
 int record_write(struct record *record, const struct suite *suite, const struct incident *incident)
 {
-    _cleanup_free_ char *tree = incident_tree(incident), *text = NULL, *block = incident_text(suite, incident, false);
+    _cleanup_free_ char *tree = incident_tree(incident), *text = NULL,
+                        *block = incident_text(suite, incident, false);
     const char *name = strrchr(incident->more.directory, '/');
     _cleanup_close_ int dir =
-        name ? openat(record->incidents, name + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
+        name ? openat(record->incidents, name + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+             : -1;
     json_t *fields;
     int r;
 

@@ -32,7 +32,8 @@ static const char *state_word(char state)
 static void print_task(FILE *out, int depth, const char *kind, const struct incident_task *task)
 {
     _cleanup_free_ char *comm = text_clean(task->comm, strlen(task->comm), 0);
-    _cleanup_free_ char *command = task->command ? text_clean(task->command, strlen(task->command), 0) : NULL;
+    _cleanup_free_ char *command =
+        task->command ? text_clean(task->command, strlen(task->command), 0) : NULL;
 
     fprintf(out, "%*s%s %d %s, %s", 2 * depth, "", kind, task->tid, comm, state_word(task->state));
     if (*task->call_name)
@@ -53,7 +54,8 @@ static bool has_leader(const struct incident *incident, int pid)
     return false;
 }
 
-static void print_process(FILE *out, const struct incident *incident, int depth, const struct incident_task *leader)
+static void print_process(FILE *out, const struct incident *incident, int depth,
+                          const struct incident_task *leader)
 {
     print_task(out, depth, "process", leader);
     for (size_t i = 0; i < incident->ntasks; i++)

@@ -13,13 +13,15 @@
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/state.h"
 
-/* So long as they lived before, and that half again, the leftovers of a suspect get to end its worker; at most: */
+/* So long as they lived before, and that half again, the leftovers of a suspect get to end its
+ * worker; at most: */
 #define CONFIRM_MAX_NS (5 * NS_PER_SEC)
 #define CONFIRM_MARGIN_NS (500 * NS_PER_MS)
 
 struct blame_case {
-    size_t test, during; /* the suspect; the test on whose watch a worker died, TEST_NONE: between two */
-    uint64_t lived_ns;   /* from the suspect's end to the death */
+    size_t test,
+        during; /* the suspect; the test on whose watch a worker died, TEST_NONE: between two */
+    uint64_t lived_ns; /* from the suspect's end to the death */
     enum verdict verdict;
 };
 
@@ -50,15 +52,18 @@ void blame_look(const struct worker *worker, struct blame_look *ret)
     *ret = (struct blame_look){0};
     ret->nsurvivors = leak_watch_survivors(worker, ret->survivors, BLAME_SURVIVORS);
     ret->main_task = worker->pid_in_cell;
-    snprintf(ret->slot_name, sizeof(ret->slot_name), "%s", worker->slot ? worker->slot->name : "standby");
+    snprintf(ret->slot_name, sizeof(ret->slot_name), "%s",
+             worker->slot ? worker->slot->name : "standby");
     for (size_t i = 0; i < ret->nsurvivors; i++)
         if (ret->norigins < BLAME_ORIGINS && !*origin_of(ret, ret->survivors[i].test)) {
-            ret->origins[ret->norigins] = mem_strdup(leak_watch_origin(worker, ret->survivors[i].test));
+            ret->origins[ret->norigins] =
+                mem_strdup(leak_watch_origin(worker, ret->survivors[i].test));
             ret->origin_tests[ret->norigins++] = ret->survivors[i].test;
         }
 }
 
-/* Deaths that a stranger's task may bring about. What the plugin does itself, and limits, are the test's own. */
+/* Deaths that a stranger's task may bring about. What the plugin does itself, and limits, are the
+ * test's own. */
 static bool may_be_anothers(const struct worker *worker, const struct incident *incident)
 {
     if (!worker->exited || incident->is_void)
@@ -75,28 +80,35 @@ static bool may_be_anothers(const struct worker *worker, const struct incident *
     }
 }
 
-static void say_innocent(const struct run *run, const struct blame *blame, struct incident *incident)
+static void say_innocent(const struct run *run, const struct blame *blame,
+                         struct incident *incident)
 {
     char text[400];
 
     if (blame->confidence == BLAME_DIRECT)
-        snprintf(text, sizeof(text), "done by what %.300s left behind", run->suite.tests[blame->test].id);
+        snprintf(text, sizeof(text), "done by what %.300s left behind",
+                 run->suite.tests[blame->test].id);
     else
         snprintf(text, sizeof(text),
-                 "threads or processes that %zu earlier test%s left behind lived in it: %s run again alone, to see "
+                 "threads or processes that %zu earlier test%s left behind lived in it: %s run "
+                 "again alone, to see "
                  "whether they do it",
-                 blame->nsuspects, blame->nsuspects == 1 ? "" : "s", blame->nsuspects == 1 ? "that one is" : "these are");
+                 blame->nsuspects, blame->nsuspects == 1 ? "" : "s",
+                 blame->nsuspects == 1 ? "that one is" : "these are");
     evidence_put_first(incident, text);
 }
 
-/* At least half of a task limit is taken by what earlier tests left: whoever is refused the rest is not to blame. */
-static bool filled_by_others(const struct run *run, const struct blame_look *look, struct incident *incident)
+/* At least half of a task limit is taken by what earlier tests left: whoever is refused the rest is
+ * not to blame. */
+static bool filled_by_others(const struct run *run, const struct blame_look *look,
+                             struct incident *incident)
 {
     size_t most = TEST_NONE, count = 0;
     char text[400];
     const char *origin;
 
-    if (incident->test == TEST_NONE || !incident->limits.tasks || look->nsurvivors < incident->limits.tasks / 2)
+    if (incident->test == TEST_NONE || !incident->limits.tasks ||
+        look->nsurvivors < incident->limits.tasks / 2)
         return false;
     for (size_t i = 0; i < look->nsurvivors; i++) {
         size_t n = 0;
@@ -109,8 +121,8 @@ static bool filled_by_others(const struct run *run, const struct blame_look *loo
         }
     }
     origin = origin_of(look, most);
-    snprintf(text, sizeof(text), "%zu tasks of earlier tests lived in it, %zu of %.150s%s%.150s", look->nsurvivors, count,
-             run->suite.tests[most].id, *origin ? ": " : "", origin);
+    snprintf(text, sizeof(text), "%zu tasks of earlier tests lived in it, %zu of %.150s%s%.150s",
+             look->nsurvivors, count, run->suite.tests[most].id, *origin ? ": " : "", origin);
     evidence_put_first(incident, text);
     incident->is_void = true;
     incident->blame.confidence = *origin ? BLAME_DIRECT : BLAME_WINDOW;
@@ -122,8 +134,10 @@ static bool filled_by_others(const struct run *run, const struct blame_look *loo
 /* What the black box says of a test: only one that has run already. */
 static size_t ended_test(const struct run *run, uint32_t number)
 {
-    return number > 0 && number <= run->suite.count && run->suite.tests[number - 1].outcome != OUTCOME_NONE ? number - 1
-                                                                                                           : TEST_NONE;
+    return number > 0 && number <= run->suite.count &&
+                   run->suite.tests[number - 1].outcome != OUTCOME_NONE
+               ? number - 1
+               : TEST_NONE;
 }
 
 size_t blame_settle(struct worker *worker, const struct blame_look *look, struct incident *incident)
@@ -139,16 +153,17 @@ size_t blame_settle(struct worker *worker, const struct blame_look *look, struct
     if (incident->verdict == VERDICT_TASKS && filled_by_others(worker->run, look, incident))
         return TEST_NONE;
     if (!may_be_anothers(worker, incident)) {
-        incident->blame.confidence = incident->test == TEST_NONE  ? BLAME_NONE
-                                     : incident->more.nstarts     ? BLAME_DIRECT
-                                                                  : BLAME_WINDOW;
+        incident->blame.confidence = incident->test == TEST_NONE ? BLAME_NONE
+                                     : incident->more.nstarts    ? BLAME_DIRECT
+                                                                 : BLAME_WINDOW;
         return TEST_NONE;
     }
     evidence_read_box(worker, &box);
     view.exit_task = box.exit_task;
     view.exit_test = ended_test(worker->run, box.exit_test);
     view.survivors_known = worker->leaf != NULL;
-    view.fault_main = incident->output && stacks_fault_in_main(incident->output, incident->output_size);
+    view.fault_main =
+        incident->output && stacks_fault_in_main(incident->output, incident->output_size);
     blame_death(&view, &blame);
     incident->blame.confidence = blame.confidence;
     incident->blame.nsuspects = blame.nsuspects;
@@ -170,7 +185,8 @@ static uint64_t lived_since(const struct blame_look *look, size_t test)
     return 0;
 }
 
-static void suspect(struct run *run, const struct blame_look *look, const struct incident *incident, size_t test)
+static void suspect(struct run *run, const struct blame_look *look, const struct incident *incident,
+                    size_t test)
 {
     if (run->no_new_tests || case_of(run, test) || !lanes_serial_again(run->lanes, test))
         return;
@@ -209,7 +225,8 @@ static void charge(struct worker *worker, struct incident *incident, const char 
     report_incident(run->report, &run->suite, incident);
 }
 
-void blame_follow(struct worker *worker, const struct blame_look *look, size_t index, size_t earlier)
+void blame_follow(struct worker *worker, const struct blame_look *look, size_t index,
+                  size_t earlier)
 {
     struct run *run = worker->run;
     struct incident *incident;
@@ -226,11 +243,13 @@ void blame_follow(struct worker *worker, const struct blame_look *look, size_t i
     incident->slot = run->incidents[index].slot;
     incident->serial = run->incidents[index].serial;
     incident->blame.during = during;
-    snprintf(incident->blame.where, sizeof(incident->blame.where), "%s", run->incidents[index].blame.where);
+    snprintf(incident->blame.where, sizeof(incident->blame.where), "%s",
+             run->incidents[index].blame.where);
     later = lived_since(look, earlier);
     if (later)
         snprintf(ago, sizeof(ago), ", %.1f s later", (double)later / 1e9);
-    snprintf(incident->text, sizeof(incident->text), "by what it left behind%s%s%.150s", ago, during == TEST_NONE ? "" : ", during ",
+    snprintf(incident->text, sizeof(incident->text), "by what it left behind%s%s%.150s", ago,
+             during == TEST_NONE ? "" : ", during ",
              during == TEST_NONE ? "" : run->suite.tests[during].id);
     origin = origin_of(look, earlier);
     snprintf(incident->evidence, sizeof(incident->evidence), "%s%s%s", incident->blame.where,
@@ -261,7 +280,8 @@ static void not_confirmed(struct worker *worker)
     const struct blame_case *c = case_of(run, worker->suspect);
 
     report_notice(run->report,
-                  "%s was run again alone, to see whether what it leaves behind ended the worker of %s: it did not",
+                  "%s was run again alone, to see whether what it leaves behind ended the worker "
+                  "of %s: it did not",
                   run->suite.tests[worker->suspect].id,
                   c && c->during != TEST_NONE ? run->suite.tests[c->during].id : "another test");
     worker->confirming = false;
@@ -276,7 +296,8 @@ void blame_confirm_tick(struct worker *worker)
         return;
     if (worker->leaf)
         cgroup_leaf_read(worker->leaf, CGROUP_READ_TASKS, &worker->counters);
-    if (clock_now_ns() < worker->confirm_until_ns && (!worker->leaf || worker->counters.tasks_now > 1))
+    if (clock_now_ns() < worker->confirm_until_ns &&
+        (!worker->leaf || worker->counters.tasks_now > 1))
         return;
     worker->confirm_until_ns = 0;
     worker_end(worker);
@@ -309,7 +330,8 @@ bool blame_confirm_broken(struct worker *worker, const struct detector_result *r
     incident = incident_new(worker, result->verdict, worker->suspect);
     incident->blame.during = c ? c->during : TEST_NONE;
     during = c && c->during != TEST_NONE ? run->suite.tests[c->during].id : "";
-    snprintf(incident->text, sizeof(incident->text), "by what it left behind%s%.150s, and again when it ran alone",
+    snprintf(incident->text, sizeof(incident->text),
+             "by what it left behind%s%.150s, and again when it ran alone",
              *during ? ": during " : "", during);
     evidence_take(worker, incident);
     worker_kill(worker);

@@ -16,7 +16,7 @@
 
 #define STACK_SIGNAL (SIGRTMAX - 5)
 #define PROCESSES_MAX 8
-#define PART_MAX 65536  /* of one process */
+#define PART_MAX 65536 /* of one process */
 #define STACKS_MAX 262144
 #define STEP_NS (250 * NS_PER_US)
 #define QUIET_STEPS 4 /* nothing more came for so long: the dump is complete */
@@ -48,7 +48,7 @@ static off_t wait_for_dump(int fd, off_t before, uint64_t deadline_ns)
 
 static void print_part(FILE *out, int fd, off_t from, off_t to, pid_t pid)
 {
-    static char part[PART_MAX]; /* one thread */
+    static char part[PART_MAX];                                   /* one thread */
     off_t skip = to - from > PART_MAX ? to - from - PART_MAX : 0; /* the main thread comes last */
     ssize_t n = pread(fd, part, (size_t)(to - from - skip), from + skip);
 
@@ -81,7 +81,8 @@ uint64_t stack_dump_take(struct worker *worker, uint64_t budget_ns, struct incid
                              : (ssize_t)counted_processes(worker, pids, PROCESSES_MAX);
     FILE *out;
 
-    if (worker->stacks_fd < 0 || worker->pid <= 0 || !(out = open_memstream(&more->stacks, &more->stacks_size)))
+    if (worker->stacks_fd < 0 || worker->pid <= 0 ||
+        !(out = open_memstream(&more->stacks, &more->stacks_size)))
         return 0;
     dump_one(out, worker->stacks_fd, worker->pid, deadline);
     own = (uint64_t)ftell(out);
