@@ -7,8 +7,20 @@ from typing import Any, Dict, Generator, List, Optional
 
 import pytest
 
-from . import channel, controller, coverage_support, cpu_share, identity, inherit, options, reports, suite, template, worker
-from . import blackbox, channel, controller, coverage_support, identity, inherit, options, reports, suite, template, worker
+from . import (
+    blackbox,
+    channel,
+    controller,
+    coverage_support,
+    cpu_share,
+    identity,
+    inherit,
+    options,
+    reports,
+    suite,
+    template,
+    worker,
+)
 from .state import State
 
 __all__ = [
