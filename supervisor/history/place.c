@@ -161,7 +161,7 @@ int place_create_file(const struct place *place)
 static void bad_name(const struct place *place, char *ret, size_t size)
 {
     struct timespec oldest = {0};
-    char name[NAME_MAX + 16];
+    char name[NAME_MAX + 32];
     struct stat st;
 
     for (int i = 1; i <= BAD_MAX; i++) {
@@ -180,7 +180,7 @@ static void bad_name(const struct place *place, char *ret, size_t size)
 
 int place_set_aside(const struct place *place, const char *why, char *ret_notice, size_t size)
 {
-    char bad[NAME_MAX + 16], name[NAME_MAX + 16], moved[NAME_MAX + 32];
+    char bad[NAME_MAX + 32], name[NAME_MAX + 32], moved[NAME_MAX + 64];
 
     bad_name(place, bad, sizeof(bad));
     if (renameat(place->dirfd, place->name, place->dirfd, bad) < 0)
