@@ -20,6 +20,10 @@
 #define SETTLE_NS (50 * NS_PER_MS)
 #define KNOWN_MAX 4096
 #define KEPT_MAX 256
+/* When a process ends, its threads are gone before it is: what was seen to have ended so short a time before a death is part
+ * of that death. */
+#define JUST_ENDED_NS (500 * NS_PER_MS)
+#define JUST_ENDED_MAX 32
 #define ORIGINS_MAX 32 /* earlier tests of a worker whose starts are remembered */
 
 struct known {
@@ -27,6 +31,11 @@ struct known {
     uint64_t start_ticks;
     bool leaked; /* by a test, not kept on purpose */
     struct blame_survivor survivor;
+};
+
+struct just_ended {
+    struct blame_survivor survivor;
+    uint64_t ended_ns;
 };
 
 /* What an earlier test noted of its starts. */
@@ -47,6 +56,8 @@ struct candidate {
 struct leak_watch {
     struct known *known; /* tasks that outlived an earlier boundary and are accounted for */
     size_t nknown, known_room;
+    struct just_ended ended[JUST_ENDED_MAX]; /* of those that leaked; a ring */
+    size_t nended;
     int kept[KEPT_MAX];
     size_t nkept;
     struct candidate *candidates; /* by test, the earliest first */
@@ -248,6 +259,9 @@ static void forget_ended(struct worker *worker)
     for (size_t i = 0; i < watch->nknown; i++)
         if (still_lives(watch->known[i].tid, watch->known[i].start_ticks, &now))
             watch->known[left++] = watch->known[i];
+        else if (watch->known[i].leaked)
+            watch->ended[watch->nended++ % JUST_ENDED_MAX] =
+                (struct just_ended){watch->known[i].survivor, clock_now_ns()};
     watch->nknown = left;
 }
 
@@ -261,8 +275,12 @@ static struct blame_survivor survivor_of(const struct candidate *candidate)
 size_t leak_watch_survivors(const struct worker *worker, struct blame_survivor *ret, size_t room)
 {
     const struct leak_watch *watch = worker->leak;
+    uint64_t now = clock_now_ns();
     size_t n = 0;
 
+    for (size_t i = 0; watch && i < watch->nended && i < JUST_ENDED_MAX && n < room; i++)
+        if (now - watch->ended[i].ended_ns < JUST_ENDED_NS)
+            ret[n++] = watch->ended[i].survivor;
     for (size_t i = 0; watch && i < watch->nknown && n < room; i++)
         if (watch->known[i].leaked)
             ret[n++] = watch->known[i].survivor;

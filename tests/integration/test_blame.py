@@ -64,6 +64,25 @@ def test_a_thread_that_exits_later_was_seen(suite):
     assert "test_a.py::test_leaves_a_bomb" in result.stdout  # pytest's own summary has it too
 
 
+@needs_cgroups
+def test_the_tick_may_see_the_threads_end_before_the_process(suite):
+    """Then they were no survivors any more, and whoever ran was blamed. A matter of moments, hence ten times."""
+    module = """
+        import os, threading, time
+
+        def test_leaves_a_bomb():
+            threading.Thread(target=lambda: (time.sleep(0.25), os._exit(7)), daemon=True).start()
+
+        def test_innocent():
+            time.sleep(0.5)
+    """
+    suite.write(**{f"test_{i}": module for i in range(10)})
+    result = suite.run("-n", 2, timeout=180)
+    innocent(result)
+    for incident in result.incidents:
+        assert incident["void"] or "innocent" not in (incident["id"] or ""), incident
+
+
 def test_a_thread_of_a_thread(suite):
     """Started while an innocent test runs, by what an earlier one left."""
     suite.write(
