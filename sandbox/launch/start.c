@@ -2,6 +2,7 @@
 /* Starting the run init: one try after the other, each with less, until the kernel plays along. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +24,7 @@
 #include "sandbox/launch/wire.h"
 #include "sandbox/notify/notify.h"
 #include "sandbox/plan/plan.h"
+#include "sandbox/seccomp/profile.h"
 
 #define START_TIMEOUT_MS 10000
 #define TRIES 24 /* more than there is to leave out */
@@ -215,6 +218,14 @@ static int check_demands(const struct run_init *init, const struct run_init_spec
     return 0;
 }
 
+/* The listener travels by sendmsg(). A program that has something to say to that would wait for whoever is to receive it. */
+static bool can_hand_over(const struct sandbox_plan *plan)
+{
+    const uint64_t args[6] = {3, 4096, MSG_NOSIGNAL};
+
+    return seccomp_evaluate(&plan->notifying, seccomp_native_arch(), SYS_sendmsg, args) == SECCOMP_RET_ALLOW;
+}
+
 /* Whether a listener can be had is known only when the command has it; where something depends on that, or there is a filter
  * around us whose listener may be in the way, it is tried before. True: the plan must do without. */
 static bool listener_lacks(struct run_init *init, const struct sandbox_spec *spec, unsigned *without)
@@ -223,6 +234,11 @@ static bool listener_lacks(struct run_init *init, const struct sandbox_spec *spe
     bool depends = plan->task_limit == PLAN_TASKS_NOTIFY || spec->demands & SPEC_BIT(SPEC_DENIALS);
     int r;
 
+    if (plan->notify && !can_hand_over(plan)) {
+        note_missing(init, "names of refused calls", EPERM, "the profile refuses sendmsg, over which shunt is told of them");
+        *without |= SPEC_BIT(SPEC_DENIALS);
+        return true;
+    }
     if (!plan->notify || (!depends && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0))
         return false;
     r = notify_possible();
@@ -311,6 +327,8 @@ int run_init_start(const struct run_init_spec *spec, struct run_init **ret, stru
     }
     if (init->plan->cell_namespaces)
         init->cells = try_cell(init);
+    else if (spec->cells && init->plan->namespaces & CLONE_NEWPID && init->plan->spec.userns == SPEC_USERNS_NEVER)
+        note_missing(init, "namespaces of each worker's own", EPERM, "they need a user namespace, and userns is never");
     io_set_nonblock(init->channel, true);
     *ret = init;
     return 0;

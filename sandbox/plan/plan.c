@@ -289,7 +289,7 @@ static enum plan_task_limit choose_task_limit(const struct plan_request *request
     return PLAN_TASKS_NONE;
 }
 
-static unsigned given(const struct sandbox_plan *plan)
+static unsigned given(const struct plan_request *request, const struct sandbox_plan *plan)
 {
     const unsigned not_ours = SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_MEMORY) | SPEC_BIT(SPEC_CPU);
     struct sandbox_spec bare = plan->spec;
@@ -301,6 +301,8 @@ static unsigned given(const struct sandbox_plan *plan)
         gives &= ~SPEC_BIT(SPEC_USER);
     else if (geteuid() != 0 && plan->spec.uid != SPEC_ID_KEEP)
         gives |= SPEC_BIT(SPEC_USER);
+    if (request->cells && !plan->cell_namespaces) /* all workers share the run's */
+        gives &= ~SPEC_BIT(SPEC_TMP);
     if (!(plan->namespaces & CLONE_NEWNS))
         gives &= ~(SPEC_BIT(SPEC_MOUNT) | SPEC_BIT(SPEC_READONLY) | SPEC_BIT(SPEC_TMP));
     return gives;
@@ -322,7 +324,9 @@ int plan_compile(const struct plan_request *request, struct sandbox_plan **ret, 
         leave_out(&plan->spec, PLAN_WITHOUT_NAMESPACES);
     set_ids(plan);
     plan->namespaces = flags_of(&plan->spec);
-    plan->cell_namespaces = request->cells ? cell_flags_of(plan->namespaces) : 0;
+    /* A cell is a user namespace, so that those who enter it need no privilege outside. */
+    plan->cell_namespaces =
+        request->cells && plan->spec.userns != SPEC_USERNS_NEVER ? cell_flags_of(plan->namespaces) : 0;
     plan->task_limit = choose_task_limit(request, plan);
     r = compile_mounts(request, plan, err);
     if (r == 0)
@@ -333,7 +337,7 @@ int plan_compile(const struct plan_request *request, struct sandbox_plan **ret, 
         plan_free(plan);
         return r;
     }
-    plan->gives = given(plan);
+    plan->gives = given(request, plan);
     *ret = plan;
     return 0;
 }

@@ -22,6 +22,7 @@
 #include "supervisor/exec/relay.h"
 
 #define DIED_OF(signum) (128 + (signum))
+#define KILL_NS (10 * NS_PER_SEC) /* who was killed and has not ended by then is taken down with the sandbox around it */
 
 struct exec {
     const struct exec_config *config;
@@ -31,7 +32,7 @@ struct exec {
     struct relay relay;
     int signal_fd;
     uint64_t deadline_ns; /* 0: none */
-    bool asked;           /* SIGTERM was sent for the time being over */
+    bool asked, killed;   /* SIGTERM, SIGKILL was sent for the time being over */
 };
 
 static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
@@ -110,17 +111,21 @@ static int start(struct exec *exec, const struct sandbox_config *sandbox, struct
 }
 
 /* First politely; what has not ended by then is killed. */
-static void time_is_over(struct exec *exec)
+static int time_is_over(struct exec *exec)
 {
+    if (exec->killed)
+        return -ETIMEDOUT;
     if (exec->asked || !exec->config->grace_ns) {
         sandbox_kill(exec->sandbox, true);
-        exec->deadline_ns = 0;
-        return;
+        exec->killed = true;
+        exec->deadline_ns = clock_now_ns() + KILL_NS;
+        return 0;
     }
     sandbox_signal(exec->sandbox, SIGTERM);
     sandbox_timed_out(exec->sandbox);
     exec->asked = true;
     exec->deadline_ns = clock_now_ns() + exec->config->grace_ns;
+    return 0;
 }
 
 static int poll_ms(const struct exec *exec, uint64_t now)
@@ -147,8 +152,8 @@ static int loop(struct exec *exec)
         r = sandbox_dispatch(exec->sandbox);
         if (r != 0)
             return r;
-        if (exec->deadline_ns && clock_now_ns() >= exec->deadline_ns)
-            time_is_over(exec);
+        if (exec->deadline_ns && clock_now_ns() >= exec->deadline_ns && (r = time_is_over(exec)) < 0)
+            return r;
     }
 }
 
@@ -168,6 +173,9 @@ static int did_not_start(const struct exec *exec, int r, struct err *err)
         return err_hint(err, "policy %s, uid %u: is the program there, and may that user read it?", exec->spec.name,
                         sandbox_uid(exec->sandbox));
     }
+    if (r == -ETIMEDOUT)
+        return err_set(err, ERR_SYSTEM, ETIMEDOUT, "\"%.200s\" did not end when it was killed: the sandbox around it was ended",
+                       exec->config->command[0]);
     return err_set(err, ERR_SYSTEM, -r, "the sandbox broke: %s: %m", stage);
 }
 

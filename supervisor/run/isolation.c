@@ -80,10 +80,31 @@ static void show_ourselves(const struct run *run, struct sandbox_spec *spec)
         spec_add_path(spec, SPEC_PATH_READONLY, enter, 0, true, "shunt");
 }
 
+/* What asks for a sandbox in the same breath as for none; NULL: nothing. */
+static const char *asks_for_a_sandbox(const struct sandbox_config *config)
+{
+    const unsigned limits = SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_MEMORY) | SPEC_BIT(SPEC_CPU) | SPEC_BIT(SPEC_KILL);
+
+    return config->learn_path                        ? "--learn"
+           : config->policy                          ? "--policy"
+           : config->machine                         ? "--machine"
+           : config->require & ~limits               ? "--require"
+           : config->npaths                          ? "--write, --read-only, --hide or --tmpfs"
+           : config->userns == SPEC_USERNS_ALWAYS    ? "--userns"
+                                                     : NULL;
+}
+
 int isolation_load(struct run *run, struct err *err)
 {
+    const char *asks = run->config->no_sandbox ? asks_for_a_sandbox(run->config->sandbox) : NULL;
+
+    if (asks) {
+        err_set(err, ERR_USAGE, EINVAL, "%s and --sandbox=off contradict each other", asks);
+        return err_hint(err, "leave one of them out: without a sandbox there are lanes, limits and reports alone");
+    }
     if (run->config->no_sandbox) {
         spec_init(&run->spec);
+        run->spec.demands = run->config->sandbox->require;
         return 0;
     }
     return sandbox_config_load(run->config->sandbox, &run->spec, err);
@@ -207,9 +228,9 @@ void isolation_describe(const struct run *run, char *text, size_t size)
         {plan->identity == PLAN_ID_SWITCH, "a user id of its own"},
         {spec->root_readonly, "read-only files"},
         {cells, plan->gives & SPEC_BIT(SPEC_TMP) ? plan->namespaces & CLONE_NEWNET
-                                                       ? "each worker its own, with /tmp, /dev/shm and loopback"
-                                                       : "each worker its own, with /tmp and /dev/shm"
-                                                 : "each worker its own"},
+                                                       ? "each worker its own, user namespace, /tmp, /dev/shm and loopback"
+                                                       : "each worker its own, user namespace, /tmp and /dev/shm"
+                                                 : "each worker its own, and a user namespace"},
         {plan->filter.len, "seccomp"},
         {plan->landlock, "Landlock"},
         {*capabilities(spec), capabilities(spec)},

@@ -12,12 +12,6 @@
 
 int run_learn_open(struct run *run, struct err *err)
 {
-    if (run->config->sandbox->learn_path && run->config->no_sandbox) {
-        err_set(err, ERR_USAGE, EINVAL, "--learn and --sandbox=off contradict each other");
-        return err_hint(
-            err,
-            "without a sandbox nobody tells which system calls are made: leave one of them out");
-    }
     return learning_open(run->config->sandbox, true, &run->spec, &run->learn, err);
 }
 

@@ -605,6 +605,16 @@ def test_a_program_below_a_tmp_that_is_fresh_inside_is_seen(place):
 
 
 @both
+def test_a_profile_that_refuses_how_the_listener_travels(place):
+    """It waited for an answer of nobody's, for ever, and heard no signal."""
+    rule = {"names": ["sendmsg"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}
+    (place.path / "p.json").write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
+    (place.path / "p.yaml").write_text("policy: p\nextends: standard\nseccomp: p.json\n")
+    done = place.run("-v", "--policy", "./p.yaml", "--", "true")
+    assert done.returncode == 0 and "sendmsg" in done.stderr.decode(), done
+
+
+@both
 def test_a_path_that_may_be_missing(place):
     done = place.run("-q", "--write", "nosuch?", "--", "true")
     assert (done.returncode, done.stderr) == (0, b"")

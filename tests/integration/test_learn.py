@@ -351,7 +351,11 @@ def test_a_suite(suite, server):
     assert not again.of("denied"), again
 
 
-def test_no_sandbox_and_learning_contradict(suite):
+@pytest.mark.parametrize(
+    "options", [("--learn", "l.yaml"), ("--policy", "hardened"), ("--require", "net"), ("--write", "."), ("--userns=always",)]
+)
+def test_no_sandbox_and_what_asks_for_one_contradict(suite, options):
+    """Each of these was dropped without a word."""
     suite.write(test_a="def test_a(): pass")
-    result = suite.run("--sandbox=off", "--learn", "learned.yaml")
-    assert result.status == 4 and "contradict" in result.stderr, result
+    result = suite.run("--sandbox=off", *options)
+    assert result.status == 4 and "contradict" in result.stderr and options[0].partition("=")[0] in result.stderr, result

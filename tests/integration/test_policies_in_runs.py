@@ -346,3 +346,24 @@ def test_a_file_that_may_not_be_written_is_explained(place):
     assert result.stderr.count("test_it.py:4") == 1, result.stderr
     assert "under policy hardened only what is named can be written to" in result.stderr and "--write" in result.stderr
     assert not os.path.exists("/etc/shunt-test")
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root, whose capabilities the user namespace of a worker is about")
+def test_workers_without_a_user_namespace(place):
+    """It was ignored: a test that binds a port below 1024 as root failed, and nothing said why."""
+    place.write(
+        test_it="""
+            import os, socket
+            def test_namespace(): assert os.readlink("/proc/self/ns/user") == os.environ["OUTSIDE"]
+            def test_low_port(): socket.socket().bind(("127.0.0.1", 81))
+        """
+    )
+    os.environ["OUTSIDE"] = os.readlink("/proc/self/ns/user")
+    try:
+        result = place.run("-n", 2, "--userns=never")
+        own = place.run("-n", 2)
+    finally:
+        del os.environ["OUTSIDE"]
+    assert result.status == 0, result
+    assert own.status == 1 and "each worker its own, user namespace" in own.stderr, own
+    assert "userns is never" in result.stderr, result
