@@ -325,6 +325,8 @@ int run_init_start(const struct run_init_spec *spec, struct run_init **ret, stru
         run_init_free(init);
         return r;
     }
+    if (geteuid() == 0 && spec->spec->uid != SPEC_ID_KEEP && init->plan->identity != PLAN_ID_SWITCH)
+        note_missing(init, "a user id of its own", EPERM, "this user namespace has no other, or may not drop groups");
     if (init->plan->cell_namespaces)
         init->cells = try_cell(init);
     else if (spec->cells && init->plan->namespaces & CLONE_NEWPID && init->plan->spec.userns == SPEC_USERNS_NEVER)

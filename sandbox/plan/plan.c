@@ -33,7 +33,9 @@ static bool id_is_mapped(const char *map_file, uint32_t id)
     _cleanup_fclose_ FILE *f = fopen(map_file, "re");
     unsigned long inside, outside, count;
 
-    while (f && fscanf(f, "%lu %lu %lu", &inside, &outside, &count) == 3)
+    if (!f) /* nobody knows: it is tried */
+        return true;
+    while (fscanf(f, "%lu %lu %lu", &inside, &outside, &count) == 3)
         if (id >= inside && id - inside < count)
             return true;
     return false;
@@ -46,6 +48,24 @@ static uint32_t pool_id(void)
     if (id_is_mapped("/proc/self/uid_map", id) && id_is_mapped("/proc/self/gid_map", id))
         return id;
     return POOL_SMALL + (uint32_t)getpid() % POOL_SMALL_SIZE;
+}
+
+static void other_ids(const struct sandbox_spec *spec, unsigned *ret_uid, unsigned *ret_gid)
+{
+    *ret_uid = spec->uid == SPEC_ID_AUTO ? pool_id() : spec->uid;
+    *ret_gid = spec->gid == SPEC_ID_AUTO || spec->gid == SPEC_ID_KEEP ? *ret_uid : spec->gid;
+}
+
+/* Root of a user namespace, as in a rootless container, may have no other id than 0, nor drop its groups. */
+static bool can_switch(const struct sandbox_spec *spec)
+{
+    char setgroups[16] = "";
+    unsigned uid, gid;
+
+    other_ids(spec, &uid, &gid);
+    io_read_file_at(AT_FDCWD, "/proc/self/setgroups", setgroups, sizeof(setgroups));
+    return strncmp(setgroups, "deny", 4) != 0 && id_is_mapped("/proc/self/uid_map", uid) &&
+           id_is_mapped("/proc/self/gid_map", gid);
 }
 
 /* Does what is asked for need namespaces that an ordinary user gets from a user namespace only? */
@@ -66,7 +86,7 @@ static enum plan_identity choose_identity(const struct plan_request *request, co
     bool root = geteuid() == 0, possible = spec->userns != SPEC_USERNS_NEVER &&
                                            !(request->without & (PLAN_WITHOUT_USERNS | PLAN_WITHOUT_NAMESPACES));
 
-    if (root && spec->uid != SPEC_ID_KEEP)
+    if (root && spec->uid != SPEC_ID_KEEP && can_switch(spec))
         return PLAN_ID_SWITCH;
     if (!possible)
         return PLAN_ID_KEEP;
@@ -77,14 +97,10 @@ static enum plan_identity choose_identity(const struct plan_request *request, co
 
 static void set_ids(struct sandbox_plan *plan)
 {
-    const struct sandbox_spec *spec = &plan->spec;
-
     plan->uid = geteuid();
     plan->gid = getegid();
-    if (plan->identity != PLAN_ID_SWITCH)
-        return;
-    plan->uid = spec->uid == SPEC_ID_AUTO ? pool_id() : spec->uid;
-    plan->gid = spec->gid == SPEC_ID_AUTO || spec->gid == SPEC_ID_KEEP ? plan->uid : spec->gid;
+    if (plan->identity == PLAN_ID_SWITCH)
+        other_ids(&plan->spec, &plan->uid, &plan->gid);
 }
 
 /* --- what is left out --- */

@@ -229,6 +229,9 @@ static bool advise_user(const struct probe_result *r, struct probe_advice *ret)
 {
     if (r->uid != 0)
         say_command(ret, "a user id of shunt's pool", "as root: sudo shunt ...");
+    else if (r->in_userns)
+        say_command(ret, "a user id of shunt's pool",
+                    "a user namespace with a range of ids: /etc/subuid and newuidmap (rootless Podman and Docker), not unshare -r");
     else if (is(r, "kubernetes"))
         say_command(ret, "a user id of shunt's pool", "in the container: securityContext: {capabilities: {add: [SETUID, SETGID]}}");
     else if (is(r, "docker") || is(r, "podman"))

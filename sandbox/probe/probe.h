@@ -23,8 +23,8 @@ struct err;
     X(TASKS_CGROUP_V2, TASKS, "cgroup-v2", WHOLE, "cgroup v2 pids")                                                     \
     X(TASKS_CGROUP_V1, TASKS, "cgroup-v1", WHOLE, "cgroup v1 pids, read every 3 ms")                                    \
     X(TASKS_USERNS, TASKS, "userns-nproc", WHOLE, "user namespace + RLIMIT_NPROC")                                      \
-    X(TASKS_PID_MAX, TASKS, "pid-max", WHOLE, "pid_max of a pid namespace")                                             \
-    X(TASKS_UID, TASKS, "uid-nproc", WHOLE, "a uid of its own + RLIMIT_NPROC")                                          \
+    X(TASKS_PID_MAX, TASKS, "pid-max", WHOLE, "pid_max of a pid namespace (shunt exec)")                                \
+    X(TASKS_UID, TASKS, "uid-nproc", WHOLE, "a uid of its own + RLIMIT_NPROC (a policy with one)")                       \
     X(TASKS_NOTIFY, TASKS, "notify", WHOLE, "seccomp notification on clone")                                            \
     X(TASKS_COUNT, TASKS, "count", PART, "counted in /proc, not limited")                                               \
     X(MEMORY_CGROUP_V2, MEMORY, "cgroup-v2", WHOLE, "cgroup v2 memory")                                                 \

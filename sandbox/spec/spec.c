@@ -174,7 +174,7 @@ unsigned spec_wants(const struct sandbox_spec *spec)
         {spec->ns_ipc, SPEC_BIT(SPEC_IPC)},
         {spec->ns_uts, SPEC_BIT(SPEC_UTS)},
         {spec->network != SPEC_NET_HOST, SPEC_BIT(SPEC_NET)},
-        {spec->uid != SPEC_ID_KEEP || spec->userns == SPEC_USERNS_ALWAYS, SPEC_BIT(SPEC_USER)},
+        {spec->uid != SPEC_ID_KEEP, SPEC_BIT(SPEC_USER)},
         {spec->root_readonly, SPEC_BIT(SPEC_READONLY)},
         {spec->tmp != SPEC_TMP_HOST || spec->shm_private, SPEC_BIT(SPEC_TMP)},
         {spec->caps != UINT64_MAX, SPEC_BIT(SPEC_CAPS)},

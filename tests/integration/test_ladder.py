@@ -257,3 +257,23 @@ def test_a_temporary_directory_of_somebody_else_is_no_matter_to_tests_without(pl
     place.write(test_a="def test_it(): pass")
     run = place.run("-n", 1, env={"PYTEST_DEBUG_TEMPROOT": str(place.path)})
     assert run.status == 0 and set(run.outcomes.values()) == {"passed"}, run
+
+
+# --- root of a user namespace that has one id, as `unshare -r` and rootless containers make it ------------
+
+
+ROOTLESS = [*(["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"] if ROOT else []), "unshare", "-Ur"]
+
+
+@pytest.mark.skipif(not works(ROOTLESS), reason="an ordinary user has no user namespaces here")
+def test_hardened_for_root_with_no_other_id(place):
+    """It broke at "dropping groups", and said that it had a user id of its own."""
+    policy = place.path / "rootless.yaml"
+    policy.write_text("policy: rootless\nextends: hardened\nrequire: [-memory, -tasks]\n")
+    prefix = ROOTLESS
+    done = place.exec(prefix, "-v", "--policy", policy, "--", "id", "-u")
+    assert (done.returncode, done.stdout) == (0, "0\n"), done
+    assert "not in force: " in done.stderr and "user" in done.stderr.partition("not in force: ")[2].splitlines()[0]
+    place.write(test_a="def test_it(): pass")
+    run = place.run("-n", 1, "--policy", policy, prefix=prefix)
+    assert run.status == 0 and "a user id of its own" in run.stderr.partition("missing here: ")[2], run
