@@ -39,12 +39,16 @@ def test_tool_that_fails():
 
 
 def crowded(threads):
-    """Runs in a process of the pool: as many threads, all alive at the same time."""
-    together = threading.Barrier(threads)
+    """Runs in each process of the pool: as many threads, all alive at the same time, here and in the others."""
+    everybody = crowded.everybody  # inherited
+    together = threading.Barrier(threads + 1)
     with ThreadPoolExecutor(max_workers=threads) as pool:
         try:
             held = [pool.submit(together.wait, 10) for _ in range(threads)]
-        except RuntimeError:
+            everybody.wait(10)
+            together.wait(10)
+        except (RuntimeError, threading.BrokenBarrierError):
+            everybody.abort()
             together.abort()
             raise
         return len({future.result() for future in held})
@@ -52,6 +56,7 @@ def crowded(threads):
 
 def test_pools_inside_a_pool():
     """Misuse: 4 processes with 24 threads each, about 100 tasks. Right, where there is room."""
+    crowded.everybody = FORK.Barrier(4)
     with ProcessPoolExecutor(max_workers=4, mp_context=FORK) as pool:
         assert list(pool.map(crowded, [24] * 4)) == [24] * 4
 
