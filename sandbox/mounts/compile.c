@@ -58,118 +58,6 @@ static int emit_open(struct compiler *c, const char *path, unsigned flags)
     return op->slot;
 }
 
-/* ---- what a place needs ---------------------------------------------------------------------- */
-
-static struct place *parent_of(struct compiler *c, size_t i)
-{
-    int parent = places_parent(&c->places, i);
-
-    return parent < 0 ? NULL : &c->places.items[parent];
-}
-
-static bool is_ours(const struct place *place)
-{
-    return place->kind == PLACE_HIDE || place->kind == PLACE_TMPFS || place->kind == PLACE_OVERLAY ||
-           place->kind == PLACE_DEV;
-}
-
-/* Drops what would change nothing, and marks those whose mount points may have to be made. */
-static void settle(struct compiler *c)
-{
-    bool cell = c->request->what == MOUNTS_CELL;
-
-    for (size_t i = 0; i < c->places.n; i++) {
-        struct place *place = &c->places.items[i];
-        const struct place *parent = parent_of(c, i);
-        bool idmap = place->flags & MOP_IDMAP;
-        bool needed = true;
-
-        if (place->kind == PLACE_KEEP)
-            needed = parent ? parent->cover : idmap && !cell;
-        else if (place->kind == PLACE_BIND)
-            needed = parent || idmap || c->places.root_readonly != !!(place->flags & MOP_RDONLY);
-        else if (place->kind == PLACE_HIDE)
-            needed = !parent || (parent->kind != PLACE_HIDE && parent->kind != PLACE_TMPFS);
-        else if (place->kind == PLACE_READONLY)
-            needed = !parent || (parent->kind != PLACE_HIDE && parent->kind != PLACE_READONLY);
-        if (!needed)
-            place->kind = PLACE_NOTHING;
-        else if (parent && is_ours(parent) && !(place->kind == PLACE_HIDE || place->kind == PLACE_FREEZE))
-            place->flags |= MOP_CREATE;
-    }
-}
-
-static int check_cwd(struct compiler *c, struct err *err)
-{
-    const char *cwd = c->places.cwd;
-
-    for (size_t i = c->places.n; i-- > 0;) {
-        const struct place *place = &c->places.items[i];
-
-        if (place->kind == PLACE_NOTHING || !mounts_is_below(cwd, place->path))
-            continue;
-        if (place->kind != PLACE_HIDE && place->kind != PLACE_TMPFS) {
-            /* The root of an overlay, /tmp for instance, is another directory than the one it covers. */
-            c->plan->cwd_overlaid = c->plan->cwd_overlaid || place->kind == PLACE_OVERLAY;
-            return 0;
-        }
-        err_set(err, ERR_USAGE, EINVAL, "%s: %s hides the working directory %s",
-                place->origin ? place->origin : "sandbox", place->path, cwd);
-        return err_hint(err, "name \".\" as readable or writable in the policy, or run from elsewhere");
-    }
-    return 0;
-}
-
-/* ---- idmapped mounts ------------------------------------------------------------------------- */
-
-/* A directory of the caller's own, which it can as well give away (mount_plan_keeps_ids()). */
-static bool is_given(const struct compiler *c, const struct place *place)
-{
-    return place->kind == PLACE_KEEP && strcmp(place->path, c->places.cwd) != 0;
-}
-
-/* Tries it on a clone, which nobody sees. */
-static int check_idmap(struct compiler *c, struct place *place, struct err *err)
-{
-    _cleanup_close_ int fd = mounts_open_path(place->path);
-    _cleanup_close_ int tree = fd < 0 ? -1 : nm_clone(fd, "", NM_RECURSIVE);
-    int r = tree < 0 ? 0 : mounts_idmap_set(tree, c->plan->idmap_fd);
-
-    if (r == -EINVAL && is_given(c, place)) {
-        place->flags &= ~(unsigned)MOP_IDMAP;
-        c->plan->keeps_ids = true;
-        return 0;
-    }
-    if (r == 0)
-        return 0;
-    err_set(err, ERR_SANDBOX, -r,
-            "%s: its file system cannot show files of user %u as those of user %u (idmapped mount): %s", place->path,
-            c->request->id_outside, c->request->id_inside, strerror(-r));
-    return err_hint(err, "keep the caller's user id (user: keep), or make a copy of %s that belongs to user %u",
-                    place->path, c->request->id_inside);
-}
-
-static int prepare_idmap(struct compiler *c, struct err *err)
-{
-    for (size_t i = 0; i < c->places.n; i++) {
-        struct place *place = &c->places.items[i];
-        int r;
-
-        if (place->kind == PLACE_NOTHING || !(place->flags & MOP_IDMAP))
-            continue;
-        if (c->plan->idmap_fd < 0) {
-            r = mounts_idmap_open(c->request->id_outside, c->request->id_inside);
-            if (r < 0)
-                return err_set(err, ERR_SANDBOX, -r, "a user namespace for idmapped mounts: %s", strerror(-r));
-            c->plan->idmap_fd = r;
-        }
-        r = check_idmap(c, place, err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
 /* ---- the parts of a plan --------------------------------------------------------------------- */
 
 static bool has_overlay(const struct compiler *c)
@@ -201,7 +89,7 @@ static int find_aside(struct compiler *c, struct err *err)
         struct compiler shadow = {.request = &as_run, .places = run};
 
         places_sort(&shadow.places);
-        settle(&shadow);
+        places_settle(&shadow.places, as_run.what);
         as_cell.what = MOUNTS_CELL;
         for (size_t i = 0; i < places_overlaid_tmps(&as_cell, c->places.root_readonly); i++)
             c->aside[i] = run.tmp[i] && places_any_below(&shadow.places, run.tmp[i]);
@@ -462,8 +350,9 @@ static int compile(struct compiler *c, struct err *err)
     if ((r = stat_cwd(c, err)) < 0 || (r = find_aside(c, err)) < 0)
         return r;
     places_sort(&c->places);
-    settle(c);
-    if ((r = check_cwd(c, err)) < 0 || (r = prepare_idmap(c, err)) < 0)
+    places_settle(&c->places, c->request->what);
+    if ((r = places_check_cwd(&c->places, c->plan, err)) < 0 ||
+        (r = places_prepare_idmap(&c->places, c->request, c->plan, err)) < 0)
         return r;
     note_covers(c);
     emit_all(c);

@@ -72,3 +72,12 @@ const char *places_origin(const struct spec_path *path);
 int places_resolve(const struct places *places, const struct mount_request *request, const struct spec_path *path,
                    char **ret, struct err *err);
 int places_add_policy(struct places *places, const struct mount_request *request, struct err *err);
+
+/* settle.c, in this order, on sorted places. Drops what would change nothing, and marks those whose mount points may have
+ * to be made. */
+void places_settle(struct places *places, enum mounts_for what);
+/* ERR_USAGE where the working directory would be hidden. */
+int places_check_cwd(const struct places *places, struct mount_plan *plan, struct err *err);
+/* Tries the idmapped mounts that are wanted; ERR_SANDBOX where a file system has none. */
+int places_prepare_idmap(struct places *places, const struct mount_request *request, struct mount_plan *plan,
+                         struct err *err);
