@@ -164,6 +164,16 @@ static int set_timeout(void *target, const char *text, struct err *err)
     return cli_parse_time(text, &config_of(target)->timeout_ns, err);
 }
 
+static int set_slow(void *target, const char *text, struct err *err)
+{
+    return cli_parse_time(text, &config_of(target)->slow_ns, err);
+}
+
+static int set_grace(void *target, const char *text, struct err *err)
+{
+    return cli_parse_time(text, &config_of(target)->grace_ns, err);
+}
+
 static int set_stall(void *target, const char *text, struct err *err)
 {
     return cli_parse_time(text, &config_of(target)->stall_ns, err);
@@ -182,6 +192,18 @@ static int set_on_reroute(void *target, const char *text, struct err *err)
     if (i < 0)
         return cli_expected(err, "pass, warn or fail", "what a test that passed only alone means");
     config_of(target)->on_reroute = (enum run_on_reroute)i;
+    return 0;
+}
+
+static int set_confirm(void *target, const char *text, struct err *err)
+{
+    static const char *const words[] = {"none", "killed", "failed", NULL};
+    int i = cli_index_of(text, words);
+
+    if (i < 0)
+        return cli_expected(err, "none, killed or failed",
+                            "which results of a test that had to wait for a CPU count only once it has run alone");
+    config_of(target)->confirm = (enum run_confirm)i;
     return 0;
 }
 
@@ -328,6 +350,11 @@ const struct option_row run_option_table[] = {
      set_budget, NULL},
     {"timeout", 0, "TIME", "wall time of one test, e.g. 90s or 5m (default: off)", set_timeout,
      NULL},
+    {"grace", 0, "TIME",
+     "for what a test started, between SIGTERM and SIGKILL at its timeout\n"
+     "(default: 1s; off: SIGKILL at once)",
+     set_grace, NULL},
+    {"slow", 0, "TIME", "say so when a test has run so long (default: 60s; off)", set_slow, NULL},
     {"stall", 0, "TIME",
      "how long all tasks of a test may wait for each other\n"
      "(default: 10s; off)",
@@ -340,6 +367,11 @@ const struct option_row run_option_table[] = {
      set_reroute, "Verdicts"},
     {"on-reroute", 0, "WHAT", "what passed-serial means: pass, warn (default) or fail",
      set_on_reroute, NULL},
+    {"confirm", 0, "WHAT",
+     "what of a test that waited for CPU or memory most of its time counts\n"
+     "only once it has run alone: failed (default; and killed), killed,\n"
+     "none",
+     set_confirm, NULL},
     {"maxfail", 0, "N", "stop after N failures; 0: never (default: the suite's own)", set_maxfail,
      NULL},
     {"exitfirst", 'x', NULL, "stop after the first failure, as --maxfail=1", set_exitfirst, NULL},
@@ -375,6 +407,9 @@ void run_options_init(struct run_options *options)
                 .memory_bytes = RUN_CONFIG_AUTO,
                 .serial_memory_bytes = RUN_CONFIG_AUTO,
                 .stall_ns = 10 * NS_PER_SEC,
+                .slow_ns = 60 * NS_PER_SEC,
+                .grace_ns = NS_PER_SEC,
+                .confirm = CONFIRM_FAILED,
                 .reroute = VERDICT_REROUTE_DEFAULT,
                 .on_reroute = ON_REROUTE_WARN,
                 .fork_server = FORK_SERVER_AUTO,

@@ -82,7 +82,7 @@ int cli_parse_time(const char *text, uint64_t *ret_ns, struct err *err)
 {
     uint64_t value;
 
-    if (strcmp(text, "off") == 0 || strcmp(text, "0") == 0) {
+    if (strcmp(text, "off") == 0 || strcmp(text, "none") == 0 || strcmp(text, "0") == 0) {
         *ret_ns = 0;
         return 0;
     }

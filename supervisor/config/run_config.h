@@ -15,6 +15,7 @@ enum run_on_reroute { ON_REROUTE_PASS, ON_REROUTE_WARN, ON_REROUTE_FAIL };
 enum run_fork_server { FORK_SERVER_AUTO, FORK_SERVER_OFF };
 enum run_budget { BUDGET_AUTO, BUDGET_HOST, BUDGET_NONE };
 enum run_cpu_view { CPU_VIEW_HOST, CPU_VIEW_SHARE };
+enum run_confirm { CONFIRM_NONE, CONFIRM_KILLED, CONFIRM_FAILED };
 enum run_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 struct sandbox_config;
@@ -31,6 +32,8 @@ struct run_config {
     uint64_t tasks, serial_tasks;                /* 1..4194304 or AUTO */
     uint64_t memory_bytes, serial_memory_bytes;  /* at least 1 MiB or AUTO; 0: none */
     uint64_t timeout_ns;       /* --timeout: wall time of one test; 0: none */
+    uint64_t slow_ns;          /* --slow: a notice for people; 0: none */
+    uint64_t grace_ns;         /* --grace: between SIGTERM and SIGKILL at a timeout; 0: SIGKILL at once */
     uint64_t stall_ns;         /* --stall; 0: off */
 
     unsigned cpu_share;        /* --cpu-share: CPUs of one worker; 0: auto */
@@ -41,6 +44,7 @@ struct run_config {
 
     unsigned reroute;          /* bit per enum verdict (supervisor/core/verdict.h) */
     enum run_on_reroute on_reroute;
+    enum run_confirm confirm; /* which results of a starved test count only once it has run alone */
     enum run_fork_server fork_server;
     bool no_sandbox;           /* --sandbox=off: lanes and limits only */
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "supervisor/core/timing.h"
+
 static void conclude(struct detector_result *ret, enum verdict verdict, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -93,27 +95,21 @@ static bool judge_memory(const struct detector_view *view, struct detector_resul
     return true;
 }
 
-static void print_seconds(char *buf, size_t size, uint64_t ns)
-{
-    double s = (double)ns / 1e9;
-
-    if (s < 10 && s != (double)(int)s)
-        snprintf(buf, size, "%.1f s", s);
-    else
-        snprintf(buf, size, "%.0f s", s);
-}
-
 static bool judge_clock(const struct detector_view *view, struct detector_result *ret)
 {
-    char text[32];
+    const struct timing timing = {.elapsed_ns = view->elapsed_ns,
+                                  .limit_ns = view->limits.timeout_ns,
+                                  .cpu_known = view->counters_valid && !view->counted,
+                                  .cpu_ns = view->now.cpu_ns - view->at_start.cpu_ns};
+    char text[100];
 
     if (view->in_test && view->limits.timeout_ns && view->elapsed_ns >= view->limits.timeout_ns) {
-        print_seconds(text, sizeof(text), view->limits.timeout_ns);
-        conclude(ret, VERDICT_TIMEOUT, "took longer than %s", text);
+        timing_numbers(&timing, text, sizeof(text));
+        conclude(ret, VERDICT_TIMEOUT, "%s", text);
         return true;
     }
     if (view->limits.stall_ns && view->stalled_ns >= view->limits.stall_ns) {
-        print_seconds(text, sizeof(text), view->stalled_ns);
+        timing_seconds(view->stalled_ns, text, sizeof(text));
         conclude(ret, VERDICT_STALL, "no progress for %s: %s", text,
                  view->stall_text ? view->stall_text : "all its tasks wait for each other");
         return true;

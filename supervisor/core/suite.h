@@ -23,6 +23,7 @@ struct test {
     char *group;     /* NULL: none */
     enum lane lane;
     uint64_t tasks, memory_bytes, timeout_ns; /* 0: the lane's */
+    uint64_t slow_ns, grace_ns;               /* 0: the run's */
     unsigned weight;                          /* slots that it takes; 1 */
     uint64_t expected_us;                     /* from earlier runs; 0: not known */
 

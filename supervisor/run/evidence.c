@@ -13,10 +13,12 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/core/blackbox.h"
 #include "supervisor/core/stacks.h"
+#include "supervisor/core/timing.h"
 #include "supervisor/run/counted.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/stack_dump.h"
 #include "supervisor/run/state.h"
+#include "supervisor/run/timeout.h"
 
 #define NAMES_MAX 4
 /* All of it at most 30 ms: reading tasks, and waiting for stacks. */
@@ -191,6 +193,16 @@ void evidence_put_first(struct incident *incident, const char *text)
         memcpy(incident->evidence + at, rest, sizeof(rest) - at - 1);
 }
 
+/* Had its test the CPU for most of its time? */
+static bool is_busy(const struct incident *incident)
+{
+    const struct timing timing = {.elapsed_ns = incident->limits.timeout_ns,
+                                  .cpu_known = incident->more.has_start && incident->limits.timeout_ns,
+                                  .cpu_ns = incident->counters.cpu_ns - incident->more.at_start.cpu_ns};
+
+    return incident->verdict == VERDICT_TIMEOUT && timing_is_busy(&timing);
+}
+
 /* "waits at tests/a.py:14 in test_it (…)" in front of what it started. */
 static void say_where(struct incident *incident)
 {
@@ -198,8 +210,19 @@ static void say_where(struct incident *incident)
 
     if (!*incident->more.waits_at)
         return;
-    snprintf(text, sizeof(text), "waits at %s", incident->more.waits_at);
+    snprintf(text, sizeof(text), "%s at %s", is_busy(incident) ? "runs" : "waits", incident->more.waits_at);
     evidence_put_first(incident, text);
+}
+
+/* In its first line: ", waits in get (tests/a.py:14)". */
+static void say_time(struct incident *incident)
+{
+    size_t at = strlen(incident->text);
+    char where[200];
+
+    timing_where(incident->more.waits_at, is_busy(incident), where, sizeof(where));
+    if (*where && at < sizeof(incident->text))
+        snprintf(incident->text + at, sizeof(incident->text) - at, ", %s", where);
 }
 
 static const char *file_of_test(const struct run *run, size_t test)
@@ -236,12 +259,13 @@ static void take_stacks(struct worker *worker, struct incident *incident, uint64
  * tasks die of SIGKILL, and stops by SIGSTOP everywhere else, which SIGKILL ends as well: shunt may be killed at any of
  * these moments, and the pid namespace's end takes all of them. The freezer of v1 would keep them.
  */
-static void take_living(struct worker *worker, struct incident *incident, uint64_t start)
+static void take_living(struct worker *worker, struct incident *incident, uint64_t start, bool freeze)
 {
     size_t before = list_tasks(worker, incident, start, true), after;
 
     take_stacks(worker, incident, start);
-    cgroup_leaf_freeze(worker->leaf, true);
+    if (freeze)
+        cgroup_leaf_freeze(worker->leaf, true);
     after = list_tasks(worker, incident, start, false);
     incident->ntasks_total = before > after ? before : after;
 }
@@ -259,7 +283,7 @@ void evidence_place(struct run *run)
     report_set_state_root(run->report, around ? root : ".");
 }
 
-void evidence_take(struct worker *worker, struct incident *incident)
+static void take(struct worker *worker, struct incident *incident, bool freeze)
 {
     uint64_t start = clock_now_ns();
 
@@ -270,7 +294,7 @@ void evidence_take(struct worker *worker, struct incident *incident)
         incident->more.has_start = worker->leaf != NULL;
     }
     if (worker->leaf && !worker->exited) {
-        take_living(worker, incident, start);
+        take_living(worker, incident, start, freeze);
     } else if (worker->leaf) {
         incident->ntasks_total = list_tasks(worker, incident, start, true);
     } else if (!worker->exited) {
@@ -281,6 +305,23 @@ void evidence_take(struct worker *worker, struct incident *incident)
         describe(incident, count_processes(incident));
     say_where(incident);
     incident->more.cost_ns = clock_now_ns() - start;
+}
+
+void evidence_look(struct worker *worker, struct incident *incident)
+{
+    take(worker, incident, false);
+}
+
+void evidence_take(struct worker *worker, struct incident *incident)
+{
+    bool early = timeout_evidence(worker, incident);
+
+    if (!early)
+        take(worker, incident, true);
+    else if (worker->leaf && !worker->exited)
+        cgroup_leaf_freeze(worker->leaf, true);
+    if (incident->verdict == VERDICT_TIMEOUT)
+        say_time(incident);
 }
 
 /* "; 4 processes lived on: python3 -c …". */
@@ -323,5 +364,6 @@ void evidence_of_death(struct worker *worker, struct incident *incident)
     } else if (*incident->blame.where) {
         evidence_put_first(incident, incident->blame.where);
     }
-    say_orphans(incident);
+    if (!timeout_verdict(worker)) /* else the list is from before they were asked to end */
+        say_orphans(incident);
 }

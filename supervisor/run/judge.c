@@ -19,6 +19,7 @@
 #include "supervisor/run/channel.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/state.h"
+#include "supervisor/run/timeout.h"
 
 /* The next test usually starts at once where the last one was judged: its counters are read once for both. */
 #define COUNTERS_FRESH_NS NS_PER_MS
@@ -83,6 +84,10 @@ static void judge(struct worker *worker, enum detector_moment moment, const char
     uint64_t now = run_clock_ns(run);
     char pressure[200] = "";
 
+    if (timeout_verdict(worker)) { /* whatever came of it since */
+        *result = *timeout_verdict(worker);
+        return;
+    }
     counters_for_detector(&worker->at_start, &view.at_start);
     counters_for_detector(&worker->counters, &view.now);
     view.elapsed_ns = now - worker->go_ns;
@@ -117,6 +122,7 @@ void judge_start(struct worker *worker)
     worker->idle_since_ns = worker->go_ns;
     worker->idle_cpu_ns = worker->counters.cpu_ns;
     worker->stalled = false;
+    worker->slow_said = false;
 }
 
 /* --- boundaries --- */
@@ -195,6 +201,10 @@ void judge_boundary(struct worker *worker, const struct test_result *result)
 
 bool judge_quit(struct worker *worker)
 {
+    if (timeout_verdict(worker)) {
+        judge_break(worker, timeout_verdict(worker), NULL);
+        return true;
+    }
     if (worker->confirming)
         suspect_ends(worker, TEST_NONE);
     else
@@ -291,5 +301,7 @@ void judge_busy(struct worker *worker)
     if (verdict.verdict == VERDICT_NONE && !verdict.is_void)
         return;
     settle_owed(worker);
+    if (verdict.verdict == VERDICT_TIMEOUT && timeout_begin(worker, &verdict))
+        return;
     judge_break(worker, &verdict, NULL);
 }

@@ -16,6 +16,7 @@
  *   denials.c     refused system calls: answers, and whose they are
  *   incidents.c   what follows from a verdict: evidence, the worker's end, its test's and its slot's fate
  *   evidence.c    what is noted about a worker before it is killed, and after
+ *   timeout.c     tests that take long: a notice, and some time to end between SIGTERM and SIGKILL
  *   limits.c      what "auto" means here
  *   budget.c, budget_pool.c   tokens shared with make and with other runs
  *   cpu.c         each slot's CPUs, and the variables that say so
@@ -143,6 +144,9 @@ struct worker {
     bool confirming;           /* its test has an outcome and is a suspect, run again alone: blame.c */
     size_t suspect;            /* that test; TEST_NONE */
     uint64_t confirm_until_ns; /* its leftovers are given time to end the worker; 0 */
+
+    struct timeout_stop *stop; /* timeout.c: its test ran out of time, and what it started may end by itself; NULL */
+    bool slow_said;
 
     struct leak_watch *leak; /* leak_watch.c; NULL */
     size_t leaked;           /* tasks that its tests left behind */
@@ -350,6 +354,7 @@ void tick_all(struct run *run, bool slow);
 /* evidence.c: where it is kept; what is taken before the kill, and after it */
 void evidence_place(struct run *run);
 void evidence_take(struct worker *worker, struct incident *incident);
+void evidence_look(struct worker *worker, struct incident *incident); /* the same of a worker that goes on: without freezing it */
 void evidence_of_death(struct worker *worker, struct incident *incident);
 void evidence_put_first(struct incident *incident, const char *text); /* before what its second line says already */
 void evidence_read_box(const struct worker *worker, struct blackbox *ret);

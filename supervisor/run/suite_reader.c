@@ -96,7 +96,7 @@ static int read_lane(const json_t *object, enum lane *ret)
 static int read_test(const json_t *object, struct suite *suite)
 {
     struct test *test = suite_add(suite);
-    uint64_t timeout_ms = 0, weight = 1;
+    uint64_t timeout_ms = 0, slow_ms = 0, grace_ms = 0, weight = 1;
 
     if (read_text(object, "id", true, &test->id) < 0 ||
         read_text(object, "file", false, &test->file) < 0 ||
@@ -108,6 +108,8 @@ static int read_test(const json_t *object, struct suite *suite)
         read_number(object, "tasks", 1, 1 << 22, &test->tasks) < 0 ||
         read_number(object, "memory", 1 << 20, 1ULL << 50, &test->memory_bytes) < 0 ||
         read_number(object, "timeout_ms", 1, 1ULL << 40, &timeout_ms) < 0 ||
+        read_number(object, "slow_ms", 1, 1ULL << 40, &slow_ms) < 0 ||
+        read_number(object, "grace_ms", 1, 1ULL << 40, &grace_ms) < 0 ||
         read_number(object, "weight", 1, 4096, &weight) < 0)
         return -EPROTO;
     if (!test->file)
@@ -117,6 +119,8 @@ static int read_test(const json_t *object, struct suite *suite)
     if (!test->name)
         test->name = mem_strdup(test->id);
     test->timeout_ns = timeout_ms * NS_PER_MS;
+    test->slow_ns = slow_ms * NS_PER_MS;
+    test->grace_ns = grace_ms * NS_PER_MS;
     test->weight = (unsigned)weight;
     return 0;
 }

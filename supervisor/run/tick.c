@@ -13,6 +13,7 @@
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/counted.h"
 #include "supervisor/run/state.h"
+#include "supervisor/run/timeout.h"
 
 /* The run init reports a death within milliseconds; a channel that closed without one was closed by the test. */
 #define CLOSED_GRACE_NS (100 * NS_PER_MS)
@@ -26,6 +27,11 @@ static void tick_running(struct worker *worker, bool slow)
     uint64_t now = run_clock_ns(worker->run);
     bool look = false;
 
+    if (timeout_verdict(worker)) {
+        if (slow && timeout_grace_is_over(worker, now))
+            judge_busy(worker);
+        return;
+    }
     if (worker->leaf) {
         cgroup_leaf_read(worker->leaf, CGROUP_READ_TASKS | CGROUP_READ_OOM, &worker->counters);
         look = worker->counters.tasks_refused > worker->at_start.tasks_refused ||
@@ -37,6 +43,7 @@ static void tick_running(struct worker *worker, bool slow)
     if (slow) {
         look = look || (worker->limits.timeout_ns && now - worker->go_ns > worker->limits.timeout_ns);
         look = stall_check(worker, now) || look;
+        timeout_slow(worker, now);
     }
     if (!look)
         return;

@@ -19,6 +19,7 @@
 #include "supervisor/run/cpu.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/state.h"
+#include "supervisor/run/timeout.h"
 
 /* A small budget may be used up for a moment. */
 #define START_PAUSE_NS (20 * NS_PER_MS)
@@ -301,6 +302,7 @@ bool worker_clear(struct worker *worker)
     channel_free(worker->channel);
     chunk_list_clear(&worker->held);
     leak_watch_free(worker);
+    timeout_free(worker);
     free(worker->tail);
     free(worker);
     return true;

@@ -15,7 +15,7 @@ MARKER_HELP = [
     "serial: runs alone, in shunt's serial lane",
     "xdist_group(name): tests of one group run on one worker, in order",
     "serial_group(name): tests of one group run on one worker, in order",
-    "shunt(lane=, tasks=, memory=, timeout=, weight=): where this test runs, and its own limits",
+    "shunt(lane=, tasks=, memory=, timeout=, slow=, grace=, weight=): where this test runs, and its own limits",
 ]
 SIZE = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 TIME_MS = {"": 1000.0, "s": 1000.0, "ms": 1.0, "m": 60_000.0, "h": 3_600_000.0}
@@ -66,6 +66,8 @@ ARGUMENTS = {
     "tasks": ("tasks", _count),
     "memory": ("memory", _memory),
     "timeout": ("timeout_ms", _timeout),
+    "slow": ("slow_ms", _timeout),
+    "grace": ("grace_ms", _timeout),
     "weight": ("weight", _weight),
 }
 
