@@ -95,7 +95,7 @@ static void judge(struct worker *worker, enum detector_moment moment, const char
         view.pressure = cgroup_run_pressure(run->cgroup, pressure, sizeof(pressure));
         view.pressure_text = pressure;
     }
-    if (worker->stalled) {
+    if (worker->stalled && (!worker->beside_leftovers || now - worker->idle_since_ns >= 2 * worker->limits.stall_ns)) {
         view.stalled_ns = now - worker->idle_since_ns;
         view.stall_text = worker->stall_text;
     }

@@ -131,6 +131,9 @@ struct worker {
     uint64_t stall_probed_ns;
     bool stalled;
     char stall_text[200];
+    uint64_t own_cpu_ns, own_cpu_read_ns; /* of its test's tasks alone, while earlier tests' leftovers live beside them */
+    size_t own_tasks;
+    bool beside_leftovers; /* such were left out when it was found stalled: twice the time is needed */
 
     int output_fd[2]; /* read ends of stdout and stderr; -1 */
     ev_io output_io[2];

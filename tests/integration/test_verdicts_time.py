@@ -134,3 +134,42 @@ def test_nobody_who_ignores_the_request_outlives_the_grace(suite):
     result = suite.run("-n", 1, "--timeout", "1s", "--stall=off", "--grace", "300ms", timeout=60)
     assert only(result) == "killed", result
     assert {v for _, v in result.verdicts()} == {"timeout"}, result
+
+
+LEAVES_THREADS = """
+    import threading, time
+    def test_leaves_threads():
+        for _ in range(24):
+            threading.Thread(target=poll, daemon=True).start()
+    def poll():
+        while True:
+            time.sleep(0.05)
+            {work}
+    def test_it():
+        {body}
+    def test_other(): pass
+"""
+
+
+@needs_cgroups
+@needs_stalls
+@pytest.mark.parametrize("work", ["pass", "sum(range(3000))"])
+def test_a_stall_beside_what_an_earlier_test_left_behind(suite, work):
+    """They wait with a time limit and use some CPU: the running test's own tasks are what counts."""
+    suite.write(test_a=LEAVES_THREADS.format(body="lock = threading.Lock(); lock.acquire(); lock.acquire()", work=work))
+    result = suite.run("-n", 1, "--stall", "2s", "--timeout", "90s", timeout=300)
+    assert only(result) == "killed" and only(result, "test_other") == "passed", result
+    stalls = [i for i in result.incidents if i["verdict"] == "stall"]
+    assert [i["id"].split("::")[1] for i in stalls] == ["test_it", "test_it"], result
+    assert "24 that earlier tests left behind do not count" in stalls[0]["text"], stalls[0]
+    assert "left behind" not in stalls[1]["text"], stalls[1]  # alone, in a fresh worker
+
+
+@needs_cgroups
+@needs_stalls
+def test_no_stall_where_the_tests_own_task_wakes(suite):
+    body = "e = threading.Event(); threading.Timer(6, e.set).start(); e.wait()"
+    suite.write(test_a=LEAVES_THREADS.format(body=body, work="pass"))
+    result = suite.run("-n", 1, "--stall", "1s", timeout=300)
+    assert only(result) == "passed", result
+    assert [v for _, v in result.verdicts()] == ["leak"], result
