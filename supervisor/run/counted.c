@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "sandbox/base/io.h"
+#include "supervisor/core/blackbox.h"
 #include "supervisor/run/state.h"
 
 #define PROCESSES_MAX 1024
@@ -85,4 +86,32 @@ void counted_read(struct worker *worker)
     /* One is what is sure: whoever stands at the limit is refused the next. */
     if (worker->limits.tasks && tasks >= worker->limits.tasks)
         counters->tasks_refused = worker->at_start.tasks_refused + 1;
+}
+
+/* Looking now and then may have missed the moment: what it says that it started before it was refused counts as well. */
+static uint64_t peak_noted(const struct blackbox *box, uint64_t limit)
+{
+    uint64_t started = 1;
+
+    for (size_t i = 0; i < box->nstarts; i++)
+        started += box->starts[i].count;
+    return !box->refused ? 0 : started < limit ? started : limit;
+}
+
+void counted_refused(struct worker *worker, int errnum)
+{
+    struct cgroup_counters *counters = &worker->counters;
+    uint64_t seen, noted, limit = worker->limits.tasks;
+    struct blackbox box;
+
+    evidence_read_box(worker, &box);
+    seen = box.refused ? box.refused : errnum == EAGAIN;
+    if (!seen || !limit || counters->tasks_refused > worker->at_start.tasks_refused)
+        return;
+    noted = peak_noted(&box, limit);
+    if (noted > counters->tasks_peak)
+        counters->tasks_peak = noted;
+    /* Far from it something else refused: another limit, or the test itself. */
+    if (counters->tasks_peak >= limit / 2)
+        counters->tasks_refused += seen;
 }

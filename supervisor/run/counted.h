@@ -22,3 +22,6 @@ void counted_set_limit(const struct worker *worker, uint64_t tasks);
 size_t counted_processes(const struct worker *worker, pid_t *ret, size_t room);
 /* Fills the task counters of `worker`. */
 void counted_read(struct worker *worker);
+/* Its test has ended, or died: counts refusals that its worker saw itself. They speak against this test only, and only where the
+ * count was not far from the limit. `errnum`: of the error that the test failed with; 0. */
+void counted_refused(struct worker *worker, int errnum);

@@ -189,6 +189,8 @@ void judge_boundary(struct worker *worker, const struct test_result *result)
     worker_read_output(worker);
     if (worker->leaf)
         cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
+    else if (counted_tasks(worker->run))
+        counted_refused(worker, outcome_is_bad(result->outcome) ? result->errnum : 0);
     worker->counters_read_ns = clock_now_ns();
     judge(worker, DETECTOR_BOUNDARY, NULL, &verdict);
     if (verdict.verdict != VERDICT_NONE || verdict.is_void)
@@ -287,6 +289,8 @@ void judge_death(struct worker *worker)
     settle_owed(worker);
     if (worker->leaf)
         cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
+    else if (counted_tasks(worker->run) && worker->test != TEST_NONE)
+        counted_refused(worker, 0);
     judge(worker, DETECTOR_DEATH, NULL, &verdict);
     judge_break(worker, &verdict, NULL);
 }

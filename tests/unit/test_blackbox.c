@@ -63,6 +63,27 @@ static void the_most_frequent_first(void **state)
                                      "and more from 2 other lines");
 }
 
+static void refused_starts(void **state)
+{
+    struct blackbox box;
+
+    (void)state;
+    blackbox_read(page, sizeof(page), &box);
+    assert_int_equal(box.refused, 0);
+    put_u32(252, 37);
+    blackbox_read(page, sizeof(page), &box);
+    assert_int_equal(box.refused, 37);
+    put_u32(8, 1); /* an exit whose text would reach into that word is none */
+    put_u32(16, 229);
+    blackbox_read(page, sizeof(page), &box);
+    assert_int_equal(box.exit_task, 0);
+    put_u32(16, 228);
+    memset(page + 24, 'a', 228);
+    blackbox_read(page, sizeof(page), &box);
+    assert_int_equal(box.exit_task, 1);
+    assert_int_equal(strlen(box.exit_where), 228);
+}
+
 static void one_is_singular(void **state)
 {
     (void)state;
@@ -153,6 +174,7 @@ int main(void)
         cmocka_unit_test_setup(nothing_noted, clear),
         cmocka_unit_test_setup(the_most_frequent_first, clear),
         cmocka_unit_test_setup(one_is_singular, clear),
+        cmocka_unit_test_setup(refused_starts, clear),
         cmocka_unit_test_setup(the_same_line_is_added_up, clear),
         cmocka_unit_test_setup(nonsense, clear),
         cmocka_unit_test_setup(a_small_buffer, clear),

@@ -2,6 +2,7 @@
 """The black box: a page, shared with the supervisor and readable after SIGKILL, that says which source lines started
 threads and processes during the current test, in which phase it is, and who called os._exit(). docs/protocol.md has its
 layout."""
+import errno
 import faulthandler
 import fcntl
 import mmap
@@ -21,6 +22,7 @@ TEXT = RECORD - 8
 # The header, in words of four bytes.
 NUMBER, PHASE, EXIT_TASK, EXIT_STATUS, EXIT_LENGTH, EXIT_TEST = range(6)
 EXIT_TEXT = 24
+REFUSED = RECORD // 4 - 1  # the last word of the header: starts that the kernel refused
 SETUP, CALL, TEARDOWN, SESSION_FINISH = 1, 2, 3, 4
 STACK_SIGNAL = signal.SIGRTMAX - 5  # docs/protocol.md
 STACK_FD = 300  # away from where tests count and close them
@@ -109,6 +111,7 @@ class BlackBox:
         self.test_file = test_file
         self.test = index + 1
         self.words[PHASE] = SETUP
+        self.words[REFUSED] = 0
         if self.threads or self.forks or self.words[NUMBER]:
             self.threads.clear()
             self.forks.clear()
@@ -126,7 +129,7 @@ class BlackBox:
         if current is not threading.main_thread():
             text += f" in thread {current.name}"
             self.words[EXIT_TEST] = getattr(current, "_shunt_test", 0)
-        data = text.encode("utf-8", "replace")[: RECORD - EXIT_TEXT]
+        data = text.encode("utf-8", "replace")[: RECORD - EXIT_TEXT - 4]
         self.page[EXIT_TEXT : EXIT_TEXT + len(data)] = data
         self.words[EXIT_STATUS] = int(status) & 0xFF
         self.words[EXIT_LENGTH] = len(data)
@@ -150,7 +153,12 @@ class BlackBox:
                     thread._shunt_test = getattr(threading.current_thread(), "_shunt_test", self.test)
             except Exception:
                 pass
-            start(thread)
+            try:
+                start(thread)
+            except RuntimeError as error:  # "can't start new thread"; or it was started before
+                if "can't start" in str(error):
+                    words[REFUSED] += 1
+                raise
             try:
                 first = frame = getframe(1)
                 while not ranks.get(frame.f_code.co_filename, 1):
@@ -183,7 +191,12 @@ class BlackBox:
 
         def recorded_child(popen: Any, *args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
-            result = execute_child(popen, *args, **kwargs)
+            try:
+                result = execute_child(popen, *args, **kwargs)
+            except OSError as error:
+                if error.errno == errno.EAGAIN:
+                    words[REFUSED] += 1
+                raise
             note_process(getframe(1))
             return result
 
