@@ -156,6 +156,9 @@ struct cgroup_counters {
     bool memory_peak_exact;
     uint64_t oom_kills;       /* ever */
     uint64_t cpu_ns;          /* ever */
+    uint64_t throttled, throttled_ns; /* periods in which its quota was used up, and for how long it waited; ever */
+    uint64_t starved_ns;      /* it wanted a CPU, and none of its tasks had one (pressure "full" of v2); ever */
+    bool starved_known;
 };
 
 enum cgroup_read { /* what to read; unread fields keep their value */
@@ -163,6 +166,7 @@ enum cgroup_read { /* what to read; unread fields keep their value */
     CGROUP_READ_MEMORY = 1 << 1, /* now, peak, oom_kills */
     CGROUP_READ_OOM = 1 << 2,    /* oom_kills only */
     CGROUP_READ_CPU = 1 << 3,
+    CGROUP_READ_CPU_WAITS = 1 << 4, /* throttled, starved_ns; not part of ALL */
     CGROUP_READ_ALL = 0xf
 };
 /* Reads by pread on kept descriptors. `counters` is the caller's, zeroed before the first call. */

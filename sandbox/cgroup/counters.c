@@ -18,6 +18,8 @@ static int counter_open(struct cgroup_leaf *leaf, enum cgroup_counter counter)
     if (tree < 0)
         return -EOPNOTSUPP;
     source = &cgroup_version_of(&run->host->trees[tree])->sources[counter];
+    if (!source->file)
+        return -EOPNOTSUPP;
     /* Write access matters to memory.peak only, where a reset counts for one open file (6.12). */
     fd = openat(leaf->node.dir[tree], source->file, O_RDWR | O_CLOEXEC);
     if (fd < 0)
@@ -119,6 +121,18 @@ static int read_memory(struct cgroup_leaf *leaf, struct cgroup_counters *counter
     return r;
 }
 
+static int read_cpu_waits(struct cgroup_leaf *leaf, struct cgroup_counters *counters)
+{
+    int r = counter_read(leaf, CGROUP_COUNT_THROTTLED, &counters->throttled);
+
+    if (r == 0)
+        r = counter_read(leaf, CGROUP_COUNT_THROTTLED_NS, &counters->throttled_ns);
+    if (r == 0)
+        r = counter_read(leaf, CGROUP_COUNT_STARVED_NS, &counters->starved_ns);
+    counters->starved_known = r == 0 && !leaf->files[CGROUP_COUNT_STARVED_NS].absent;
+    return r;
+}
+
 int cgroup_leaf_read(struct cgroup_leaf *leaf, unsigned what, struct cgroup_counters *counters)
 {
     int r = 0;
@@ -131,6 +145,8 @@ int cgroup_leaf_read(struct cgroup_leaf *leaf, unsigned what, struct cgroup_coun
         r = counter_read(leaf, CGROUP_COUNT_OOM_KILLS, &counters->oom_kills);
     if (r == 0 && what & CGROUP_READ_CPU)
         r = counter_read(leaf, CGROUP_COUNT_CPU, &counters->cpu_ns);
+    if (r == 0 && what & CGROUP_READ_CPU_WAITS)
+        r = read_cpu_waits(leaf, counters);
     return r;
 }
 

@@ -64,7 +64,7 @@ bool cgroup_id_parse(const char *name, struct cgroup_id *ret_id, enum cgroup_lef
 /* Field 4 (parent) and 22 (start time) of the text of /proc/PID/stat. */
 bool cgroup_stat_parse(const char *text, pid_t *ret_parent, uint64_t *ret_start_ticks);
 
-/* The number after `key` at the start of a line ("oom_kill 3"). */
+/* The number after `key` at the start of a line ("oom_kill 3"), or its total ("full avg10=0.00 … total=3"). */
 bool cgroup_value_of_key(const char *text, const char *key, uint64_t *ret);
 
 /* ---- host.c ---- */
@@ -161,6 +161,9 @@ enum cgroup_counter {
     CGROUP_COUNT_MEMORY_PEAK,
     CGROUP_COUNT_OOM_KILLS,
     CGROUP_COUNT_CPU,
+    CGROUP_COUNT_THROTTLED,
+    CGROUP_COUNT_THROTTLED_NS,
+    CGROUP_COUNT_STARVED_NS,
     CGROUP_COUNTERS
 };
 

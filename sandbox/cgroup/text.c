@@ -201,7 +201,14 @@ bool cgroup_value_of_key(const char *text, const char *key, uint64_t *ret)
 
     while (text && *text) {
         if (strncmp(text, key, len) == 0 && text[len] == ' ') {
-            *ret = strtoull(text + len + 1, NULL, 10);
+            const char *total = strstr(text, " total=");
+
+            if (text[len + 1] >= '0' && text[len + 1] <= '9')
+                *ret = strtoull(text + len + 1, NULL, 10);
+            else if (total && total < strchrnul(text, '\n'))
+                *ret = strtoull(total + 7, NULL, 10);
+            else
+                return false;
             return true;
         }
         text = strchr(text, '\n');

@@ -49,7 +49,7 @@ static int reroute_word(const char *word, unsigned *set, struct err *err)
         if (nearest)
             return err_hint(err, "did you mean %s?", nearest);
         return err_hint(err, "verdicts are tasks, memory, stall, timeout, leak, signal, exit, "
-                             "denied, protocol, contention, external; also all, none, default, "
+                             "denied, protocol, cpu, contention, external; also all, none, default, "
                              "and -VERDICT to take one out");
     }
     if (*word == '-')
@@ -363,7 +363,7 @@ const struct option_row run_option_table[] = {
     {"reroute", 0, "LIST",
      "verdicts that move a test to the serial lane: tasks,memory,...\n"
      "all, none, default; -leak takes one out (default: all but leak,\n"
-     "denied and protocol)",
+     "cpu, denied and protocol)",
      set_reroute, "Verdicts"},
     {"on-reroute", 0, "WHAT", "what passed-serial means: pass, warn (default) or fail",
      set_on_reroute, NULL},

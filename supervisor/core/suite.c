@@ -17,6 +17,7 @@ void suite_done(struct suite *suite)
         free(t->why);
         free(t->group);
         free(t->message);
+        free(t->starved);
         free(t->text);
     }
     free(suite->tests);

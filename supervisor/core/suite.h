@@ -34,6 +34,7 @@ struct test {
     unsigned voided;      /* tries lost to pressure from outside */
     int worker;           /* slot of the last try; -1 */
     uint64_t setup_us, call_us, teardown_us;
+    char *starved;        /* it ran out of time, and had waited for CPU or memory: in words; NULL */
     char *message;        /* one line: why it failed, was skipped, was killed or did not run; NULL */
     char *text;           /* the failure's text; NULL */
     uint64_t peak_tasks, peak_memory_bytes, cpu_ns;

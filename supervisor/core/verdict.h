@@ -14,6 +14,7 @@
     X(EXIT, "exit")         /* ended in the middle */                                              \
     X(DENIED, "denied")     /* a system call that the policy refuses */                            \
     X(PROTOCOL, "protocol") /* its worker broke the protocol */                                    \
+    X(CPU, "cpu")           /* far more runnable tasks than its share of the CPUs */               \
     X(CONTENTION, "contention") /* starved by its neighbours */                                    \
     X(EXTERNAL, "external") /* killed from outside, or pressure from outside */
 
@@ -55,7 +56,7 @@ bool outcome_is_bad(enum outcome outcome);
 
 #define VERDICT_BIT(v) (1u << (v))
 #define VERDICT_ALL_BITS ((1u << VERDICT_COUNT) - 1)
-/* By default everything reroutes but a leak (recorded), a denial and a broken protocol. */
+/* By default everything reroutes but a leak and cpu (recorded), a denial and a broken protocol. */
 #define VERDICT_REROUTE_DEFAULT                                                                    \
-    (VERDICT_ALL_BITS & ~(VERDICT_BIT(VERDICT_LEAK) | VERDICT_BIT(VERDICT_DENIED) |                \
+    (VERDICT_ALL_BITS & ~(VERDICT_BIT(VERDICT_LEAK) | VERDICT_BIT(VERDICT_CPU) | VERDICT_BIT(VERDICT_DENIED) |                \
                           VERDICT_BIT(VERDICT_PROTOCOL)))

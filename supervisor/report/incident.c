@@ -16,7 +16,8 @@
 
 static bool is_soft(const struct incident *incident)
 {
-    return incident->is_void || incident->verdict == VERDICT_LEAK;
+    return incident->is_void || incident->verdict == VERDICT_LEAK || incident->verdict == VERDICT_CONTENTION ||
+           incident->verdict == VERDICT_CPU;
 }
 
 static const char *what_happened(const struct incident *incident)
@@ -33,6 +34,10 @@ static const char *what_happened(const struct incident *incident)
         return "left something in";
     case VERDICT_PROTOCOL:
         return "disturbed";
+    case VERDICT_CPU:
+        return "crowded";
+    case VERDICT_CONTENTION:
+        return "failed in";
     default:
         return incident->is_void ? "was disturbed in" : "ended";
     }
@@ -117,6 +122,10 @@ static void print_consequence(FILE *out, const struct incident *incident)
             fprintf(out, " (blame: %s)", blame_confidence_name(incident->blame.confidence));
         break;
     case INCIDENT_REROUTED:
+        if (incident->verdict == VERDICT_CONTENTION) {
+            fprintf(out, "it runs again alone, to see whether that was why");
+            break;
+        }
         print_worker_fate(out, incident);
         fprintf(out, "; the test moved to the serial lane");
         break;
@@ -138,7 +147,7 @@ static void print_consequence(FILE *out, const struct incident *incident)
         fprintf(out, "; no test was running, so the run cannot be green");
         break;
     }
-    if (incident->kept && (incident->next == INCIDENT_REROUTED || incident->next == INCIDENT_RETRIED))
+    if (incident->kept && incident->verdict != VERDICT_CONTENTION && (incident->next == INCIDENT_REROUTED || incident->next == INCIDENT_RETRIED))
         fprintf(out, "; %zu queued test%s kept", incident->kept, incident->kept == 1 ? "" : "s");
     fputc('\n', out);
     print_more(out, incident);

@@ -15,6 +15,7 @@ struct report {
     uint64_t start_ns;
     char wall_clock[40]; /* of the run's start, ISO 8601, UTC */
     unsigned leaks_shown;
+    size_t crowds_shown;
     char not_writable[512]; /* the source line that was last said to have failed so */
     char *state_root; /* evidence is kept in .shunt below it; NULL: nowhere */
     struct record *record; /* record.c: where evidence is kept; NULL until the first incident, and where it cannot be */

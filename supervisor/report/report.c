@@ -252,7 +252,9 @@ void report_keep_evidence(struct report *report, struct incident *incident)
 
 void report_incident(struct report *report, const struct suite *suite, const struct incident *incident)
 {
-    bool show = incident->verdict != VERDICT_LEAK || report->leaks_shown++ < LEAKS_SHOWN;
+    bool show = incident->verdict == VERDICT_LEAK  ? report->leaks_shown++ < LEAKS_SHOWN
+                : incident->verdict == VERDICT_CPU ? report->crowds_shown++ < LEAKS_SHOWN
+                                                   : true;
 
     if (report->record && *incident->more.directory)
         record_write(report->record, suite, incident);

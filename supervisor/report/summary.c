@@ -38,12 +38,17 @@ static void print_ledger(FILE *out, const struct suite *suite, const struct repo
     fputc('\n', out);
 }
 
+static bool is_recorded_only(enum verdict verdict)
+{
+    return verdict == VERDICT_LEAK || verdict == VERDICT_CPU;
+}
+
 static const struct incident *last_incident(const struct report_summary *summary, size_t test)
 {
     for (size_t i = summary->nincidents; i > 0; i--) {
         const struct incident *incident = &summary->incidents[i - 1];
 
-        if (incident->test == test && !incident->is_void && incident->verdict != VERDICT_LEAK)
+        if (incident->test == test && !incident->is_void && !is_recorded_only(incident->verdict))
             return incident;
     }
     return NULL;
@@ -54,7 +59,7 @@ static const struct incident *first_parallel_incident(const struct report_summar
     for (size_t i = 0; i < summary->nincidents; i++) {
         const struct incident *incident = &summary->incidents[i];
 
-        if (incident->test == test && !incident->is_void && incident->verdict != VERDICT_LEAK &&
+        if (incident->test == test && !incident->is_void && !is_recorded_only(incident->verdict) &&
             !incident->serial)
             return incident;
     }
@@ -96,11 +101,18 @@ static void print_passed_serial(FILE *out, const struct suite *suite, const stru
 
         if (suite->tests[i].outcome != OUTCOME_PASSED_SERIAL)
             continue;
-        if (incident)
+        if (suite->tests[i].verdict == VERDICT_CONTENTION)
+            snprintf(why, sizeof(why), "[contention] %.200s beside others, passed alone",
+                     suite->tests[i].message ? suite->tests[i].message : "");
+        else if (incident)
             snprintf(why, sizeof(why), "[%s] %s beside others, passed alone",
                      verdict_name(suite->tests[i].verdict), incident->text);
         else
             snprintf(why, sizeof(why), "%s; passed alone", suite->tests[i].message ? suite->tests[i].message : "");
+        if (suite->tests[i].verdict == VERDICT_CONTENTION) {
+            print_test(out, suite, i, "passed-serial", why, "use fewer workers (-n), or let it weigh more: @pytest.mark.shunt(weight=…)");
+            continue;
+        }
         print_test(out, suite, i, "passed-serial", why, "mark it parallel_unsafe");
         n++;
     }
@@ -120,6 +132,22 @@ static void print_leaks(FILE *out, const struct suite *suite, const struct repor
     }
     if (n > LEAKS_MAX)
         fprintf(out, "  %-13s and %zu more tests left tasks behind (all are in --events)\n", "leak",
+                n - LEAKS_MAX);
+}
+
+static void print_crowds(FILE *out, const struct suite *suite, const struct report_summary *summary)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < summary->nincidents; i++) {
+        const struct incident *incident = &summary->incidents[i];
+
+        if (incident->verdict == VERDICT_CPU && incident->next == INCIDENT_NOTHING && n++ < LEAKS_MAX)
+            print_test(out, suite, incident->test, "cpu", incident->text,
+                       "let it start fewer, or weigh more: @pytest.mark.shunt(weight=…)");
+    }
+    if (n > LEAKS_MAX)
+        fprintf(out, "  %-13s and %zu more tests wanted more than their share of the CPUs (all are in --events)\n", "cpu",
                 n - LEAKS_MAX);
 }
 
@@ -197,6 +225,7 @@ char *summary_text(const struct suite *suite, const struct report_summary *summa
     print_killed(out, suite, summary);
     print_passed_serial(out, suite, summary);
     print_leaks(out, suite, summary);
+    print_crowds(out, suite, summary);
     print_deaths(out, summary);
     print_denials(out, summary->denials);
     print_not_run(out, suite);

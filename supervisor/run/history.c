@@ -153,16 +153,27 @@ void run_history_say(struct run *run)
 
 /* --- after --- */
 
+static bool is_recorded_only(enum verdict verdict)
+{
+    return verdict == VERDICT_LEAK || verdict == VERDICT_CPU;
+}
+
 static void note_incident(struct history_result *result, const struct incident *incident)
 {
     enum verdict *verdict = incident->serial ? &result->serial_verdict : &result->verdict;
     const char **text = incident->serial ? &result->serial_text : &result->text;
 
     /* The first one counts; a leak only where there is nothing else. */
-    if (*verdict != VERDICT_NONE && (*verdict != VERDICT_LEAK || incident->verdict == VERDICT_LEAK))
+    if (*verdict != VERDICT_NONE && (!is_recorded_only(*verdict) || is_recorded_only(incident->verdict)))
         return;
     *verdict = incident->verdict;
     *text = incident->text;
+}
+
+/* It was suspected of contention, and failed alone as well. */
+static bool was_genuine(const struct run *run, const struct incident *incident)
+{
+    return incident->verdict == VERDICT_CONTENTION && run->suite.tests[incident->test].verdict != VERDICT_CONTENTION;
 }
 
 static struct history_result *make_results(const struct run *run)
@@ -185,7 +196,7 @@ static struct history_result *make_results(const struct run *run)
             .limit_memory_bytes = own_or(test->memory_bytes, run->limits.memory_bytes)};
     }
     for (size_t i = 0; i < run->nincidents; i++)
-        if (run->incidents[i].test != TEST_NONE && !run->incidents[i].is_void)
+        if (run->incidents[i].test != TEST_NONE && !run->incidents[i].is_void && !was_genuine(run, &run->incidents[i]))
             note_incident(&results[run->incidents[i].test], &run->incidents[i]);
     return results;
 }

@@ -9,6 +9,7 @@
 #include "supervisor/core/denials.h"
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/blame.h"
+#include "supervisor/run/contention.h"
 #include "supervisor/run/state.h"
 
 /* So often a test may lose its result to pressure from around us before that is its verdict. */
@@ -150,6 +151,7 @@ static size_t investigate(struct worker *worker, struct incident *incident, stru
 {
     uint64_t detected = clock_now_ns();
 
+    contention_note(worker, incident);
     evidence_take(worker, incident);
     blame_look(worker, look);
     worker_kill(worker);

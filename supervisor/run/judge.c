@@ -15,8 +15,10 @@
 #include "supervisor/core/denials.h"
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/blame.h"
+#include "supervisor/run/contention.h"
 #include "supervisor/run/counted.h"
 #include "supervisor/run/channel.h"
+#include "supervisor/run/cpu_watch.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/timeout.h"
@@ -123,6 +125,7 @@ void judge_start(struct worker *worker)
     worker->idle_cpu_ns = worker->counters.cpu_ns;
     worker->stalled = false;
     worker->slow_said = false;
+    cpu_watch_test_starts(worker);
 }
 
 /* --- boundaries --- */
@@ -163,6 +166,7 @@ static void accept_result(struct worker *worker, const struct test_result *resul
     test->peak_memory_bytes = worker->counters.memory_peak_bytes;
     test->peak_memory_exact = worker->counters.memory_peak_exact;
     test->cpu_ns = worker->counters.cpu_ns - worker->at_start.cpu_ns;
+    contention_settle(worker, index, result->outcome);
     if (!passed_serial) {
         free(test->message);
         test->message = result->message ? mem_strdup(result->message) : NULL;
@@ -176,10 +180,20 @@ static void accept_result(struct worker *worker, const struct test_result *resul
     if ((result->errnum == EROFS || result->errnum == EACCES) && result->where && outcome_is_bad(result->outcome) &&
         run->spec.root_readonly)
         report_not_writable(run->report, test, result->errnum, result->where, run->spec.name);
+    contention_record_cpu(worker, index);
     test_ends(worker);
     worker->owed = index;
     run_test_outcome(run, index, passed_serial ? OUTCOME_PASSED_SERIAL : result->outcome);
     leak_watch_boundary(worker, index);
+}
+
+/* Recorded only, unless --reroute names it. */
+static void judge_cpu(struct worker *worker, struct detector_result *verdict)
+{
+    if (verdict->verdict == VERDICT_NONE && !verdict->is_void && !worker->slot->serial && !worker->confirming &&
+        worker->run->config->reroute & VERDICT_BIT(VERDICT_CPU) &&
+        cpu_watch_oversubscribed(worker, verdict->text, sizeof(verdict->text)))
+        verdict->verdict = VERDICT_CPU;
 }
 
 void judge_boundary(struct worker *worker, const struct test_result *result)
@@ -193,10 +207,13 @@ void judge_boundary(struct worker *worker, const struct test_result *result)
         counted_refused(worker, outcome_is_bad(result->outcome) ? result->errnum : 0);
     worker->counters_read_ns = clock_now_ns();
     judge(worker, DETECTOR_BOUNDARY, NULL, &verdict);
+    judge_cpu(worker, &verdict);
     if (verdict.verdict != VERDICT_NONE || verdict.is_void)
         judge_break(worker, &verdict, result);
     else if (worker->confirming)
         suspect_ends(worker, worker->test);
+    else if (contention_moved(worker, result))
+        leak_watch_boundary(worker, worker->owed);
     else
         accept_result(worker, result);
 }
@@ -221,10 +238,11 @@ static void settle_owed(struct worker *worker)
 
     if (worker->owed == TEST_NONE)
         return;
-    if (!worker->confirming)
+    if (!worker->confirming && !worker->reports_void)
         controller_feed_bare(run->controller, worker->owed, worker->slot->name);
     chunk_list_clear(&worker->held);
     worker->owed = TEST_NONE;
+    worker->reports_void = false;
     if (worker->test == TEST_NONE)
         return;
     worker->test = TEST_NONE;

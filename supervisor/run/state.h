@@ -17,6 +17,8 @@
  *   incidents.c   what follows from a verdict: evidence, the worker's end, its test's and its slot's fate
  *   evidence.c    what is noted about a worker before it is killed, and after
  *   timeout.c     tests that take long: a notice, and some time to end between SIGTERM and SIGKILL
+ *   cpu_watch.c   whether a test gets the CPU that it wants, and whether it wants too much
+ *   contention.c  tests that failed while they were starved run again alone
  *   limits.c      what "auto" means here
  *   budget.c, budget_pool.c   tokens shared with make and with other runs
  *   cpu.c         each slot's CPUs, and the variables that say so
@@ -39,6 +41,7 @@
 #include "sandbox/plan/plan.h"
 #include "supervisor/config/run_config.h"
 #include "supervisor/core/detector.h"
+#include "supervisor/core/starve.h"
 #include "supervisor/core/suite.h"
 #include "supervisor/report/report.h"
 
@@ -95,6 +98,13 @@ struct chunk_list {
 
 struct slot;
 
+struct cpu_watch { /* cpu_watch.c; of the running test */
+    uint64_t since_ns; /* run clock; 0: not looked at yet */
+    uint64_t cpu_ns, starved_ns, throttled, throttled_ns, delay_ns, memory_ns; /* then */
+    uint64_t sampled_ns, sampled_cpu_ns;
+    struct oversubscription over;
+};
+
 struct worker {
     struct run *run;
     struct worker *next; /* in run->workers */
@@ -148,6 +158,8 @@ struct worker {
     size_t suspect;            /* that test; TEST_NONE */
     uint64_t confirm_until_ns; /* its leftovers are given time to end the worker; 0 */
 
+    struct cpu_watch watch;
+    bool reports_void; /* those that are owed: their test runs again alone */
     struct timeout_stop *stop; /* timeout.c: its test ran out of time, and what it started may end by itself; NULL */
     bool slow_said;
 

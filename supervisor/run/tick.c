@@ -9,6 +9,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/io.h"
 #include "supervisor/run/blame.h"
+#include "supervisor/run/cpu_watch.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/counted.h"
@@ -44,6 +45,7 @@ static void tick_running(struct worker *worker, bool slow)
         look = look || (worker->limits.timeout_ns && now - worker->go_ns > worker->limits.timeout_ns);
         look = stall_check(worker, now) || look;
         timeout_slow(worker, now);
+        cpu_watch_tick(worker, now);
     }
     if (!look)
         return;

@@ -149,10 +149,11 @@ static int worker_report(struct worker *worker, struct packet *packet)
     chunk_list_add(&worker->held, packet->payload, packet->payload_size);
     if (of == TEST_NONE || more)
         return 0;
-    if (worker->confirming)
-        chunk_list_clear(&worker->held); /* it has its outcome */
+    if (worker->confirming || worker->reports_void)
+        chunk_list_clear(&worker->held); /* it has its outcome, or none yet */
     else
         controller_feed_reports(worker->run->controller, of, worker->slot->name, &worker->held);
+    worker->reports_void = false;
     worker->owed = TEST_NONE;
     return 0;
 }

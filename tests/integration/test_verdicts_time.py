@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What takes too long, or does not get on: slow notice, timeout with its grace, stalls that leftovers hide."""
+"""What takes too long, or does not get on: slow notice, timeout with its grace, stalls that leftovers hide, starvation, too many
+runnable tasks."""
 import re
 
 import pytest
@@ -173,3 +174,137 @@ def test_no_stall_where_the_tests_own_task_wakes(suite):
     result = suite.run("-n", 1, "--stall", "1s", timeout=300)
     assert only(result) == "passed", result
     assert [v for _, v in result.verdicts()] == ["leak"], result
+
+
+# Seven tests take the CPUs until the victim has ended; beside them, it works for longer than it takes alone.
+STARVED = """
+    import pathlib, time, pytest
+    HERE = pathlib.Path(__file__).parent
+    def ended():
+        return (HERE / "ended").exists()
+    def work(seconds):
+        start = time.process_time()
+        while time.process_time() - start < seconds:
+            pass
+    @pytest.mark.shunt(timeout="120s")
+    @pytest.mark.parametrize("i", range(7))
+    def test_burns(i):
+        (HERE / f"burning{{i}}").touch()
+        start = time.monotonic()
+        while not ended() and time.monotonic() - start < 60:
+            pass
+        (HERE / f"burning{{i}}").unlink()
+    {marker}
+    def test_it():
+        alone = (HERE / "tried").exists()
+        (HERE / "tried").touch()
+        while not alone and len(list(HERE.glob("burning*"))) < 7:
+            time.sleep(0.01)
+        try:
+            work({seconds})
+        finally:
+            (HERE / "ended").touch()
+        assert {condition}
+"""
+
+
+def starved(suite, *options, marker="", condition="alone", seconds=1):
+    suite.write(test_a=STARVED.format(marker=marker, condition=condition, seconds=seconds))
+    result = suite.run("-n", 8, *options, timeout=300)
+    assert {v for k, v in result.outcomes.items() if "burns" in k} == {"passed"}, result
+    return result
+
+
+@needs_cgroups
+def test_a_failure_while_starved_runs_again_alone(suite):
+    result = starved(suite)
+    assert only(result) == "passed-serial" and result.status == 0, result
+    assert [v for n, v in result.verdicts() if n == "test_it"] == ["contention"], result
+    incident = next(i for i in result.incidents if i["verdict"] == "contention")
+    assert re.match(r"waited for a CPU [0-9.]+ s of [0-9.]+ s$", incident["text"]), incident
+    assert incident["next"] == "rerouted" and "assert" in incident["evidence"], incident
+    assert "[contention] waited for a CPU" in result.stderr + result.stdout, result
+    assert result.of("run-end")[0]["restarts"] == 0
+
+
+@needs_cgroups
+def test_a_genuine_failure_is_said_to_be_one(suite):
+    result = starved(suite, condition="False")
+    assert only(result) == "failed" and result.status == 1, result
+    end = next(e for e in result.of("test-end") if e["id"].endswith("test_it"))
+    assert "verdict" not in end, end
+    assert [t for t in notices(result) if t.startswith("genuine: ") and "test_it" in t], result
+    assert result.stdout.count("assert False") >= 1
+
+
+@needs_cgroups
+def test_confirm_none_takes_the_failure_as_it_is(suite):
+    result = starved(suite, "--confirm=none")
+    assert only(result) == "failed" and result.status == 1, result
+    assert not [v for n, v in result.verdicts() if n == "test_it"], result
+
+
+@needs_cgroups
+def test_a_timeout_while_starved_is_contention_when_it_passes_alone(suite):
+    marker = '@pytest.mark.shunt(timeout="2s")'
+    # Killed in the middle, it cannot end the others: they end by themselves.
+    source = STARVED.format(marker=marker, condition="True", seconds=1).replace("60:", "6:")
+    suite.write(test_a=source)
+    result = suite.run("-n", 8, "--confirm=killed", timeout=300)
+    assert only(result) == "passed-serial", result
+    incident = next(i for i in result.incidents if i["id"].endswith("test_it"))
+    assert incident["verdict"] == "timeout" and "; waited for a CPU" in incident["text"], incident
+    end = next(e for e in result.of("test-end") if e["id"].endswith("test_it"))
+    assert end["verdict"] == "contention", end
+
+
+@needs_cgroups
+def test_a_failure_that_was_not_starved_is_a_plain_one(suite):
+    suite.write(
+        test_a="""
+        import time
+        def test_it():
+            time.sleep(1.5)
+            assert False
+        """
+    )
+    result = suite.run("-n", 1)
+    assert only(result) == "failed" and not result.incidents, result
+
+
+CROWD = """
+    import os, time
+    def test_it():
+        children = []
+        for _ in range({n}):
+            pid = os.fork()
+            if pid == 0:
+                start = time.monotonic()
+                while time.monotonic() - start < 9:
+                    pass
+                os._exit(0)
+            children.append(pid)
+        for pid in children:
+            os.waitpid(pid, 0)
+    def test_other(): pass
+"""
+
+
+@needs_cgroups
+def test_oversubscription_is_recorded(suite):
+    """On a machine that is loaded already its slot may not have its share, and then nothing is said."""
+    suite.write(test_a=CROWD.format(n=24))
+    result = suite.run("-n", 2, "--cpu-share", 1, timeout=120)
+    assert result.status == 0 and set(result.outcomes.values()) == {"passed"}, result
+    assert result.verdicts() == [("test_it", "cpu")], result
+    incident = result.incidents[0]
+    assert re.match(r"2\d tasks at a time wanted its 1 CPU, for [0-9.]+ s", incident["text"]), incident
+    assert re.match("24 processes started at test_a.py:[56]$", incident["evidence"]) and incident["next"] == "recorded", incident
+
+
+@needs_cgroups
+def test_oversubscription_can_reroute(suite):
+    suite.write(test_a=CROWD.format(n=6).replace("< 9", "< 8"))
+    result = suite.run("-n", 2, "--cpu-share", 1, "--reroute=default,cpu", timeout=120)
+    assert only(result) == "passed-serial" and result.status == 0, result
+    assert ("test_it", "cpu") in result.verdicts(), result

@@ -161,6 +161,9 @@ static void test_keys(void **state)
     assert_int_equal(value, 3);
     assert_true(cgroup_value_of_key("max 12\n", "max", &value));
     assert_int_equal(value, 12);
+    assert_true(cgroup_value_of_key("some avg10=0.00 total=9\nfull avg10=0.10 avg60=0.00 total=42\n", "full", &value));
+    assert_int_equal(value, 42);
+    assert_false(cgroup_value_of_key("full avg10=0.10\nsome total=9\n", "full", &value));
     assert_false(cgroup_value_of_key("oom_killer 3\n", "oom_kill", &value));
     assert_false(cgroup_value_of_key("", "max", &value));
 }

@@ -380,7 +380,7 @@ static void what_reroutes_by_default(void **state)
     (void)state;
     for (int v = 0; v < VERDICT_COUNT; v++)
         assert_int_equal((VERDICT_REROUTE_DEFAULT & VERDICT_BIT(v)) != 0,
-                         v != VERDICT_LEAK && v != VERDICT_DENIED && v != VERDICT_PROTOCOL);
+                         v != VERDICT_LEAK && v != VERDICT_CPU && v != VERDICT_DENIED && v != VERDICT_PROTOCOL);
 }
 
 int main(void)

@@ -181,7 +181,7 @@ static void a_pass_beside_others_acquits(void **arg)
 
 static void pressure_and_leaks_speak_against_nobody(void **arg)
 {
-    static const enum verdict verdicts[] = {VERDICT_LEAK, VERDICT_EXTERNAL, VERDICT_DENIED, VERDICT_PROTOCOL};
+    static const enum verdict verdicts[] = {VERDICT_LEAK, VERDICT_CPU, VERDICT_EXTERNAL, VERDICT_DENIED, VERDICT_PROTOCOL};
     struct play play;
 
     (void)arg;
