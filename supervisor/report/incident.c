@@ -153,6 +153,19 @@ static void print_consequence(FILE *out, const struct incident *incident)
     print_more(out, incident);
 }
 
+char *incident_line(const struct suite *suite, const struct incident *incident)
+{
+    const char *raw = incident->test < suite->count ? suite->tests[incident->test].id : "?";
+    _cleanup_free_ char *id = text_clean(raw, strlen(raw), 0);
+    _cleanup_free_ char *text = text_clean(incident->text, strlen(incident->text), 0);
+    char *line;
+
+    if (asprintf(&line, "! %s: %s   [%s]%s\n", id, text, verdict_name(incident->verdict),
+                 incident->next == INCIDENT_REROUTED ? "; moved to the serial lane" : "") < 0)
+        abort();
+    return line;
+}
+
 char *incident_text(const struct suite *suite, const struct incident *incident, bool color)
 {
     const char *raw = incident->test < suite->count ? suite->tests[incident->test].id

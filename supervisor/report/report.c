@@ -259,7 +259,9 @@ void report_incident(struct report *report, const struct suite *suite, const str
     if (report->record && *incident->more.directory)
         record_write(report->record, suite, incident);
     if (show) {
-        _cleanup_free_ char *block = incident_text(suite, incident, report->options.color);
+        _cleanup_free_ char *block = incident->common && incident->next != INCIDENT_KILLED
+                                          ? incident_line(suite, incident)
+                                          : incident_text(suite, incident, report->options.color);
 
         report_say(report, block);
     }

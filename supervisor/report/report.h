@@ -125,6 +125,7 @@ struct incident {
     unsigned number;      /* from 1 */
     enum verdict verdict;
     bool is_void;
+    bool common;          /* so many tests broke this limit that the limit is wrong: one line, no block */
     size_t test;          /* (size_t)-1: none */
     unsigned slot, generation;
     bool serial;          /* happened in the serial lane */
@@ -158,6 +159,8 @@ void report_set_state_root(struct report *report, const char *root);
 /* Makes the directory for its evidence, and says in it where that is; nothing where there is none to be had. */
 void report_keep_evidence(struct report *report, struct incident *incident);
 void report_incident(struct report *report, const struct suite *suite, const struct incident *incident);
+/* A common one: "! tests/a.py::test_x: 32 of 32 tasks, 3 more refused   [tasks]; moved to the serial lane". */
+char *incident_line(const struct suite *suite, const struct incident *incident);
 char *incident_text(const struct suite *suite, const struct incident *incident, bool color);
 
 void report_worker(struct report *report, const char *event, unsigned slot, unsigned generation,
@@ -179,6 +182,11 @@ struct report_running {
 void report_status(struct report *report, const struct suite *suite, const struct report_running *rows,
                    size_t n, size_t queued, size_t serial_queued);
 
+struct report_low_limit { /* broken by so many tests that the limit is wrong */
+    enum verdict verdict;
+    char text[900]; /* how many did, what the suite needs, what to set */
+};
+
 struct report_summary {
     const char *end_reason; /* NULL: ran to its end; else "interrupted", "restart budget of 4 spent"… */
     unsigned restarts;
@@ -187,6 +195,8 @@ struct report_summary {
     const char *status_reason; /* where the framework's own status would be another one; NULL */
     const struct incident *incidents; /* all of them, in order */
     size_t nincidents;
+    const struct report_low_limit *low; /* such tests are not named one by one */
+    size_t nlow;
     const struct denials *denials; /* NULL: nobody looked */
     bool marks;                    /* there is a history, from which `shunt mark` makes a patch */
 };

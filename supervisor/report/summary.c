@@ -91,6 +91,30 @@ static void print_killed(FILE *out, const struct suite *suite, const struct repo
     }
 }
 
+static bool is_of_low_limit(const struct report_summary *summary, enum verdict verdict)
+{
+    for (size_t i = 0; i < summary->nlow; i++)
+        if (summary->low[i].verdict == verdict)
+            return true;
+    return false;
+}
+
+/* Instead of a line for each test that broke it. */
+static void print_low_limits(FILE *out, const struct suite *suite, const struct report_summary *summary)
+{
+    for (size_t i = 0; i < summary->nlow; i++) {
+        _cleanup_free_ char *text = text_clean(summary->low[i].text, strlen(summary->low[i].text), 0);
+        size_t passed = 0;
+
+        for (size_t t = 0; t < suite->count; t++)
+            passed += suite->tests[t].outcome == OUTCOME_PASSED_SERIAL &&
+                      suite->tests[t].verdict == summary->low[i].verdict;
+        fprintf(out, "  %-13s [%s] %s\n", "limit", verdict_name(summary->low[i].verdict), text);
+        if (passed)
+            fprintf(out, "                %zu of these tests passed alone\n", passed);
+    }
+}
+
 static void print_passed_serial(FILE *out, const struct suite *suite, const struct report_summary *summary)
 {
     size_t n = 0;
@@ -100,6 +124,8 @@ static void print_passed_serial(FILE *out, const struct suite *suite, const stru
         char why[300];
 
         if (suite->tests[i].outcome != OUTCOME_PASSED_SERIAL)
+            continue;
+        if (is_of_low_limit(summary, suite->tests[i].verdict))
             continue;
         if (suite->tests[i].verdict == VERDICT_CONTENTION)
             snprintf(why, sizeof(why), "[contention] %.200s beside others, passed alone",
@@ -224,6 +250,7 @@ char *summary_text(const struct suite *suite, const struct report_summary *summa
     print_ledger(out, suite, summary);
     print_killed(out, suite, summary);
     print_passed_serial(out, suite, summary);
+    print_low_limits(out, suite, summary);
     print_leaks(out, suite, summary);
     print_crowds(out, suite, summary);
     print_deaths(out, summary);

@@ -11,6 +11,7 @@
 #include "supervisor/run/blame.h"
 #include "supervisor/run/contention.h"
 #include "supervisor/run/state.h"
+#include "supervisor/run/thresholds.h"
 
 /* So often a test may lose its result to pressure from around us before that is its verdict. */
 #define VOID_MAX 3
@@ -168,6 +169,7 @@ static void settle_test(struct run *run, struct slot *slot, size_t index, uint64
     struct incident *incident = &run->incidents[index];
 
     incident->next = decide(run, incident);
+    thresholds_note(run, incident);
     if (incident->test != TEST_NONE)
         note_on_test(run, slot, incident);
     move_test(run, slot, incident->next);

@@ -27,6 +27,7 @@
 #include "supervisor/run/isolation.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
+#include "supervisor/run/thresholds.h"
 
 /* Task refusals on cgroup v1 wake nobody (6.12 and later), so counters are read this often while a test runs. */
 #define FAST_TICK_S 0.003
@@ -470,6 +471,7 @@ static int run_finish(struct run *run, struct err *err)
                                      .nincidents = run->nincidents,
                                      .denials = run->denials,
                                      .marks = run->history != NULL};
+    struct report_low_limit low[THRESHOLD_LIMITS];
     int r;
 
     if (run->suite.count && !run->no_new_tests)
@@ -482,6 +484,8 @@ static int run_finish(struct run *run, struct err *err)
     report_denials(run->report, &run->suite, TEST_NONE, run->denials);
     summary.exit_status = exit_status(run, &summary.status_reason);
     run_history_write(run, summary.exit_status);
+    summary.low = low;
+    summary.nlow = thresholds_summary(run, low, THRESHOLD_LIMITS);
     r = report_run_end(run->report, &run->suite, &summary, err);
     if (r >= 0)
         r = run_learn_finish(run, summary.exit_status, err);

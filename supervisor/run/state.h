@@ -19,6 +19,7 @@
  *   timeout.c     tests that take long: a notice, and some time to end between SIGTERM and SIGKILL
  *   cpu_watch.c   whether a test gets the CPU that it wants, and whether it wants too much
  *   contention.c  tests that failed while they were starved run again alone
+ *   thresholds.c  limits that much of the suite breaks
  *   limits.c      what "auto" means here
  *   budget.c, budget_pool.c   tokens shared with make and with other runs
  *   cpu.c         each slot's CPUs, and the variables that say so
@@ -43,6 +44,7 @@
 #include "supervisor/core/detector.h"
 #include "supervisor/core/starve.h"
 #include "supervisor/core/suite.h"
+#include "supervisor/core/threshold.h"
 #include "supervisor/report/report.h"
 
 struct budget;
@@ -271,6 +273,7 @@ struct run {
 
     struct incident *incidents; /* all, in order */
     size_t nincidents, incidents_room;
+    struct threshold threshold; /* thresholds.c */
     struct run_history *history; /* history.c; NULL: --no-history, or no suite yet */
     struct blame_case *cases; /* blame.c: suspects */
     size_t ncases, cases_room;

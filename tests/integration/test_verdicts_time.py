@@ -308,3 +308,50 @@ def test_oversubscription_can_reroute(suite):
     result = suite.run("-n", 2, "--cpu-share", 1, "--reroute=default,cpu", timeout=120)
     assert only(result) == "passed-serial" and result.status == 0, result
     assert ("test_it", "cpu") in result.verdicts(), result
+
+
+# As in any suite whose tests have pools: a limit of 20 is a limit for none of these 12.
+LOW = """
+    import pytest, threading
+    @pytest.mark.parametrize("i", range(12))
+    def test_pool(i):
+        together = threading.Barrier(25 + i)
+        threads = [threading.Thread(target=together.wait, args=(30,)) for _ in range(24 + i)]
+        for t in threads:
+            t.start()
+        together.wait(30)
+        for t in threads:
+            t.join()
+    @pytest.mark.parametrize("i", range(28))
+    def test_plain(i): pass
+"""
+
+
+@needs_cgroups
+def test_a_limit_that_a_tenth_of_the_suite_breaks_is_too_low(suite):
+    suite.write(test_a=LOW)
+    result = suite.run("-n", 2, "--tasks", 20)
+    assert result.status == 0, result
+    assert sorted(result.outcomes.values()) == ["passed"] * 28 + ["passed-serial"] * 12, result
+    assert [v for _, v in result.verdicts()] == ["tasks"] * 12, result
+    screen = result.stdout + result.stderr
+    said = [t for t in notices(result) if "too low for this suite" in t]
+    assert len(said) == 1 and said[0].startswith("5 of 40 tests so far reached the limit of 20 tasks (--tasks)"), said
+    assert screen.count("broke out of worker") == 4, screen  # blocks; then a line each
+    assert screen.count("[tasks]; moved to the serial lane") == 8, screen
+    summary = screen[screen.index("shunt: 40 tests") :]
+    assert summary.count("[tasks]") == 1 and "parallel_unsafe" not in summary, summary
+    needs = re.search(r"95% of its tests need at most (\d+) tasks, the largest (\d+) tasks\. Set --tasks (\d+)", summary)
+    assert needs, summary
+    assert 33 <= int(needs[1]) <= int(needs[2]) == 36 and int(needs[3]) >= 36, summary
+    assert "12 of these tests passed alone" in summary
+    result = suite.run("-n", 2, "--tasks", needs[3])
+    assert set(result.outcomes.values()) == {"passed"} and not result.incidents, result
+
+
+@needs_cgroups
+def test_few_offenders_are_named_each(suite):
+    suite.write(test_a=LOW.replace("range(12)", "range(3)"))
+    result = suite.run("-n", 2, "--tasks", 20)
+    assert (result.stdout + result.stderr).count("broke out of worker") == 3, result
+    assert not [t for t in notices(result) if "too low" in t], result

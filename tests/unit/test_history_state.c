@@ -185,7 +185,7 @@ static void pressure_and_leaks_speak_against_nobody(void **arg)
     struct play play;
 
     (void)arg;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof(verdicts) / sizeof(*verdicts); i++) {
         play_init(&play);
         parallel(&play, verdicts[i], 64, 5);
         assert_false(offends(&play, 64));
