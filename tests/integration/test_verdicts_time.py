@@ -298,7 +298,8 @@ def test_oversubscription_is_recorded(suite):
     assert result.status == 0 and set(result.outcomes.values()) == {"passed"}, result
     assert result.verdicts() == [("test_it", "cpu")], result
     incident = result.incidents[0]
-    assert re.match(r"2\d tasks at a time wanted its 1 CPU, for [0-9.]+ s", incident["text"]), incident
+    found = re.match(r"(\d+) tasks at a time wanted its 1 CPU, for [0-9.]+ s", incident["text"])
+    assert found and 8 <= int(found[1]) <= 26, incident  # they start, and end, one by one
     assert re.match("24 processes started at test_a.py:[56]$", incident["evidence"]) and incident["next"] == "recorded", incident
 
 
