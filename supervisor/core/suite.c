@@ -28,7 +28,7 @@ void suite_done(struct suite *suite)
 struct test *suite_add(struct suite *suite)
 {
     mem_grow(&suite->tests, &suite->room, suite->count + 1, sizeof(*suite->tests));
-    suite->tests[suite->count] = (struct test){.verdict = VERDICT_NONE, .weight = 1, .worker = -1};
+    suite->tests[suite->count] = (struct test){.verdict = VERDICT_NONE, .known = VERDICT_NONE, .weight = 1, .worker = -1};
     return &suite->tests[suite->count++];
 }
 

@@ -30,6 +30,7 @@ struct test {
     /* ledger */
     enum outcome outcome; /* NONE until it is known for good */
     enum verdict verdict; /* of the last incident; NONE */
+    enum verdict known;   /* an earlier run moved it to the serial lane for this; NONE */
     bool rerouted;        /* was moved to the serial lane by an incident, of this run or of an earlier one */
     unsigned voided;      /* tries lost to pressure from outside */
     int worker;           /* slot of the last try; -1 */

@@ -91,8 +91,10 @@ static void print_killed(FILE *out, const struct suite *suite, const struct repo
     }
 }
 
-static bool is_of_low_limit(const struct report_summary *summary, enum verdict verdict)
+static bool is_of_low_limit(const struct report_summary *summary, const struct test *test)
 {
+    enum verdict verdict = test->verdict != VERDICT_NONE ? test->verdict : test->known;
+
     for (size_t i = 0; i < summary->nlow; i++)
         if (summary->low[i].verdict == verdict)
             return true;
@@ -108,7 +110,7 @@ static void print_low_limits(FILE *out, const struct suite *suite, const struct 
 
         for (size_t t = 0; t < suite->count; t++)
             passed += suite->tests[t].outcome == OUTCOME_PASSED_SERIAL &&
-                      suite->tests[t].verdict == summary->low[i].verdict;
+                      (suite->tests[t].verdict == summary->low[i].verdict || suite->tests[t].known == summary->low[i].verdict);
         fprintf(out, "  %-13s [%s] %s\n", "limit", verdict_name(summary->low[i].verdict), text);
         if (passed)
             fprintf(out, "                %zu of these tests passed alone\n", passed);
@@ -125,7 +127,7 @@ static void print_passed_serial(FILE *out, const struct suite *suite, const stru
 
         if (suite->tests[i].outcome != OUTCOME_PASSED_SERIAL)
             continue;
-        if (is_of_low_limit(summary, suite->tests[i].verdict))
+        if (is_of_low_limit(summary, &suite->tests[i]))
             continue;
         if (suite->tests[i].verdict == VERDICT_CONTENTION)
             snprintf(why, sizeof(why), "[contention] %.200s beside others, passed alone",

@@ -15,6 +15,7 @@
 #include "supervisor/history/git.h"
 #include "supervisor/history/history.h"
 #include "supervisor/run/state.h"
+#include "supervisor/run/thresholds.h"
 
 #define NAMED_MAX 3      /* tests named in the notice */
 #define COMMAND_MAX 1000 /* of the command line, kept */
@@ -77,8 +78,11 @@ static void apply(struct run *run, size_t i)
         test->weight = history_weight(state, &share);
     if (!run->config->relearn && state->verdict != VERDICT_NONE && run->config->reroute & VERDICT_BIT(state->verdict) &&
         history_offends(state, own_or(test->tasks, run->limits.tasks),
-                        own_or(test->memory_bytes, run->limits.memory_bytes), why, sizeof(why)))
+                        own_or(test->memory_bytes, run->limits.memory_bytes), why, sizeof(why))) {
         begin_serial(run, i, why);
+        test->known = state->verdict;
+        thresholds_note_known(run, i);
+    }
 }
 
 void run_history_read(struct run *run)

@@ -83,6 +83,14 @@ void thresholds_note(struct run *run, struct incident *incident)
     incident->common = run->threshold.low[limit];
 }
 
+void thresholds_note_known(struct run *run, size_t test)
+{
+    enum threshold_limit limit = threshold_limit_of(run->suite.tests[test].known);
+
+    if (limit != THRESHOLD_LIMITS && !own_of_test(&run->suite.tests[test], limit))
+        threshold_broke(&run->threshold, limit, run->suite.count, run->suite.count);
+}
+
 /* What "auto" is made of. */
 static void print_surroundings(const struct run *run, enum threshold_limit limit, char *buf, size_t size)
 {

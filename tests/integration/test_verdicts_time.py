@@ -346,6 +346,13 @@ def test_a_limit_that_a_tenth_of_the_suite_breaks_is_too_low(suite):
     assert needs, summary
     assert 33 <= int(needs[1]) <= int(needs[2]) == 36 and int(needs[3]) >= 36, summary
     assert "12 of these tests passed alone" in summary
+    suite.history = True  # what the next run knows does not hide it
+    for known in (False, True):
+        result = suite.run("-n", 2, "--tasks", 20)
+        assert bool(result.incidents) != known, result
+        summary = (result.stdout + result.stderr).partition("shunt: 40 tests")[2]
+        assert "12 of 40 tests reached the limit of 20 tasks" in summary and summary.count("test_pool") == 0, summary
+    suite.history = False
     result = suite.run("-n", 2, "--tasks", needs[3])
     assert set(result.outcomes.values()) == {"passed"} and not result.incidents, result
 
