@@ -78,6 +78,9 @@ static void defaults(void **state)
     assert_true(config->serial_memory_bytes == RUN_CONFIG_AUTO);
     assert_int_equal(config->timeout_ns, 0);
     assert_true(config->stall_ns == 10000000000ULL);
+    assert_true(config->slow_ns == 60000000000ULL);
+    assert_true(config->grace_ns == 1000000000ULL);
+    assert_int_equal(config->confirm, CONFIRM_FAILED);
     assert_int_equal(config->reroute, VERDICT_REROUTE_DEFAULT);
     assert_int_equal(config->on_reroute, ON_REROUTE_WARN);
     assert_int_equal(config->fork_server, FORK_SERVER_AUTO);
@@ -98,7 +101,7 @@ static void every_option(void **state)
     struct parsed parsed;
     const struct run_config *config =
         good(&parsed, "run -n 4 --tasks 64 --memory=512M --serial-tasks=1000 --serial-memory 1.5G "
-                      "--timeout 90s --stall=off --reroute tasks,memory --on-reroute fail "
+                      "--timeout 90s --stall=off --slow=none --grace 5s --confirm=killed --reroute tasks,memory --on-reroute fail "
                       "--max-worker-restart 0 --maxfail=3 --cpu-share=3 --cpu-view=share --budget=host "
                       "--fork-server=off --sandbox=off "
                       "--adopt-cgroup --events e --junit j --color never -q -- x");
@@ -111,6 +114,9 @@ static void every_option(void **state)
     assert_true(config->serial_memory_bytes == 3ULL << 29);
     assert_true(config->timeout_ns == 90000000000ULL);
     assert_int_equal(config->stall_ns, 0);
+    assert_int_equal(config->slow_ns, 0);
+    assert_true(config->grace_ns == 5000000000ULL);
+    assert_int_equal(config->confirm, CONFIRM_KILLED);
     assert_int_equal(config->reroute, VERDICT_BIT(VERDICT_TASKS) | VERDICT_BIT(VERDICT_MEMORY));
     assert_int_equal(config->on_reroute, ON_REROUTE_FAIL);
     assert_int_equal(config->max_worker_restart, 0);
