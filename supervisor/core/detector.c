@@ -103,7 +103,7 @@ static bool judge_clock(const struct detector_view *view, struct detector_result
                                   .cpu_ns = view->now.cpu_ns - view->at_start.cpu_ns};
     char text[100];
 
-    if (view->in_test && view->limits.timeout_ns && view->elapsed_ns >= view->limits.timeout_ns) {
+    if ((view->in_test || view->session_end) && view->limits.timeout_ns && view->elapsed_ns >= view->limits.timeout_ns) {
         timing_numbers(&timing, text, sizeof(text));
         conclude(ret, VERDICT_TIMEOUT, "%s", text);
         return true;

@@ -185,7 +185,9 @@ char *incident_text(const struct suite *suite, const struct incident *incident, 
     fprintf(out, "%s%s%s %s%s%s ", color ? (soft ? YELLOW : RED) : "", soft ? "!" : "✗",
             color ? PLAIN : "", color ? BOLD : "", id, color ? PLAIN : "");
     if (!has_test)
-        fprintf(out, "(%u) died", incident->slot);
+        fprintf(out, incident->verdict == VERDICT_TIMEOUT || incident->verdict == VERDICT_STALL ? "(%u) did not end its session"
+                                                                                               : "(%u) died",
+                incident->slot);
     else if (incident->serial)
         fprintf(out, "%s the serial lane", what_happened(incident));
     else

@@ -319,6 +319,27 @@ def test_death_in_session_finish(suite):
     assert "os._exit(3) at conftest.py:7" in incident["evidence"], incident
 
 
+def test_a_session_that_does_not_end(suite):
+    """Nothing bounded it: --timeout is of tests, and no test was running."""
+    suite.write(
+        conftest="""
+        import time, pytest
+
+        @pytest.fixture(scope="session", autouse=True)
+        def service():
+            yield
+            while True:
+                time.sleep(0.01)
+        """,
+        test_b_innocent=INNOCENTS,
+    )
+    result = suite.run("-n", 2, "--timeout", "3s")
+    innocent(result)
+    assert result.status == 1, result
+    assert {i["verdict"] for i in result.incidents} == {"timeout"}, result
+    assert "did not end its session: 3 s of 3 s" in result.stderr and "conftest.py:8" in result.stderr, result
+
+
 @pytest.mark.parametrize("status", [0, 9])
 def test_death_at_import(suite, status):
     suite.write(conftest=f"import os\nos._exit({status})", test_b_innocent=INNOCENTS)

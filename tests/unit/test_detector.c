@@ -243,6 +243,9 @@ static void clocks(void **state)
     check(&view, VERDICT_TIMEOUT, "60 s of 3 s, CPU 0 s");
     view.in_test = false; /* the clock of no test, but a stall is one anywhere */
     check(&view, VERDICT_STALL, "no progress for 10 s: 4 tasks wait for each other: futex");
+    view.session_end = true; /* which would keep the run from ending */
+    check(&view, VERDICT_TIMEOUT, "60 s of 3 s, CPU 0 s");
+    view.session_end = false;
     view.limits.stall_ns = view.limits.timeout_ns = 0;
     view.in_test = true;
     check(&view, VERDICT_NONE, "");
