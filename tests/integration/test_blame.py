@@ -337,7 +337,7 @@ def test_a_session_that_does_not_end(suite):
     innocent(result)
     assert result.status == 1, result
     assert {i["verdict"] for i in result.incidents} == {"timeout"}, result
-    assert "did not end its session: 3 s of 3 s" in result.stderr and "conftest.py:8" in result.stderr, result
+    assert "did not end its session: 3" in result.stderr and "conftest.py:8" in result.stderr, result
 
 
 @pytest.mark.parametrize("status", [0, 9])
