@@ -70,7 +70,7 @@ enum sandbox_verdict {
     SANDBOX_SIGNAL,  /* died of a signal, likewise */
     SANDBOX_TIMEOUT, /* wall time */
     SANDBOX_MEMORY,  /* the kernel killed something in it for its memory limit, and it failed */
-    SANDBOX_TASKS,   /* threads or processes were refused at its limit, and it failed */
+    SANDBOX_TASKS,   /* threads or processes were refused at its limit (or it was seen there), and it failed */
     SANDBOX_DENIED   /* a system call was answered with SIGSYS */
 };
 const char *sandbox_verdict_name(enum sandbox_verdict verdict); /* "ok", "exit", ... */
@@ -92,6 +92,7 @@ struct sandbox_result {
     uint64_t wall_ns, cpu_ns;
     uint64_t tasks_peak, tasks_limit, tasks_refused; /* limit 0: none */
     bool tasks_peak_exact, tasks_known;              /* not exact: at least; not known: nothing counted them */
+    bool tasks_counted; /* by looking now and then: nothing tells of refusals, so at the limit it was refused, or nearly */
     uint64_t memory_peak_bytes, memory_limit_bytes, oom_kills;
     bool memory_known;             /* of the whole sandbox; else the largest process */
     const struct sandbox_denial *denials;

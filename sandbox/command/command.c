@@ -268,6 +268,7 @@ static void command_exited(struct sandbox *sandbox, const struct run_init_event 
     result->wall_ns = clock_now_ns() - sandbox->start_ns;
     result->cpu_ns = event->cpu_ns;
     result->memory_peak_bytes = event->peak_bytes;
+    counted_left(&sandbox->counted, event->left_tasks, sandbox->spec.limits.tasks);
     command_read_limits(sandbox);
     result->verdict = sandbox_decide(result, sandbox->timeout);
     result->left = sandbox->left;

@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 
 #include "sandbox/cgroup/cgroup.h"
+#include "sandbox/command/counted.h"
 #include "sandbox/plan/plan.h"
 #include "sandbox/sandbox.h"
 
@@ -26,6 +27,7 @@ struct sandbox {
     struct cgroup_birth birth;
     struct cgroup_counters counters;
     unsigned has;                   /* enum cgroup_has */
+    struct counted counted;         /* where no cgroup tells of tasks */
     char cgroup_missing[600], missing[1200], limits_by[200];
 
     struct learn *learn;   /* not owned; NULL: off */

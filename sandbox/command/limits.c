@@ -148,15 +148,27 @@ const char *sandbox_limits_by(const struct sandbox *sandbox)
     return sandbox->limits_by;
 }
 
+/* The rungs that refuse without telling. */
+static bool is_counted(const struct sandbox *sandbox)
+{
+    enum plan_task_limit by = sandbox->init ? run_init_plan(sandbox->init)->task_limit : PLAN_TASKS_NONE;
+
+    return by == PLAN_TASKS_NPROC || by == PLAN_TASKS_PID_MAX;
+}
+
 /* Where the kernel keeps no peak it is read now and then. */
 void command_tick(struct sandbox *sandbox)
 {
+    if (!sandbox->over && is_counted(sandbox))
+        counted_look(&sandbox->counted, run_init_pid(sandbox->init), sandbox->spec.limits.tasks, clock_now_ns());
     if (sandbox->leaf && !sandbox->over && !sandbox->counters.tasks_peak_exact)
         cgroup_leaf_read(sandbox->leaf, CGROUP_READ_TASKS, &sandbox->counters);
 }
 
 uint64_t sandbox_tick_ns(const struct sandbox *sandbox)
 {
+    if (is_counted(sandbox))
+        return COUNTED_TICK_NS;
     return sandbox->leaf && sandbox->has & CGROUP_HAS_TASKS && !sandbox->counters.tasks_peak_exact ? TICK_NS : 0;
 }
 
@@ -174,6 +186,11 @@ void command_read_limits(struct sandbox *sandbox)
         result->tasks_known = true;
         result->tasks_refused = clone_limit_refused(sandbox->clones);
         result->tasks_peak = limits->tasks;
+        result->tasks_peak_exact = false;
+    }
+    if (is_counted(sandbox)) {
+        result->tasks_known = result->tasks_counted = true;
+        result->tasks_peak = sandbox->counted.peak;
         result->tasks_peak_exact = false;
     }
     if (!sandbox->leaf || cgroup_leaf_read(sandbox->leaf, CGROUP_READ_ALL, counters) < 0)

@@ -26,7 +26,7 @@ enum sandbox_verdict sandbox_decide(const struct sandbox_result *result, bool ti
     /* The limits before the way it ended: what they do to a program may end it in any way. */
     if (result->oom_kills)
         return SANDBOX_MEMORY;
-    if (result->tasks_refused)
+    if (result->tasks_refused || (result->tasks_counted && result->tasks_limit && result->tasks_peak >= result->tasks_limit))
         return SANDBOX_TASKS;
     if (WIFSIGNALED(status))
         return WTERMSIG(status) == SIGSYS ? SANDBOX_DENIED : SANDBOX_SIGNAL;

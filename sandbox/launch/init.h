@@ -42,5 +42,5 @@ void init_start_command(struct init *init, uint64_t tag, int *fds);
 void init_start_first(struct init *init);
 void init_start_cold(struct init *init, uint64_t tag, int *fds);
 void init_proceed(struct init *init, uint64_t tag);
-/* Says which processes outlive the payload. */
-void init_report_left(struct init *init, uint64_t tag);
+/* Says which processes outlive the payload; returns how many tasks these are. */
+uint64_t init_report_left(struct init *init, uint64_t tag);

@@ -234,7 +234,7 @@ static void reap(struct init *init)
                 continue;
             silent = child->kind == CHILD_KEEPER || child->kind == CHILD_INTERMEDIATE;
             if (child->kind == CHILD_COMMAND && init->setup->watch_left)
-                init_report_left(init, child->tag);
+                event.left_tasks = init_report_left(init, child->tag);
             event.tag = child->tag;
             child_remove(init, child);
             break;

@@ -15,6 +15,7 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
+#include "sandbox/base/proc_tree.h"
 #include "sandbox/cgroup/cgroup.h"
 #include "sandbox/launch/init.h"
 #include "sandbox/launch/kill_tree.h"
@@ -251,22 +252,27 @@ static bool is_zombie(const char *pid)
 }
 
 /* In a pid namespace of our own all that is there but ourselves; else our descendants. */
-void init_report_left(struct init *init, uint64_t tag)
+uint64_t init_report_left(struct init *init, uint64_t tag)
 {
     bool own = init->setup->plan->namespaces & 0x20000000 /* CLONE_NEWPID */;
     _cleanup_closedir_ DIR *dir = opendir("/proc");
     struct wire_event event = {.type = RUN_INIT_LEFT, .tag = tag};
     const struct dirent *entry;
+    uint64_t tasks = 0;
     int found = 0;
 
-    while (dir && found < LEFT_MAX && (entry = readdir(dir))) {
+    while (dir && (entry = readdir(dir))) {
         pid_t pid = atoi(entry->d_name);
 
-        if (pid <= 0 || pid == getpid() || (!own && !descends_from(pid, getpid())) || is_zombie(entry->d_name) ||
+        if (pid <= 0 || pid == getpid() || (!own && !descends_from(pid, getpid())))
+            continue;
+        tasks += proc_tree_threads(pid); /* the dead count, too, until they are reaped */
+        if (found >= LEFT_MAX || is_zombie(entry->d_name) ||
             !read_comm(entry->d_name, event.stage, sizeof(event.stage)))
             continue;
         event.pid = pid;
         init_send(init, &event, NULL, 0);
         found++;
     }
+    return tasks;
 }

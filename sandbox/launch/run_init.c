@@ -285,6 +285,7 @@ int run_init_next(struct run_init *init, struct run_init_event *ret)
     ret->errnum = event.errnum;
     ret->cpu_ns = event.cpu_ns;
     ret->peak_bytes = event.peak_bytes;
+    ret->left_tasks = event.left_tasks;
     memcpy(ret->stage, event.stage, sizeof(ret->stage));
     ret->stage[sizeof(ret->stage) - 1] = '\0';
     if (event.type == RUN_INIT_CELL) {

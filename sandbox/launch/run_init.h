@@ -115,6 +115,7 @@ struct run_init_event {
     int errnum;
     char stage[64];
     uint64_t cpu_ns, peak_bytes; /* EXITED: of it and of the children that it waited for */
+    uint64_t left_tasks;         /* EXITED, with watch_left: tasks that live on */
     int fd;                      /* LISTENER; else -1 */
     int ns_fd[RUN_INIT_CELL_NS];           /* -1: none */
     char ns_name[RUN_INIT_CELL_NS][8];     /* "user", "ipc", "net", "pid", "mnt": in the order in which to join */

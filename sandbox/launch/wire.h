@@ -37,6 +37,7 @@ struct wire_event {
     int32_t errnum;
     uint64_t tag;
     uint64_t cpu_ns, peak_bytes; /* EXITED: of it and the children it waited for */
+    uint64_t left_tasks;         /* EXITED: that live on */
     char stage[64];
 };
 

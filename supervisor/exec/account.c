@@ -76,8 +76,11 @@ static void print_what_happened(const char *command, uint64_t limit_ns, const st
         fprintf(stderr, "out of memory at its limit of %" PRIu64 " MiB", result->memory_limit_bytes >> 20);
         break;
     case SANDBOX_TASKS:
-        fprintf(stderr, "%" PRIu64 " of %" PRIu64 " tasks, %" PRIu64 " more refused", result->tasks_peak,
-                result->tasks_limit, result->tasks_refused);
+        fprintf(stderr, "%" PRIu64 " of %" PRIu64 " tasks", result->tasks_peak, result->tasks_limit);
+        if (result->tasks_refused)
+            fprintf(stderr, ", %" PRIu64 " more refused", result->tasks_refused);
+        else
+            fputs(" (counted)", stderr);
         break;
     case SANDBOX_DENIED:
         fputs("died of a refused system call (SIGSYS)", stderr);

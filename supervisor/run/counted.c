@@ -2,14 +2,9 @@
 #include "supervisor/run/counted.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "sandbox/base/io.h"
+#include "sandbox/base/proc_tree.h"
 #include "supervisor/core/blackbox.h"
 #include "supervisor/run/state.h"
 
@@ -33,39 +28,9 @@ void counted_set_limit(const struct worker *worker, uint64_t tasks)
     prlimit(worker->pid, RLIMIT_NPROC, &limit, NULL);
 }
 
-/* Threads of a process: its directory has a link for each. */
-static uint64_t threads_of(pid_t pid)
-{
-    char path[64];
-    struct stat st;
-
-    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-    return stat(path, &st) == 0 && st.st_nlink > 2 ? st.st_nlink - 2 : 0;
-}
-
-/* Appends the children of one thread. */
-static size_t add_children(pid_t pid, pid_t tid, pid_t *list, size_t n, size_t room)
-{
-    char path[64], text[8192], *at = text, *end;
-
-    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)tid);
-    if (io_read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
-        return n;
-    for (long child; n < room && (child = strtol(at, &end, 10)) > 0 && end != at; at = end)
-        list[n++] = (pid_t)child;
-    return n;
-}
-
 size_t counted_processes(const struct worker *worker, pid_t *ret, size_t room)
 {
-    size_t n = 0;
-
-    if (worker->pid <= 0 || room == 0)
-        return 0;
-    ret[n++] = worker->pid;
-    for (size_t i = 0; i < n; i++)
-        n = add_children(ret[i], ret[i], ret, n, room);
-    return n;
+    return proc_tree_list(worker->pid, ret, room);
 }
 
 void counted_read(struct worker *worker)
@@ -78,7 +43,7 @@ void counted_read(struct worker *worker)
     if (n == 0)
         return;
     for (size_t i = 0; i < n; i++)
-        tasks += threads_of(list[i]);
+        tasks += proc_tree_threads(list[i]);
     counters->tasks_now = tasks;
     counters->tasks_peak_exact = false;
     if (tasks > counters->tasks_peak)

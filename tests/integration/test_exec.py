@@ -255,7 +255,7 @@ def test_the_task_limit(place, code):
 
 @as_user
 def test_the_task_limit_without_a_cgroup(place):
-    """A user namespace and RLIMIT_NPROC, or whatever is used instead: the limit holds, or is said not to."""
+    """A user namespace and RLIMIT_NPROC, or whatever is used instead: the limit holds and is named, or is said not to."""
     done = place.python("--tasks", 16, "--report", place.report_path, code=FORKS)
     account = place.account()
     if "tasks" in account["sandbox"]["in_force"]:
@@ -263,6 +263,41 @@ def test_the_task_limit_without_a_cgroup(place):
         assert 13 <= int(done.stdout.split()[0]) <= 15, done
     else:
         assert "tasks" in account["sandbox"]["missing"] and b"tasks" in done.stderr
+
+
+IDLE = """
+import threading, time
+def sleep():
+    time.sleep(0.5)
+try:
+    for _ in range(40):
+        threading.Thread(target=sleep).start()
+finally:
+    time.sleep(0.3)
+"""
+
+
+@as_user
+@pytest.mark.parametrize("command", [
+    ["sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17; do sleep 9 & done"], [PYTHON, "-c", IDLE]
+], ids=["processes", "threads"])  # fmt: skip
+def test_the_task_limit_without_a_cgroup_is_named(place, command):
+    """The kernel tells nobody of it, so shunt counts: also what a command leaves that is over at once."""
+    done = place.run("--tasks", 16, "--report", place.report_path, "--", *command)
+    account = place.account()
+    if "RLIMIT_NPROC" not in account["sandbox"]["limits_by"] and "pid_max" not in account["sandbox"]["limits_by"]:
+        pytest.skip("not the rungs that are meant")
+    assert done.returncode not in (0, 128) and account["verdict"] == "tasks", (done, account)
+    assert (account["tasks"]["peak"], account["tasks"]["exact"], account["tasks"]["limit"]) == (16, False, 16)
+    stderr = done.stderr.decode()
+    assert "16 of 16 tasks (counted)" in stderr and "[tasks]" in stderr and "--tasks" in stderr
+
+
+@as_user
+def test_below_the_task_limit_nobody_speaks_of_it(place):
+    done = place.run("--tasks", 16, "--report", place.report_path, "--", "sh", "-c", "sleep 0.1 & wait; exit 3")
+    assert (done.returncode, place.account()["verdict"]) == (3, "exit")
+    assert b"[tasks]" not in done.stderr
 
 
 @needs_cgroups

@@ -57,6 +57,21 @@ static void each_row(void **state)
     }
 }
 
+static void a_counted_limit_is_met_only_at_the_limit(void **state)
+{
+    struct sandbox_result result = {.wait_status = EXITED(2), .tasks_counted = true, .tasks_peak = 7, .tasks_limit = 8};
+
+    (void)state;
+    assert_int_equal(sandbox_decide(&result, false), SANDBOX_EXIT);
+    result.tasks_peak = 8;
+    assert_int_equal(sandbox_decide(&result, false), SANDBOX_TASKS);
+    result.tasks_limit = 0; /* none */
+    assert_int_equal(sandbox_decide(&result, false), SANDBOX_EXIT);
+    result.tasks_limit = 8;
+    result.tasks_counted = false; /* a cgroup counts refusals, and there were none */
+    assert_int_equal(sandbox_decide(&result, false), SANDBOX_EXIT);
+}
+
 static void names_are_different(void **state)
 {
     (void)state;
@@ -68,7 +83,8 @@ static void names_are_different(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_row), cmocka_unit_test(names_are_different)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_row), cmocka_unit_test(a_counted_limit_is_met_only_at_the_limit),
+        cmocka_unit_test(names_are_different)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
