@@ -108,6 +108,9 @@ const struct sandbox_result *sandbox_result(const struct sandbox *sandbox);
 const char *sandbox_failed_stage(const struct sandbox *sandbox);
 /* Whom the command runs as. */
 unsigned sandbox_uid(const struct sandbox *sandbox);
+/* Why that user cannot come to a path (absolute, without links), for people; "" when nothing is known to be in the way. Valid
+ * until the next call. */
+const char *sandbox_closed(struct sandbox *sandbox, const char *path);
 
 /* What is in force, and what was wanted and is not: SPEC_BIT()s, and a text for people ("" when nothing is missing). */
 unsigned sandbox_gives(const struct sandbox *sandbox);

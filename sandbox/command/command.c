@@ -22,6 +22,7 @@
 #include "sandbox/notify/clone_limit.h"
 #include "sandbox/notify/notify.h"
 #include "sandbox/plan/plan.h"
+#include "sandbox/plan/reach.h"
 #include "sandbox/scratch/scratch.h"
 #include "sandbox/seccomp/profile.h"
 
@@ -348,6 +349,16 @@ void sandbox_timed_out(struct sandbox *sandbox)
 unsigned sandbox_uid(const struct sandbox *sandbox)
 {
     return run_init_plan(sandbox->init)->uid;
+}
+
+const char *sandbox_closed(struct sandbox *sandbox, const char *path)
+{
+    const struct sandbox_plan *plan = run_init_plan(sandbox->init);
+    struct reach reach;
+
+    return reach_path(plan, path, &reach) < 0
+               ? reach_text(plan, path, &reach, sandbox->closed, sizeof(sandbox->closed))
+               : "";
 }
 
 const struct sandbox_result *sandbox_result(const struct sandbox *sandbox)

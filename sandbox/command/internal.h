@@ -40,7 +40,7 @@ struct sandbox {
     const char *profile_names[PLAN_PROFILES];
 
     int failed_errnum;
-    char failed_stage[64];
+    char failed_stage[64], closed[800];
     struct sandbox_denial *denials;
     struct sandbox_left *left;
     size_t left_room;

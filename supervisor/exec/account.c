@@ -5,9 +5,12 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include "sandbox/base/cleanup.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/err.h"
 #include "sandbox/sandbox.h"
@@ -163,16 +166,27 @@ static bool worth_saying(const struct sandbox_result *result)
            result->verdict == SANDBOX_DENIED || result->nleft || result->oom_kills || (failed && result->ndenials);
 }
 
-void account_print(const struct exec_config *config, const struct sandbox *sandbox, const struct sandbox_spec *spec)
+/* A command that failed where its user cannot come to what lies beside it has said "Permission denied" at most. */
+static const char *closed_directory(struct sandbox *sandbox)
+{
+    _cleanup_free_ char *cwd = sandbox_result(sandbox)->verdict == SANDBOX_OK ? NULL : getcwd(NULL, 0);
+
+    return cwd ? sandbox_closed(sandbox, cwd) : "";
+}
+
+void account_print(const struct exec_config *config, struct sandbox *sandbox, const struct sandbox_spec *spec)
 {
     const struct sandbox_result *result = sandbox_result(sandbox);
+    const char *closed = config->quiet ? "" : closed_directory(sandbox);
 
-    if (!config->verbose && (config->quiet || !worth_saying(result)))
+    if (!config->verbose && (config->quiet || !(worth_saying(result) || *closed)))
         return;
     print_what_happened(config->command[0], spec->limits.timeout_ns ? spec->limits.timeout_ns : result->wall_ns, result);
     print_evidence(result);
     print_denials(result, spec->name);
     print_left(result);
+    if (*closed)
+        fprintf(stderr, "  policy %s: the working directory %s\n", spec->name, closed);
     if (remedy(result) && result->verdict != SANDBOX_OK)
         fprintf(stderr, "  %s\n", remedy(result));
 }

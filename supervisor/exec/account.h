@@ -10,6 +10,6 @@ struct sandbox_spec;
 /* What was wanted and is not in force; with --verbose everything that is. */
 void account_started(const struct exec_config *config, const struct sandbox *sandbox, const struct sandbox_spec *spec);
 /* Nothing when there is nothing to say: the command ended by itself and no limit, refusal or leak had to do with it. */
-void account_print(const struct exec_config *config, const struct sandbox *sandbox, const struct sandbox_spec *spec);
+void account_print(const struct exec_config *config, struct sandbox *sandbox, const struct sandbox_spec *spec);
 int account_write(const struct exec_config *config, const struct sandbox *sandbox, const struct sandbox_spec *spec,
                   struct err *err);

@@ -166,10 +166,13 @@ static int status_of(const struct sandbox_result *result)
 
 static int did_not_start(const struct exec *exec, int r, struct err *err)
 {
-    const char *stage = sandbox_failed_stage(exec->sandbox);
+    const char *stage = sandbox_failed_stage(exec->sandbox), *name = exec->config->command[0];
+    _cleanup_free_ char *path = strchr(name, '/') ? realpath(name, NULL) : NULL;
 
     if (strcmp(stage, "exec") == 0) {
         err_set(err, ERR_USAGE, -r, "cannot run \"%.200s\" inside the sandbox: %m", exec->config->command[0]);
+        if (r == -EACCES && path && *sandbox_closed(exec->sandbox, path))
+            return err_hint(err, "policy %s: %.480s", exec->spec.name, sandbox_closed(exec->sandbox, path));
         return err_hint(err, "policy %s, uid %u: is the program there, and may that user read it?", exec->spec.name,
                         sandbox_uid(exec->sandbox));
     }

@@ -13,6 +13,7 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/caps/caps.h"
 #include "sandbox/plan/plan.h"
+#include "sandbox/plan/reach.h"
 #include "sandbox/scratch/scratch.h"
 #include "supervisor/config/paths.h"
 #include "supervisor/config/sandbox_config.h"
@@ -155,6 +156,28 @@ static int start_init(struct run *run, struct err *err)
     return run_init_start(&spec, &run->init, err);
 }
 
+static int check_reach(const struct run *run, const char *called, const char *path, struct err *err)
+{
+    const struct sandbox_plan *plan = run_init_plan(run->init);
+    _cleanup_free_ char *real = path ? realpath(path, NULL) : NULL;
+    struct reach reach;
+
+    return real && reach_path(plan, real, &reach) < 0 ? reach_refuse(plan, called, real, &reach, err) : 0;
+}
+
+/* What a suite cannot do without; before anything runs, since Python's own words for it are a page of traceback. */
+static int check_all_reach(const struct run *run, struct err *err)
+{
+    const char *program = run->config->command[0];
+    int r = check_reach(run, "the working directory", ".", err);
+
+    if (r == 0 && strchr(program, '/'))
+        r = check_reach(run, "the command", program, err);
+    if (r == 0)
+        r = check_reach(run, "shunt's own plugin", run->python, err);
+    return r;
+}
+
 int isolation_open(struct run *run, struct err *err)
 {
     int r;
@@ -166,6 +189,8 @@ int isolation_open(struct run *run, struct err *err)
     if (run->cgroup)
         cgroup_run_warm(run->cgroup);
     r = start_init(run, err);
+    if (r == 0)
+        r = check_all_reach(run, err);
     if (r < 0)
         return r;
     if (!run->config->no_sandbox && *run_init_missing(run->init))

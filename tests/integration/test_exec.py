@@ -612,7 +612,22 @@ def test_a_program_that_its_user_may_not_run(place):
     done = place.run("-q", "--policy", "hardened", "--", program)
     assert done.returncode == 4
     stderr = done.stderr.decode()
-    assert "Permission denied" in stderr and "policy hardened, uid " in stderr
+    assert "Permission denied" in stderr and f"policy hardened: {program} cannot be reached by uid " in stderr
+    assert "its mode is 0700" in stderr
+
+
+@needs_cgroups
+@as_root
+def test_a_directory_that_its_user_may_not_enter(place):
+    (place.path / "here").mkdir()
+    (place.path / "here" / "file").write_text("x")
+    place.path.chmod(0o700)
+    place.path = place.path / "here"
+    done = place.run("--policy", "hardened", "--", "cat", place.path / "file")
+    place.path = place.path.parent
+    stderr = done.stderr.decode()
+    assert done.returncode == 1 and f"policy hardened: the working directory {place.path}/here cannot be reached" in stderr, done
+    assert f"of {place.path} the mode is 0700, the owner uid 0" in stderr, done
 
 
 @both

@@ -278,6 +278,37 @@ def test_hardened_writes_only_where_it_may(place):
     assert (place.path / "written").stat().st_uid == (place.path / "sub" / "written").stat().st_uid == os.geteuid()
 
 
+@needs_cgroups
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives another user id")
+@pytest.mark.parametrize("options", [(), ("--write", ".")])
+def test_a_directory_that_the_policys_user_cannot_enter_is_named_before_anything_runs(options):
+    """It was a page of traceback, and "no pytest came to shunt"."""
+    path = pathlib.Path(tempfile.mkdtemp(dir="/var/tmp"))
+    try:
+        (path / "here").mkdir()
+        result = Suite(path / "here").write(test_a="def test_a(): pass").run("-n", 1, "--policy", "hardened", *options)
+        assert (result.status, result.stdout) == (4, ""), result
+        assert f"the working directory {path}/here cannot be reached by uid " in result.stderr, result
+        assert f"of {path} the mode is 0700" in result.stderr and f"chmod o+x {path}" in result.stderr, result
+        path.chmod(0o711)
+        result = Suite(path / "here").run("-n", 1, "--policy", "hardened", *options)
+        assert result.status == 0, result
+    finally:
+        shutil.rmtree(path)
+
+
+@needs_cgroups
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives another user id")
+def test_what_a_tmp_of_its_own_covers_is_in_nobodys_way():
+    path = pathlib.Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        (path / "here").mkdir()
+        result = Suite(path / "here").write(test_a="def test_a(): pass").run("-n", 1, "--policy", "hardened")
+        assert result.status == 0, result
+    finally:
+        shutil.rmtree(path)
+
+
 def test_read_only_and_hidden_paths(place):
     for name in ("fixed", "secret"):
         (place.path / name).mkdir()
