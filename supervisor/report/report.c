@@ -349,6 +349,11 @@ int report_run_end(struct report *report, const struct suite *suite, const struc
         _cleanup_free_ char *text = summary_text(suite, summary, report->options.color);
 
         report_say(report, text);
+    } else {
+        _cleanup_free_ char *text = summary_no_suite(summary);
+
+        if (*text)
+            report_say(report, text);
     }
     emit_run_end(report, suite, summary);
     if (report->events)

@@ -71,7 +71,7 @@ void report_test_revised(struct report *report, const struct suite *suite, size_
 /* System calls of the test that were refused (supervisor/core/denials.h): an event each, and for a test that failed lines
  * for people. Call it with the outcome, before report_test_end(). `test` may be DENIALS_NO_TEST, at the end. */
 void report_denials(struct report *report, const struct suite *suite, size_t test, const struct denials *denials);
-/* A test failed with EROFS or EACCES (`errnum`) at `where`, and under this policy most of what there is cannot be written to.
+/* A test failed with EROFS or EACCES (`errnum`) of a file at `where`, and under this policy most of what there is cannot be written to.
  * Said once for each source line. */
 void report_not_writable(struct report *report, const struct test *test, int errnum, const char *where, const char *policy);
 

@@ -14,6 +14,7 @@
 
 #define REASONS_MAX 8
 #define LEAKS_MAX 10
+#define OUTSIDE_MAX 8
 
 static void print_ledger(FILE *out, const struct suite *suite, const struct report_summary *summary)
 {
@@ -240,6 +241,26 @@ static void print_denials(FILE *out, const struct denials *denials)
     fprintf(out, " (policy %s); --events has each\n", denials_policy(denials));
 }
 
+/* Of a run that failed: what no test stands for may be why. */
+static void print_outside(FILE *out, const struct report_summary *summary, const char *before)
+{
+    const struct denial *denial = summary->exit_status ? denials_of_test(summary->denials, DENIALS_NO_TEST) : NULL;
+    size_t n = 0;
+
+    for (; denial && n < OUTSIDE_MAX; denial = denial->next, n++) {
+        char text[512];
+        _cleanup_free_ char *clean = NULL;
+
+        denials_describe(summary->denials, denial, text, sizeof(text));
+        clean = text_clean(text, strlen(text), 0);
+        fprintf(out, "%s: %s\n", before, clean);
+    }
+    for (; denial; denial = denial->next)
+        n++;
+    if (n > OUTSIDE_MAX)
+        fprintf(out, "%s: %zu more; --events has each\n", before, n - OUTSIDE_MAX);
+}
+
 char *summary_text(const struct suite *suite, const struct report_summary *summary, bool color)
 {
     char *text = NULL;
@@ -257,9 +278,26 @@ char *summary_text(const struct suite *suite, const struct report_summary *summa
     print_crowds(out, suite, summary);
     print_deaths(out, summary);
     print_denials(out, summary->denials);
+    print_outside(out, summary, "  denied        outside of tests");
     print_not_run(out, suite);
     if (summary->status_reason)
         fprintf(out, "shunt: exit status %d: %s\n", summary->exit_status, summary->status_reason);
+    fclose(out);
+    return text;
+}
+
+char *summary_no_suite(const struct report_summary *summary)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        abort();
+    print_outside(out, summary, "shunt: denied before there were tests");
+    fflush(out);
+    if (size)
+        fputs("  if that is what failed: another --policy, or --learn FILE to see what it needs\n", out);
     fclose(out);
     return text;
 }

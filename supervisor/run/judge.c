@@ -177,7 +177,7 @@ static void accept_result(struct worker *worker, const struct test_result *resul
     }
     if (result->errnum && result->where && run->denials)
         denials_set_where(run->denials, index, result->errnum, result->where);
-    if ((result->errnum == EROFS || result->errnum == EACCES) && result->where && outcome_is_bad(result->outcome) &&
+    if ((result->errnum == EROFS || result->errnum == EACCES) && result->where && result->file && outcome_is_bad(result->outcome) &&
         run->spec.root_readonly)
         report_not_writable(run->report, test, result->errnum, result->where, run->spec.name);
     contention_record_cpu(worker, index);

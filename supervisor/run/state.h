@@ -347,6 +347,7 @@ struct test_result { /* a `done` message, checked */
     size_t text_size;
     int errnum;        /* of the exception that it failed with; 0 */
     const char *where; /* the source line that raised it; NULL */
+    bool file;         /* it names a file */
 };
 void judge_start(struct worker *worker); /* counters at the start of a test */
 void judge_boundary(struct worker *worker, const struct test_result *result);

@@ -92,6 +92,7 @@ static int worker_done(struct worker *worker, struct packet *packet)
         packet_text(packet, "message", 1024, true, &result.message) < 0 ||
         packet_int_or(packet, "errno", 1, 4095, 0, &errnum) < 0 ||
         packet_text(packet, "where", 512, true, &result.where) < 0 ||
+        packet_bool(packet, "file", false, &result.file) < 0 ||
         packet_text(packet, "stop", 256, true, &stop) < 0)
         return -EPROTO;
     result.errnum = (int)errnum;

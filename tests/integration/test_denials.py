@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Refused system calls are named, charged to their test, and change no outcome by themselves."""
+import json
 import platform
 import textwrap
 
 import pytest
+
+from conftest import ROOT
 
 # Numbers are x86_64's.
 CALLS = """
@@ -222,6 +225,33 @@ def test_outside_of_tests(suite):
     assert "denied        1 call outside of tests: keyctl 1" in result.stderr
 
 
+def narrow(path, *without):
+    """A policy file: standard with an allow list that lacks some calls."""
+    profile = json.loads((ROOT / "policies" / "seccomp" / "default.json").read_text())
+    for rule in profile["syscalls"]:
+        rule["names"] = [name for name in rule["names"] if name not in without]
+    (path / "narrow.json").write_text(json.dumps(profile))
+    (path / "dock.yaml").write_text("policy: dock\nextends: standard\nseccomp: narrow.json\n")
+    return path / "dock.yaml"
+
+
+def test_what_is_refused_before_there_are_tests_is_named(suite):
+    """pytest found no temporary directory, and nobody said why."""
+    policy = narrow(suite.path, "mkdir", "mkdirat", "unlink", "unlinkat")
+    suite.write(conftest="import tempfile\ntempfile.mkdtemp()", test_a="def test_a(): pass")
+    result = suite.run("-n", 1, "--policy", policy)
+    assert result.status not in (0, 5) and not result.outcomes, result
+    assert "shunt: denied before there were tests: unlink (policy dock, seccomp/narrow.json), E" in result.stderr, result
+    assert "--learn FILE" in result.stderr
+
+
+def test_of_a_run_that_failed_what_was_refused_outside_of_tests_is_listed(suite):
+    suite.write(conftest=source("call_at_import = refused(KEYCTL, 0)"), test_a="def test_a(): assert 0")
+    result = suite.run("-n", 1)
+    assert result.status == 1, result
+    assert "denied        outside of tests: keyctl (policy standard, seccomp/default.json), EPERM" in result.stderr, result
+
+
 def test_a_flood_disturbs_nobody(suite):
     suite.write(
         test_a=source(
@@ -297,7 +327,7 @@ def test_a_filter_that_kills_is_the_verdict_denied(suite):
     assert "killed by SIGSYS in the middle of the test" in result.incidents[0]["text"]
 
 
-@pytest.mark.parametrize("lie", ["errno=0", "errno=5000", "errno='x'", "where=3", "where='x' * 600"])
+@pytest.mark.parametrize("lie", ["errno=0", "errno=5000", "errno='x'", "where=3", "where='x' * 600", "file=1"])
 def test_lies_about_errno_and_line_end_the_worker(suite, lie):
     key, _, value = lie.partition("=")
     suite.write(

@@ -283,7 +283,7 @@ def test_hardened_writes_only_where_it_may(place):
 @pytest.mark.parametrize("options", [(), ("--write", ".")])
 def test_a_directory_that_the_policys_user_cannot_enter_is_named_before_anything_runs(options):
     """It was a page of traceback, and "no pytest came to shunt"."""
-    path = pathlib.Path(tempfile.mkdtemp(dir="/var/tmp"))
+    path = pathlib.Path(tempfile.mkdtemp(dir="/srv"))
     try:
         (path / "here").mkdir()
         result = Suite(path / "here").write(test_a="def test_a(): pass").run("-n", 1, "--policy", "hardened", *options)
@@ -398,3 +398,20 @@ def test_workers_without_a_user_namespace(place):
     assert result.status == 0, result
     assert own.status == 1 and "each worker its own, user namespace" in own.stderr, own
     assert "userns is never" in result.stderr, result
+
+
+@needs_cgroups
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives another user id")
+def test_what_a_socket_may_not_do_is_no_matter_of_writing(place):
+    """bind() to a low port fails with EACCES as well, and --write would not help."""
+    place.write(
+        test_it="""
+            import socket
+            def test_low():
+                with socket.socket() as s:
+                    s.bind(("127.0.0.1", 81))
+        """
+    )
+    result = place.run("-n", 1, "--policy", "hardened")
+    assert result.status == 1 and "Permission denied" in result.stdout, result
+    assert "can be written to" not in result.stderr, result

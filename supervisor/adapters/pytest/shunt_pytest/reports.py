@@ -233,8 +233,8 @@ def _deepest_line(error: BaseException, root: str) -> str:
     return project or other
 
 
-def os_error_of(error: BaseException, root: str) -> Optional[Tuple[int, str]]:
-    """The errno of the first error of the operating system behind a failure, and the line that raised it."""
+def os_error_of(error: BaseException, root: str) -> Optional[Tuple[int, str, bool]]:
+    """Of the first error of the operating system behind a failure: its errno, the line that raised it, is it about a file?"""
     outer = ""
     root = os.path.join(root, "")
     for current in _chain(error):
@@ -242,7 +242,7 @@ def os_error_of(error: BaseException, root: str) -> Optional[Tuple[int, str]]:
         outer = outer or where
         number = current.errno if isinstance(current, OSError) else None
         if type(number) is int and 0 < number < 4096 and (where or outer):
-            return number, where or outer
+            return number, where or outer, getattr(current, "filename", None) is not None  # a socket has none
     return None
 
 

@@ -70,7 +70,7 @@ class Worker:
         self.keywords: Dict[str, int] = {}  # of the running test, as its reports will have them
         # A plugin that has its own way with reports sees each of them.
         self.compact = len(self.config.hook.pytest_report_to_serializable.get_hookimpls()) == 1
-        self.os_error: Optional[Tuple[int, str]] = None  # that the running test failed with: errno and source line
+        self.os_error: Optional[Tuple[int, str, bool]] = None  # the running test failed with: errno, source line, a file?
         self.kept: Set[int] = set()
         self.known: Set[int] = {os.getpid()}  # tasks that earlier tests left
         self.last_item: Optional[Any] = None
@@ -189,6 +189,8 @@ class Worker:
                 text = printable(long_text, TEXT_LIMIT).encode("utf-8")
             if self.os_error is not None:
                 header["errno"], header["where"] = self.os_error[0], printable(self.os_error[1], 500)
+                if self.os_error[2]:
+                    header["file"] = True
         if self.session.shouldstop:
             header["stop"] = printable(str(self.session.shouldstop), 200)
         self._keep_shared_pools()
