@@ -10,6 +10,7 @@
 
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/mem.h"
+#include "sandbox/learn/text.h"
 
 /* Each sandbox has these of its own, or they are the kernel's. */
 static const char *const own_places[] = {"/tmp", "/var/tmp", "/dev", "/proc"};
@@ -108,10 +109,7 @@ static char *parent_of(const char *path)
 /* A policy is text of printable characters, and '?' at the end of a path means something there. */
 static bool can_be_written_down(const char *path)
 {
-    for (const unsigned char *at = (const unsigned char *)path; *at; at++)
-        if (*at < 0x20 || *at >= 0x7f)
-            return false;
-    return path[strlen(path) - 1] != '?';
+    return learn_text_fits(path) && path[strlen(path) - 1] != '?';
 }
 
 /* --- all of them --- */

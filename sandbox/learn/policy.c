@@ -8,6 +8,7 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/learn/internal.h"
+#include "sandbox/learn/text.h"
 #include "sandbox/spec/spec.h"
 
 #define TASKS_LEAST 16
@@ -60,13 +61,20 @@ static char *policy_name(const char *path)
 /* In double quotes of YAML. */
 static void put_quoted(FILE *f, const char *text)
 {
+    bool fits = learn_text_fits(text);
+
     fputc('"', f);
     for (; *text; text++) {
         if (*text == '"' || *text == '\\')
             fputc('\\', f);
-        fputc((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f ? '?' : *text, f);
+        fputc(!fits && ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f) ? '?' : *text, f);
     }
     fputc('"', f);
+}
+
+static bool continues(char byte) /* a character of UTF-8 */
+{
+    return ((unsigned char)byte & 0xc0) == 0x80;
 }
 
 static char *command_line(char *const *command)
@@ -77,8 +85,16 @@ static char *command_line(char *const *command)
     for (; *command && at < COMMAND_SHOWN; command++) {
         if (at)
             line[at++] = ' ';
-        for (const char *c = *command; *c && at < COMMAND_SHOWN; c++)
-            line[at++] = (unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f ? '?' : *c;
+        for (const char *c = *command, *fits = learn_text_fits(c) ? c : NULL; *c && at < COMMAND_SHOWN; c++)
+            line[at++] = !fits && ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f) ? '?' : *c;
+    }
+    /* The last character whole, or not at all. */
+    while (at == COMMAND_SHOWN && at > 0 && (unsigned char)line[at - 1] >= 0x80) {
+        bool first = !continues(line[at - 1]);
+
+        line[--at] = '\0';
+        if (first)
+            break;
     }
     return line;
 }

@@ -13,6 +13,7 @@
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/learn/internal.h"
+#include "sandbox/learn/text.h"
 
 #define FILE_MAX_BYTES (1 << 20)
 #define COMMAND_SHOWN 200
@@ -32,6 +33,10 @@ int learn_check_path(const char *path, struct err *err)
 
     if (!directory)
         abort();
+    if (!learn_text_fits(slash ? slash + 1 : path)) {
+        err_set(err, ERR_USAGE, EILSEQ, "--learn: the name of the file is no plain text in UTF-8");
+        return err_hint(err, "the policy names the profile beside it, and is such a text: choose another name");
+    }
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
         return cannot_write(path, S_ISDIR(st.st_mode) ? EISDIR : EEXIST, err);
     if (stat(directory, &st) < 0)
@@ -168,13 +173,17 @@ static void say_use(FILE *out, const struct learn_output *output)
     const char *end = strrchr(output->path, '.');
     bool is_path = strchr(output->path, '/') || (end && strcmp(end, ".yaml") == 0);
     size_t i, shown = 0;
+    char *path = mem_printf("%s%s", is_path ? "" : "./", output->path);
 
-    fprintf(out, "  use it: %s --policy %s%s --", output->with, is_path ? "" : "./", output->path);
+    fprintf(out, "  use it: %s --policy ", output->with);
+    learn_text_word(out, path);
+    free(path);
+    fputs(" --", out);
     for (i = 0; output->command[i] && can_be_shown(output->command[i], COMMAND_SHOWN - shown);
          i++) {
-        bool plain = *output->command[i] && !strpbrk(output->command[i], " \"\\$`*?[]{}()<>|&;#~!");
-
-        shown += (size_t)fprintf(out, plain ? " %s" : " '%s'", output->command[i]);
+        fputc(' ', out);
+        learn_text_word(out, output->command[i]);
+        shown += strlen(output->command[i]) + 3;
     }
     fputs(output->command[i] ? " ...\n" : "\n", out);
 }
@@ -196,8 +205,12 @@ static void say_files(FILE *out, const struct learn_output *output, const struct
     if (written[0].diff || written[1].diff)
         fputs("  take it over: ", out);
     for (int i = 0, n = 0; i < 2; i++)
-        if (written[i].diff)
-            fprintf(out, "%smv %s %s", n++ ? " && " : "", written[i].target, written[i].path);
+        if (written[i].diff) {
+            fputs(n++ ? " && mv " : "mv ", out);
+            learn_text_word(out, written[i].target);
+            fputc(' ', out);
+            learn_text_word(out, written[i].path);
+        }
     if (written[0].diff || written[1].diff)
         fputc('\n', out);
 }

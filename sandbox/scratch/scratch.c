@@ -16,6 +16,8 @@
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 
+#define BESIDE "-b"
+
 /* Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); 0: no such process. */
 static unsigned long long start_time(pid_t pid)
 {
@@ -42,10 +44,10 @@ static unsigned long long pid_namespace(void)
     return stat("/proc/self/ns/pid", &st) < 0 ? 0 : (unsigned long long)st.st_ino;
 }
 
-int scratch_make(const char *base, char **ret, struct err *err)
+static int make(const char *base, const char *ending, char **ret, struct err *err)
 {
-    _cleanup_free_ char *path = mem_printf("%s/shunt-%d-%llu-%llu", base, (int)getpid(), start_time(getpid()),
-                                           pid_namespace());
+    _cleanup_free_ char *path = mem_printf("%s/shunt-%d-%llu-%llu%s", base, (int)getpid(), start_time(getpid()),
+                                           pid_namespace(), ending);
     struct stat st;
 
     if (mkdir(path, 0700) < 0 &&
@@ -58,6 +60,16 @@ int scratch_make(const char *base, char **ret, struct err *err)
     }
     *ret = take_ptr(path);
     return 0;
+}
+
+int scratch_make(const char *base, char **ret, struct err *err)
+{
+    return make(base, "", ret, err);
+}
+
+int scratch_make_beside(const char *base, char **ret, struct err *err)
+{
+    return make(base, BESIDE, ret, err);
 }
 
 static size_t disk_places(const char *places[3])
@@ -108,7 +120,7 @@ int scratch_sweep_base(const char *base)
         struct stat st;
 
         if (sscanf(entry->d_name, "shunt-%d-%llu-%llu%n", &pid, &start, &namespace, &used) != 3 ||
-            entry->d_name[used] || namespace != ours || start_time(pid) == start)
+            (entry->d_name[used] && strcmp(entry->d_name + used, BESIDE) != 0) || namespace != ours || start_time(pid) == start)
             continue;
         if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
             continue;

@@ -10,7 +10,9 @@ struct err;
 /* Makes "<base>/shunt-<pid>-<start time>-<pid namespace>", mode 0700. An existing one of that name is ours, too: 0.
  * `ret` is the caller's to free. */
 int scratch_make(const char *base, char **ret, struct err *err);
-/* The same in the first place on a disk that will do (/var/tmp, TMPDIR, /tmp); NULL when there is none. */
+/* A second one in the same place. */
+int scratch_make_beside(const char *base, char **ret, struct err *err);
+/* As scratch_make() in the first place on a disk that will do (/var/tmp, TMPDIR, /tmp); NULL when there is none. */
 char *scratch_make_on_disk(void);
 /* Removes a directory and everything in it, the layers of overlays among them, which rm -r cannot remove as an ordinary
  * user; follows no links, crosses no mounts. NULL, or nothing there: 0. Else the first -errno. Allocates. */

@@ -266,6 +266,7 @@ static int give_socket(struct controller *controller)
 {
     const struct sandbox_plan *plan = run_init_plan(controller->run->init);
     bool mapped = plan->namespaces & CLONE_NEWNS && plan->spec.tmp != SPEC_TMP_HOST &&
+                  scratch_is_kept(controller->scratch) &&
                   !mount_plan_keeps_ids(plan->mounts[MOUNTS_RUN]);
 
     return mapped ? 0 : scratch_give(controller->scratch, plan->uid);

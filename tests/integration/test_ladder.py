@@ -277,3 +277,29 @@ def test_hardened_for_root_with_no_other_id(place):
     place.write(test_a="def test_it(): pass")
     run = place.run("-n", 1, "--policy", policy, prefix=prefix)
     assert run.status == 0 and "a user id of its own" in run.stderr.partition("missing here: ")[2], run
+
+
+@as_root
+@pytest.mark.parametrize("policy", ["standard", "hardened"])
+@pytest.mark.parametrize("also", [(), ("/var/tmp",), ("/var/tmp", "/dev/shm")], ids=["tmp", "var-tmp", "all"])
+def test_a_tmp_that_cannot_be_written(place, policy, also):
+    """What is named as the remedy is one: TMPDIR, and before that /var/tmp and /dev/shm by themselves."""
+    where = pathlib.Path(tempfile.mkdtemp(prefix="shunt-tmp-", dir="/srv"))
+    try:
+        (where / "suite").mkdir()
+        where.chmod(0o755)
+        suite = Suite(where / "suite").write(test_a="def test_a(tmp_path): (tmp_path / 'x').write_text('x')")
+        mounts = "; ".join(f"mount -t tmpfs -o ro none {path}" for path in ("/tmp", *also))
+        options = ("-n", 1, "--policy", policy)
+        env = {"TMPDIR": "/nowhere"}
+        if len(also) == 2:
+            result = suite.run(*options, prefix=["unshare", "-m", *sh(mounts)], env=env)
+            assert result.status == 3 and "set TMPDIR to a directory" in result.stderr, result
+            env = {"TMPDIR": str(where)}
+        result = suite.run(*options, prefix=["unshare", "-m", *sh(mounts)], env=env)
+        if result.status == 6:
+            pytest.skip("hardened is not to be had here")
+        assert result.status == 0 and list(result.outcomes.values()) == ["passed"], result
+        assert not [path for path in where.iterdir() if path.name.startswith("shunt-")]
+    finally:
+        shutil.rmtree(where)

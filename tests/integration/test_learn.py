@@ -6,6 +6,7 @@ import platform
 import shutil
 import stat
 import subprocess
+import tempfile
 import textwrap
 
 import pytest
@@ -209,6 +210,33 @@ def test_places_outside_are_named(learner, tmp_path):
         learner.replay(script)
     finally:
         shutil.rmtree(outside)
+
+
+def test_letters_beyond_ascii_are_text_too(learner, tmp_path):
+    """The file's own name, and a path: both were question marks, or dropped as too odd."""
+    outside = tempfile.mkdtemp(prefix="shunt learn é ", dir="/usr/lib")
+    try:
+        script = learner.script("o.sh", f"#!/bin/sh\necho x > '{outside}/a'\n")
+        done = shunt("exec", *OPTIONS, "--learn", "l é.yaml", "--", script, cwd=learner.path)
+        assert done.returncode == 0, done
+        learner.policy = learner.path / "l é.yaml"
+        assert 'seccomp: "l é.seccomp.json"\n' in learner.text() and f'    - "{outside}"\n' in learner.text()
+        assert "too odd" not in done.stderr and "use it: shunt exec --policy 'l é.yaml' -- ./o.sh\n" in done.stderr, done
+        assert shunt("policy", "check", "l é.yaml", cwd=learner.path).returncode == 0
+        done = shunt("exec", *OPTIONS, "--policy", "l é.yaml", "--", script, cwd=learner.path)
+        if done.returncode != 6:
+            assert done.returncode == 0, done
+    finally:
+        shutil.rmtree(outside)
+
+
+def test_a_name_that_no_policy_can_hold_is_refused_before_anything_runs(learner):
+    done = subprocess.run(
+        [str(SHUNT), "exec", *OPTIONS, "--learn", b"l\xff.yaml", "--", "touch", "ran"],
+        cwd=learner.path, env=clean_environment(), capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 4 and b"UTF-8" in done.stderr, done
+    assert not (learner.path / "ran").exists()
 
 
 def test_what_fails_anyway_needs_nothing(learner):

@@ -22,6 +22,7 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/learn/internal.h"
 #include "sandbox/learn/rows.h"
+#include "sandbox/learn/text.h"
 #include "sandbox/notify/notify.h"
 #include "sandbox/seccomp/profile.h"
 #include "sandbox/spec/spec.h"
@@ -469,6 +470,29 @@ static void test_diff(void **state)
         "--- a\n+++ b\n@@ -1,4 +1,3 @@\n-1\n 2\n 3\n 4\n@@ -9,4 +8,4 @@\n 9\n a\n b\n-c\n+d\n");
 }
 
+static void texts(void **state)
+{
+    static const char *const good[] = {"", "a b", "l \xc3\xa9", "\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x98\x80", "\xc2\xa0"};
+    static const char *const bad[] = {"\xff", "\xc3", "a\nb", "\x7f", "\xc2\x85", "\xe2\x80\xa8", "\xef\xbb\xbf" "a", "\xed\xa0\x80"};
+    static const char *const words[][2] = {{"a.yaml", "a.yaml"}, {"", "''"}, {"l \xc3\xa9", "'l \xc3\xa9'"}, {"a'b", "'a'\\''b'"},
+                                           {"$HOME", "'$HOME'"}, {"\xc3\xa9", "\xc3\xa9"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_true(learn_text_fits(good[i]));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(learn_text_fits(bad[i]));
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        learn_text_word(out, words[i][0]);
+        fclose(out);
+        assert_string_equal(text, words[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_limits_have_room),
         cmocka_unit_test(test_rows_and_names_exist),
         cmocka_unit_test(test_diff),
+        cmocka_unit_test(texts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
