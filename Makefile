@@ -298,6 +298,7 @@ install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	find $(dest)/share/shunt -name __pycache__ -prune -exec rm -rf {} +
 	$(call byte_compile,$(dest)/share/shunt/python)
 	chmod -R u=rwX,go=rX $(dest)/share/shunt
+	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ] && command -v ldconfig >/dev/null; then ldconfig; fi
 
 uninstall: ## remove what install put there
 	rm -f $(dest)/bin/shunt $(dest)/share/man/man1/shunt.1 $(dest)/lib/libshunt-sandbox.* \

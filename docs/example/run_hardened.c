@@ -65,8 +65,12 @@ int main(int argc, char **argv)
     struct sandbox *sandbox = NULL;
     int r;
 
-    if (argc < 3 || load(argv[1], &spec, &err) < 0)
-        return argc < 3 ? 2 : complain(&err);
+    if (argc < 3) {
+        fprintf(stderr, "usage: %s DIRECTORY-OF-POLICIES COMMAND [ARGUMENTS...]\n", argv[0]);
+        return 2;
+    }
+    if (load(argv[1], &spec, &err) < 0)
+        return complain(&err);
     r = sandbox_start(&(struct sandbox_options){.spec = &spec, .argv = argv + 2, .envp = environ, .stdio = {0, 1, 2},
                                                 .policies = argv[1]},
                       &sandbox, &err);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "sandbox/base/cleanup.h"
+#include "sandbox/base/err.h"
 
 ssize_t io_pread_fd(int fd, char *buf, size_t size)
 {
@@ -133,4 +134,10 @@ void io_attach_fds(struct msghdr *msg, union io_fds *room, const int *fds, size_
     c->cmsg_type = SCM_RIGHTS;
     c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
     memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
+}
+
+int io_no_cwd(struct err *err)
+{
+    err_set(err, ERR_SYSTEM, errno, "no working directory: %m");
+    return err_hint(err, "it was removed, or what leads to it is closed to you: cd to a directory that is there");
 }

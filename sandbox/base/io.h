@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+struct err;
+
 /* Reads a whole small file into `buf`, NUL-terminated. Returns its length, or -E2BIG when it does not fit. */
 ssize_t io_read_file_at(int dirfd, const char *path, char *buf, size_t size);
 /* The same from offset 0 of an open descriptor (kernel files are re-read so, without reopening). */
@@ -30,3 +32,6 @@ union io_fds {
 };
 /* Makes `msg` carry `nfds` descriptors (at most IO_FDS_MAX; 0: none), written into `room`. */
 void io_attach_fds(struct msghdr *msg, union io_fds *room, const int *fds, size_t nfds);
+
+/* getcwd() failed: errno is its. Returns -errno. */
+int io_no_cwd(struct err *err);

@@ -14,6 +14,7 @@
 
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/clock.h"
+#include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/command/internal.h"
 #include "sandbox/command/verdict.h"
@@ -86,7 +87,7 @@ static int launch(struct sandbox *sandbox, const struct sandbox_options *options
     int r;
 
     if (!spec.cwd)
-        return err_set(err, ERR_SYSTEM, errno, "no working directory: %m");
+        return io_no_cwd(err);
     r = run_init_start(&spec, &sandbox->init, err);
     return r < 0 ? r : watch(sandbox, run_init_fd(sandbox->init));
 }

@@ -189,13 +189,16 @@ int run_init_refuse(const struct sandbox_spec *spec, enum spec_guarantee g, cons
 
     bare.demands = 0;
     if (!(spec_wants(&bare) & SPEC_BIT(g))) {
-        err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and that policy does not ask for it: %s",
+        err_set(err, ERR_USAGE, EINVAL, "%s is required (policy %s), and that policy does not ask for it: %s",
                 spec_guarantee_name(g), spec->name, spec_guarantee_text(g));
-        return err_hint(err, "choose another with --policy (\"shunt policy list\"), or extend it in shunt.yaml");
+        return err_hint(err, "another --policy (\"shunt policy list\"), or one of your own, as FILE.yaml for --policy FILE.yaml:\n"
+                        "    policy: own\n    extends: %s\n    %s", spec->name, spec_guarantee_key(g));
     }
     err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and not to be had here: %s%s%.250s",
             spec_guarantee_name(g), spec->name, spec_guarantee_text(g), *why ? ": " : "", why);
-    return err_hint(err, "\"shunt doctor --policy %s\" says what to do", spec->name);
+    return err_hint(err, "\"shunt doctor --policy %s\" says what to do\n"
+                    "  to go on without: --require=-%s, or a policy with \"extends: %s\" and \"require: [-%s]\"", spec->name,
+                    spec_guarantee_name(g), spec->name, spec_guarantee_name(g));
 }
 
 /* What a policy cannot do without, before anything is started that way. */

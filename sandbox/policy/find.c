@@ -191,8 +191,14 @@ static int no_such(const char *what, const char *name, const struct name_list *k
 static int no_policy(const struct policy_source *source, const char *name, struct err *err)
 {
     struct name_list known = {0};
+    size_t length = strlen(name);
     int r;
 
+    if (length > 5 && strcmp(name + length - 5, ".json") == 0) {
+        err_set(err, ERR_USAGE, EINVAL, "\"%.200s\" is no policy: a seccomp profile goes under \"seccomp:\" in one", name);
+        return err_hint(err, "as FILE.yaml, for --policy FILE.yaml:\n    policy: own\n    extends: standard\n    seccomp: \"%.200s%.200s\"",
+                        strchr(name, '/') ? "" : "./", name);
+    }
     names_of_policies(source, &known);
     r = no_such("policy", name, &known, err);
     name_list_done(&known);
@@ -273,8 +279,11 @@ int find_profile(const struct policy_source *source, const char *name, const cha
     if (find_is_path(name, ".json")) {
         _cleanup_free_ char *path = join_path(directory, name);
 
-        if (access(path, R_OK) < 0)
-            return err_set(err, ERR_USAGE, errno, "%.200s: %m", path);
+        if (access(path, R_OK) < 0) {
+            err_set(err, ERR_USAGE, errno, "%.200s: %m", path);
+            return err_hint(err, "the path of a profile is relative to the policy's file; without .json it is one of shunt's own: "
+                            "default, tight");
+        }
         return take_real_path(path, ret_path, err);
     }
     for (size_t i = 0; source->directories && source->directories[i] && value_is_name(name); i++) {

@@ -72,12 +72,13 @@ static int unknown_guarantee(const char *word, struct err *err)
     return err_hint(err, "there are: %s", all);
 }
 
-int probe_parse_requirements(const char *list, unsigned *ret_bits, struct err *err)
+int probe_parse_requirements(const char *list, unsigned *ret_bits, unsigned *ret_without, struct err *err)
 {
-    unsigned bits = 0;
+    unsigned bits = 0, without = 0;
 
     for (const char *p = list;;) {
-        size_t length = strcspn(p, ",");
+        bool minus = *p == '-';
+        size_t length = strcspn(p += minus, ",");
         char word[48];
         int g;
 
@@ -85,12 +86,14 @@ int probe_parse_requirements(const char *list, unsigned *ret_bits, struct err *e
         g = length < sizeof(word) ? spec_guarantee_parse(word) : -EINVAL;
         if (g < 0)
             return unknown_guarantee(word, err);
-        bits |= SPEC_BIT(g);
+        *(minus ? &without : &bits) |= SPEC_BIT(g);
+        *(minus ? &bits : &without) &= ~SPEC_BIT(g);
         if (!p[length])
             break;
         p += length + 1;
     }
     *ret_bits = bits;
+    *ret_without = without;
     return 0;
 }
 

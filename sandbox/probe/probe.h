@@ -148,6 +148,6 @@ bool probe_remedy(const struct probe_result *result, enum spec_guarantee guarant
 void probe_reason(const struct probe_result *result, enum spec_guarantee guarantee, char *buf, size_t size);
 
 /* "tasks,memory,net" for --require. An unknown name is ERR_USAGE with the nearest one. */
-int probe_parse_requirements(const char *list, unsigned *ret_bits, struct err *err);
+int probe_parse_requirements(const char *list, unsigned *ret_bits, unsigned *ret_without, struct err *err);
 /* ERR_SANDBOX with what is missing, why, and the remedy, when not all of `bits` is enforced here. */
 int probe_require(const struct probe_result *result, unsigned bits, struct err *err);

@@ -38,6 +38,22 @@ const char *spec_guarantee_text(enum spec_guarantee g)
     return guarantee_texts[g];
 }
 
+const char *spec_guarantee_key(enum spec_guarantee g)
+{
+    static const char *const keys[SPEC_GUARANTEE_COUNT] = {
+        [SPEC_TASKS] = "limits: {tasks: auto}",     [SPEC_MEMORY] = "limits: {memory: auto}",
+        [SPEC_CPU] = "limits: {cpus: 2}",           [SPEC_KILL] = "namespaces: {pid: yes}",
+        [SPEC_PID] = "namespaces: {pid: yes}",      [SPEC_MOUNT] = "namespaces: {mount: yes}",
+        [SPEC_IPC] = "namespaces: {ipc: yes}",      [SPEC_UTS] = "namespaces: {uts: yes}",
+        [SPEC_NET] = "network: loopback",           [SPEC_USER] = "user: {uid: auto, gid: auto}",
+        [SPEC_READONLY] = "files: {root: read-only}", [SPEC_TMP] = "files: {tmp: fresh}",
+        [SPEC_CAPS] = "capabilities: none",         [SPEC_SECCOMP] = "seccomp: default",
+        [SPEC_DENIALS] = "denials: named",          [SPEC_LANDLOCK] = "landlock: yes",
+    };
+
+    return keys[g];
+}
+
 int spec_guarantee_parse(const char *name)
 {
     for (int g = 0; g < SPEC_GUARANTEE_COUNT; g++)

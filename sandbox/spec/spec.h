@@ -47,6 +47,8 @@ enum spec_guarantee {
 
 const char *spec_guarantee_name(enum spec_guarantee g); /* "tasks" */
 const char *spec_guarantee_text(enum spec_guarantee g); /* "a limit on threads and processes" */
+/* The line of a policy that asks for it: "network: loopback". */
+const char *spec_guarantee_key(enum spec_guarantee g);
 /* The guarantee of that name, or -EINVAL. */
 int spec_guarantee_parse(const char *name);
 

@@ -33,13 +33,17 @@ int cmd_exec(int argc, char **argv)
 
     exec_options_init(&options);
     r = exec_options_parse(&options, argc, argv, &err);
-    if (r < 0)
+    if (r < 0) {
+        exec_not_started(&options.config, &err);
         return cli_fail(&err);
+    }
     if (options.help)
         return cmd_exec_help();
     r = run_options_check_command((char *const *)options.config.command, false, &err);
-    if (r < 0)
+    if (r < 0) {
+        exec_not_started(&options.config, &err);
         return cli_fail(&err);
+    }
     scope_enter(argv);
     r = exec_main(&options.sandbox, &options.config, &err);
     return r < 0 ? cli_fail(&err) : r;

@@ -225,24 +225,19 @@ static int explain_call(const struct filter *filter, const char *call, struct er
 static int run_explain(struct request *request, struct err *err)
 {
     struct filter filter = {0};
-    int r = load_filter(request, request->operands[0], &filter, err);
+    int status = EXIT_PASSED, r = load_filter(request, request->operands[0], &filter, err);
 
     for (int i = 1; r == 0 && i < request->n; i++) {
         struct err mistake = ERR_INIT;
-        int one = explain_call(&filter, request->operands[i], &mistake);
 
-        /* What is no system call keeps nobody from hearing about the others; the last mistake is the command's. */
-        if (one < 0 && *err->message) {
+        /* What is no system call keeps nobody from hearing about the others, and is said in its turn. */
+        if (explain_call(&filter, request->operands[i], &mistake) < 0) {
             fflush(stdout);
-            cli_fail(err);
+            status = cli_fail(&mistake);
         }
-        if (one < 0)
-            *err = mistake;
     }
-    if (r == 0 && *err->message)
-        r = -EINVAL;
     filter_done(&filter);
-    return r < 0 ? r : EXIT_PASSED;
+    return r < 0 ? r : status;
 }
 
 /* For tests/tools/check-policies: not in the help. */
@@ -302,21 +297,44 @@ static const struct subcommand *find_subcommand(const char *name, struct err *er
     return NULL;
 }
 
+/* Options may stand among the operands, which are moved to the front: nothing here is another command's. */
+static int parse_words(int argc, char **argv, struct request *request, struct err *err)
+{
+    int at = 0;
+
+    request->operands = argv + 1;
+    for (;;) {
+        int first = 1, r = options_parse(table, argc - at, argv + at, request, &first, err);
+        bool rest = first > 1 && strcmp(argv[at + first - 1], "--") == 0;
+
+        if (r < 0)
+            return r;
+        for (at += first; at < argc; at++) {
+            request->operands[request->n++] = argv[at];
+            if (!rest)
+                break;
+        }
+        if (at >= argc)
+            break;
+    }
+    return 0;
+}
+
 static int parse(const struct subcommand *sub, int argc, char **argv, struct request *request, struct err *err)
 {
-    int first = argc, r = options_parse(table, argc, argv, request, &first, err);
+    int r = parse_words(argc, argv, request, err);
 
     if (r < 0 && strncmp(err->hint, "did you mean", 12) != 0 && strstr(err->message, "unknown option"))
         return err_hint(err, "\"shunt policy --help\" lists the options");
     if (r < 0 || request->help)
         return r;
-    request->operands = argv + first;
-    request->n = argc - first;
     if (request->n >= sub->least && request->n <= sub->most)
         return 0;
-    err_set(err, ERR_USAGE, EINVAL, request->n < sub->least ? "policy %s: something is missing" : "policy %s: too much",
-            sub->name);
-    return err_hint(err, "shunt policy %s %s", sub->name, sub->operands);
+    if (request->n < sub->least)
+        err_set(err, ERR_USAGE, EINVAL, "policy %s: something is missing", sub->name);
+    else
+        err_set(err, ERR_USAGE, EINVAL, "policy %s: one word too many: \"%.200s\"", sub->name, request->operands[sub->most]);
+    return err_hint(err, "shunt policy %s%s%s", sub->name, *sub->operands ? " " : "", sub->operands);
 }
 
 int cmd_policy(int argc, char **argv)

@@ -112,6 +112,10 @@ int exec_options_parse(struct exec_options *options, int argc, char **argv, stru
 
     if (r < 0 || options->help)
         return r;
+    if (options->config.quiet && options->config.verbose) {
+        err_set(err, ERR_USAGE, EINVAL, "--quiet and --verbose contradict each other");
+        return err_hint(err, "give one of them, or neither");
+    }
     if (first >= argc || !*argv[first]) {
         err_set(err, ERR_USAGE, EINVAL, "no command was given");
         return err_hint(err, "shunt exec --tasks 32 --memory 512M -- ./anything");

@@ -61,12 +61,14 @@ int sandbox_option_userns(void *target, const char *text, struct err *err)
 int sandbox_option_require(void *target, const char *text, struct err *err)
 {
     struct sandbox_config *config = target;
-    unsigned bits;
-    int r = probe_parse_requirements(text, &bits, err);
+    unsigned bits, without;
+    int r = probe_parse_requirements(text, &bits, &without, err);
 
-    if (r == 0)
-        config->require |= bits;
-    return r;
+    if (r < 0)
+        return r;
+    config->require = (config->require & ~without) | bits;
+    config->unrequire = (config->unrequire & ~bits) | without;
+    return 0;
 }
 
 static int add_path(struct sandbox_config *config, enum spec_path_kind kind, const char *text, struct err *err)

@@ -23,8 +23,8 @@ int sandbox_option_adopt(void *target, const char *text, struct err *err);
         {"machine", 0, "NAME", "limits of a known CI machine, e.g. github-hosted (shunt policy list)",                 \
          sandbox_option_machine, NULL},                                                                                \
         {"require", 0, "LIST",                                                                                         \
-         "tasks,memory,net,...: end with status 6 where one is not to be had\n"                                        \
-         "(shunt doctor lists them)",                                                                                  \
+         "tasks,memory,net,...: end with status 6 where one is not to be had,\n"                                        \
+         "or -memory: go on without (shunt doctor lists them)",                                                                             \
          sandbox_option_require, NULL},                                                                                \
         {"write", 0, "PATH", "may be written to, where the policy makes the rest read-only", sandbox_option_write,     \
          NULL},                                                                                                        \

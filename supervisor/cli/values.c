@@ -75,6 +75,8 @@ int cli_parse_memory(const char *text, uint64_t *ret, struct err *err)
         *ret = value;
         return 0;
     }
+    if (units_parse_size(text, &value) == -ERANGE)
+        return cli_expected(err, "a size that fits into 64 bits: this one is too large", "none sets no limit");
     return cli_expected(err, "a size of at least 1M, auto or none", "e.g. 512M or 1.5G");
 }
 

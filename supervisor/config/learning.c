@@ -12,6 +12,7 @@
 
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/err.h"
+#include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/learn/learn.h"
 #include "sandbox/notify/notify.h"
@@ -69,7 +70,7 @@ static int open_base(const struct sandbox_config *config, bool workers, struct s
     int r;
 
     if (!cwd)
-        return err_set(err, ERR_SYSTEM, errno, "no working directory: %m");
+        return io_no_cwd(err);
     r = sandbox_config_load(&base_config, &base, err);
     if (r < 0)
         return r;

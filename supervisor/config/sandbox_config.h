@@ -17,6 +17,7 @@ struct sandbox_config {
     const char *machine; /* NULL: none */
     int userns;          /* enum spec_userns; -1: the policy's */
     unsigned require;    /* SPEC_BIT()s */
+    unsigned unrequire;  /* those that the policy requires and that may be missing all the same */
     bool adopt_cgroup;   /* cgroup v2: foreign processes beside shunt may be moved into a leaf */
     const char *learn_path; /* --learn: where the smallest policy is written; NULL: off */
     struct {

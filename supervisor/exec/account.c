@@ -18,6 +18,7 @@
 
 #define REPORT_VERSION 1
 #define NAMED_MAX 6
+#define REAL_DIGITS 15
 
 /* --- for people --- */
 
@@ -45,6 +46,17 @@ static unsigned asked_for(const struct exec_config *config)
            (config->cpus_given ? SPEC_BIT(SPEC_CPU) : 0);
 }
 
+/* Several reasons, a line each. */
+static void print_indented(const char *text)
+{
+    while (*text) {
+        int length = (int)strcspn(text, "\n");
+
+        fprintf(stderr, "  %.*s\n", length, text);
+        text += length + (text[length] == '\n');
+    }
+}
+
 void account_started(const struct exec_config *config, const struct sandbox *sandbox, const struct sandbox_spec *spec)
 {
     unsigned missing = wanted_and_missing(sandbox, spec);
@@ -58,8 +70,8 @@ void account_started(const struct exec_config *config, const struct sandbox *san
         return;
     print_guarantees("not in force", missing);
     /* What was asked for by name is worth the reason as well. */
-    if (*sandbox_missing(sandbox) && (missing & asked_for(config) || config->verbose))
-        fprintf(stderr, "  %s\n", sandbox_missing(sandbox));
+    if (missing & asked_for(config) || config->verbose)
+        print_indented(sandbox_missing(sandbox));
     fprintf(stderr, "  \"shunt doctor --policy %s\" says why, and what to do; -q is silent\n", spec->name);
 }
 
@@ -206,7 +218,7 @@ static json_t *guarantees(unsigned bits)
 /* A name that a hostile process gave itself need not be UTF-8. */
 static json_t *text(const char *bytes)
 {
-    char clean[64];
+    char clean[600];
     size_t n = 0;
     json_t *string = json_string(bytes);
 
@@ -251,6 +263,12 @@ static json_t *limited(const char *unit, uint64_t peak, bool exact, uint64_t lim
                      limit ? json_integer((json_int_t)limit) : json_null(), hits, (json_int_t)nhits);
 }
 
+/* Three digits behind the point, as a clock is not better than that. */
+static double milliseconds(uint64_t ns)
+{
+    return (double)(ns / 1000) / 1000;
+}
+
 static json_t *account(const struct exec_config *config, const struct sandbox *sandbox, const struct sandbox_spec *spec)
 {
     const struct sandbox_result *r = sandbox_result(sandbox);
@@ -261,13 +279,27 @@ static json_t *account(const struct exec_config *config, const struct sandbox *s
         "command", text(config->command[0]), "verdict", sandbox_verdict_name(r->verdict), "exit",
         WIFEXITED(status) ? json_integer(WEXITSTATUS(status)) : json_null(), "signal",
         WIFSIGNALED(status) ? json_sprintf("SIG%s", sigabbrev_np(WTERMSIG(status))) : json_null(), "wall_ms",
-        (double)r->wall_ns / NS_PER_MS, "cpu_ms", (double)r->cpu_ns / NS_PER_MS, "tasks",
+        milliseconds(r->wall_ns), "cpu_ms", milliseconds(r->cpu_ns), "tasks",
         r->tasks_known ? limited("", r->tasks_peak, r->tasks_peak_exact, r->tasks_limit, "refused", r->tasks_refused)
                        : json_null(),
         "memory", limited("_bytes", r->memory_peak_bytes, r->memory_known, r->memory_limit_bytes, "oom_kills", r->oom_kills),
         "denied", denials(r), "leaked", left(r), "sandbox", "policy", spec->name, "in_force",
         guarantees(sandbox_gives(sandbox)), "missing", guarantees(wanted_and_missing(sandbox, spec)), "limits_by",
         sandbox_limits_by(sandbox), "why_missing", sandbox_missing(sandbox));
+}
+
+void account_write_not_started(const struct exec_config *config, const struct err *why)
+{
+    json_t *root;
+
+    if (!config->report_path)
+        return;
+    root = json_pack("{s:i, s:o, s:s, s:o, s:o, s:o, s:o}", "version", REPORT_VERSION, "command",
+                     config->command ? text(config->command[0]) : json_null(), "verdict", "not-started", "exit", json_null(),
+                     "signal", json_null(), "message", text(why->message), "hint", text(why->hint));
+    if (root)
+        json_dump_file(root, config->report_path, JSON_INDENT(1) | JSON_REAL_PRECISION(REAL_DIGITS));
+    json_decref(root);
 }
 
 int account_write(const struct exec_config *config, const struct sandbox *sandbox, const struct sandbox_spec *spec,
@@ -277,7 +309,7 @@ int account_write(const struct exec_config *config, const struct sandbox *sandbo
     int r = 0;
 
     errno = 0;
-    if (!root || json_dump_file(root, config->report_path, JSON_INDENT(1)) < 0) {
+    if (!root || json_dump_file(root, config->report_path, JSON_INDENT(1) | JSON_REAL_PRECISION(REAL_DIGITS)) < 0) {
         r = err_set(err, ERR_SYSTEM, errno ? errno : EIO, "cannot write the report %s: %m", config->report_path);
         err_hint(err, "the command itself has run");
     }

@@ -31,6 +31,7 @@ struct exec {
     struct sandbox *sandbox;
     struct relay relay;
     int signal_fd;
+    bool accounted; /* the command has run, and its report is written */
     uint64_t deadline_ns; /* 0: none */
     bool asked, killed;   /* SIGTERM, SIGKILL was sent for the time being over */
 };
@@ -216,6 +217,14 @@ static int check_report(const char *path, struct err *err)
     return err_hint(err, "name a file in a directory that exists and that you may write to");
 }
 
+void exec_not_started(const struct exec_config *config, const struct err *err)
+{
+    struct err ignored = ERR_INIT;
+
+    if (config->report_path && check_report(config->report_path, &ignored) == 0)
+        account_write_not_started(config, err);
+}
+
 static int exec_run(struct exec *exec, const struct sandbox_config *sandbox, struct err *err)
 {
     int r = check_report(exec->config->report_path, err);
@@ -234,6 +243,7 @@ static int exec_run(struct exec *exec, const struct sandbox_config *sandbox, str
     relay_close(&exec->relay);
     if (r < 0)
         return did_not_start(exec, r, err);
+    exec->accounted = true;
     account_print(exec->config, exec->sandbox, &exec->spec);
     if (exec->config->report_path)
         r = account_write(exec->config, exec->sandbox, &exec->spec, err);
@@ -249,13 +259,17 @@ int exec_main(const struct sandbox_config *sandbox, const struct exec_config *co
     struct exec exec = {.config = config, .signal_fd = -1};
     int r = sandbox_config_load(sandbox, &exec.spec, err);
 
-    if (r < 0)
+    if (r < 0) {
+        exec_not_started(config, err);
         return r;
+    }
     apply_limits(&exec);
     show_program(&exec);
     r = learning_open(sandbox, false, &exec.spec, &exec.learn, err);
     if (r == 0)
         r = exec_run(&exec, sandbox, err);
+    if (r < 0 && !exec.accounted)
+        exec_not_started(config, err);
     sandbox_free(exec.sandbox);
     learn_free(exec.learn);
     close_fd(&exec.signal_fd);

@@ -22,4 +22,6 @@ struct exec_config {
 
 /* Runs it. Returns the exit status of the program: the command's own, 128+n when a signal ended it, 124 when its time was
  * over; or -errno with `err`. */
+/* The command did not come to run: its report says so, if there is to be one, instead of what an earlier command left there. */
+void exec_not_started(const struct exec_config *config, const struct err *err);
 int exec_main(const struct sandbox_config *sandbox, const struct exec_config *config, struct err *err);

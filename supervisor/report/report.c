@@ -294,6 +294,11 @@ void report_notice(struct report *report, const char *fmt, ...)
     report_emit(report, "notice", json_pack("{s:s}", "text", clean));
 }
 
+void report_remedy(struct report *report, const char *text)
+{
+    sayf(report, "  %s\n", text);
+}
+
 void report_history(struct report *report, const char *what, size_t tests, size_t serial, uint64_t ns, const char *trouble)
 {
     report_emit(report, "history",

@@ -168,6 +168,9 @@ void report_worker(struct report *report, const char *event, unsigned slot, unsi
 /* One line for people, with a leading "shunt: "; also an event. */
 void report_notice(struct report *report, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* What to do about the last notice: a line below it. */
+void report_remedy(struct report *report, const char *text);
+
 /* Events file only: the history was read or written ("read", "written"), of so many tests; `trouble`: or not, and why. */
 void report_history(struct report *report, const char *what, size_t tests, size_t serial, uint64_t ns, const char *trouble);
 

@@ -10,6 +10,7 @@
 
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/err.h"
+#include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/caps/caps.h"
 #include "sandbox/plan/plan.h"
@@ -148,7 +149,7 @@ static int start_init(struct run *run, struct err *err)
     };
 
     if (!cwd)
-        return err_set(err, ERR_SYSTEM, errno, "no working directory: %m");
+        return io_no_cwd(err);
     show_ourselves(run, &run->spec);
     if (run->spec.tmp == SPEC_TMP_OVERLAY && (run->spec.uid == SPEC_ID_KEEP || geteuid() != 0))
         run->layers = scratch_make_on_disk();

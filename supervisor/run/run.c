@@ -425,9 +425,9 @@ static int framework_status(struct run *run)
     }
     if (!controller_seen(run->controller)) {
         report_notice(run->report,
-                      "%s ended with status %d, and no pytest came to shunt: nothing was supervised. It starts none, or hides "
-                      "PYTHONPATH and PYTEST_PLUGINS from it (python3 -I or -E, env -i)",
+                      "%s ended with status %d, and no pytest came to shunt: nothing was supervised",
                       run->config->command[0], WEXITSTATUS(status));
+        report_remedy(run->report, "it starts none, or hides PYTHONPATH and PYTEST_PLUGINS from it (python3 -I or -E, env -i)");
         return WEXITSTATUS(status) ? WEXITSTATUS(status) : 4;
     }
     if (!run->suite.count && WEXITSTATUS(status) > STATUS_OF_PYTEST)

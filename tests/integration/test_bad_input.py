@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """One error that names the thing and the remedy, before anything is started."""
+import os
 import subprocess
 import sys
 
@@ -30,6 +31,9 @@ def shunt(*argv, cwd=None):
         (["run", "--", "no-such-command-here"], ["no-such-command-here"]),
         (["run", "--events", "/no/such/dir/e", "--", "pytest"], ["/no/such/dir/e"]),
         (["run", "--junit", "/no/such/dir/j", "--", "pytest"], ["/no/such/dir/j"]),
+        (["exec", "--memory", "99999999T", "--", "true"], ["too large"]),
+        (["exec", "-v", "-q", "--", "true"], ["--quiet", "--verbose"]),
+        (["exec", "--policy", "docker.json", "--", "true"], ["seccomp profile", 'seccomp: "./docker.json"', "extends: standard"]),
         (["walk"], ["walk"]),
     ],
 )
@@ -38,14 +42,43 @@ def test_usage(argv, words):
     assert done.returncode == 4, done
     for word in words:
         assert word in done.stderr, done.stderr
-    assert len(done.stderr.splitlines()) <= 4, done.stderr
+    assert len(done.stderr.splitlines()) <= 5, done.stderr
     assert done.stdout == ""
 
 
 def test_a_command_that_never_starts_pytest(tmp_path):
     done = shunt("run", "--", "true", cwd=tmp_path)
     assert done.returncode == 4
-    assert "no pytest came to shunt" in done.stderr
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if line.endswith("no pytest came to shunt: nothing was supervised")], done.stderr
+    assert lines[-1].startswith("  it starts none, or hides PYTHONPATH"), done.stderr
+
+
+@pytest.mark.parametrize("fds", [(1,), (2,), (0, 1, 2)])
+def test_a_closed_stream_keeps_no_suite_from_running(suite, fds):
+    """It was a hundred lines of traceback, "died of SIGINT", and status 3."""
+    suite.write(test_a="def test_a(): print('x')", test_b="def test_b(): assert 0")
+    closed = " ".join(f"{fd}>&-" if fd else "<&-" for fd in fds)
+    result = suite.run("-n", 1, prefix=["sh", "-c", f'exec "$@" {closed}', "sh"])
+    assert result.status == 1 and "Traceback" not in result.stderr, result
+    assert sorted(result.outcomes.values()) == ["failed", "passed"], result
+
+
+@pytest.mark.parametrize("command", [["exec", "--", "true"], ["run", "--", "pytest"]])
+def test_places_in_which_nothing_can_run_have_a_remedy(tmp_path, command):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'rmdir "$PWD"; exec "$@"'
+    done = subprocess.run(["sh", "-c", script, "sh", str(SHUNT), *command], cwd=gone, capture_output=True, text=True, check=False)
+    assert done.returncode == 3 and "cd to a directory that is there" in done.stderr, done
+    script = 'ulimit -n 8; exec "$@"'
+    done = subprocess.run(["sh", "-c", script, "sh", str(SHUNT), *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 3 and "ulimit -n 1024" in done.stderr, done
+    if os.geteuid() == 0 and command[0] == "exec":
+        user = ["prlimit", "--nproc=1", "setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"]
+        argv = [*user, str(SHUNT), "exec", "--tasks", "8", "--", "true"]
+        done = subprocess.run(argv, cwd="/", capture_output=True, text=True, check=False)
+        assert done.returncode == 3 and "ulimit -u" in done.stderr, done
 
 
 def test_status_of_what_never_reaches_the_tests_is_the_frameworks_own(suite):

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import pty
 import shutil
 import signal
@@ -403,6 +404,27 @@ def test_the_account_of_a_failure(place):
     assert "[exit]" not in done.stderr.decode()
 
 
+@pytest.mark.parametrize("words", [
+    ["--", "no-such-program"], ["--policy", "none-such", "--", "true"], ["--require", "landlock", "--", "true"],
+    ["--tasks", "many", "--", "true"], ["-v", "-q", "--", "true"],
+])  # fmt: skip
+def test_the_account_of_an_earlier_command_does_not_stay(place, words):
+    assert place.run("--report", place.report_path, "--", "true").returncode == 0
+    assert place.account()["verdict"] == "ok"
+    done = place.run("--report", place.report_path, *words)
+    assert done.returncode in (4, 6), done
+    account = place.account()
+    assert (account["verdict"], account["exit"], account["signal"]) == ("not-started", None, None)
+    assert f"shunt: {account['message']}\n" in done.stderr.decode()
+    assert account["hint"] in done.stderr.decode()
+
+
+def test_times_have_three_digits(place):
+    place.run("--report", place.report_path, "--", "true")
+    text = place.report_path.read_text()
+    assert all(re.fullmatch(r"\d+\.\d{1,3}", re.search(rf'"{key}": ([^,]*),', text)[1]) for key in ("wall_ms", "cpu_ms")), text
+
+
 def test_an_account_that_cannot_be_written(place):
     """Said before anything runs, since afterwards the account would be lost, and the command's own status with it."""
     done = place.run("--report", "/nowhere/r.json", "--", "touch", "ran")
@@ -634,9 +656,14 @@ def test_a_directory_that_its_user_may_not_enter():
 @both
 def test_what_is_required_and_missing_is_named(place):
     done = place.run("--policy", "standard", "--require", "net", "--", "touch", "ran")
-    assert (done.returncode, done.stdout) == (6, b"")
+    assert (done.returncode, done.stdout) == (4, b"")
     stderr = done.stderr.decode()
     assert "net is required (policy standard)" in stderr and "network" in stderr
+    text = "".join(f"{line.strip()}\n" for line in stderr.splitlines() if line.startswith("    "))
+    assert text == "policy: own\nextends: standard\nnetwork: loopback\n", stderr
+    (place.path / "own.yaml").write_text(text)
+    done = place.run("--policy", "own.yaml", "--require", "net", "--", "true")
+    assert done.returncode == 0 or "not to be had" in done.stderr.decode(), done
     assert not (place.path / "ran").exists()
 
 
@@ -758,3 +785,14 @@ def test_nothing_is_left_of_a_run(place):
     assert process.returncode == 0
     assert not scratch_of(process.pid)
     assert not [path for path in cgroup_leftovers() if f"/shunt-{process.pid}-" in path]
+
+
+@as_user
+def test_what_hardened_requires_may_be_taken_out(place):
+    """On cgroup v1 an ordinary user has no memory limit: the way on is named, and is one."""
+    done = place.run("--policy", "hardened", "--", "true")
+    if done.returncode == 0:
+        pytest.skip("hardened is to be had here")
+    assert done.returncode == 6 and b"to go on without: --require=-memory" in done.stderr, done
+    done = place.run("--policy", "hardened", "--require=-memory", "--", "echo", "ran")
+    assert (done.returncode, done.stdout) == (0, b"ran\n") and b"not in force: " in done.stderr, done

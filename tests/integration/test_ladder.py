@@ -74,7 +74,7 @@ class Place(Suite):
     def requires(self, prefix, guarantee, *words):
         """What is said where it is not to be had: before anything has run."""
         done = self.exec(prefix, "--require", guarantee, *words, "--", "touch", "ran")
-        assert (done.returncode, done.stdout, done.account) == (6, "", None), done
+        assert (done.returncode, done.stdout, done.account["verdict"]) == (6, "", "not-started"), done
         assert not (self.path / "ran").exists()
         assert f"{guarantee} is required (policy " in done.stderr and "shunt doctor" in done.stderr, done
         self.write(test_a="def test_it(): open('ran', 'w')")

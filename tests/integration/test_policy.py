@@ -62,6 +62,19 @@ def test_show_with_a_machine():
     assert "source: " in good("show", "github-hosted")
 
 
+def test_options_may_stand_behind_the_name():
+    behind, before = policy("show", "standard", "--machine", "github-hosted"), policy("show", "--machine=github-hosted", "standard")
+    assert behind.returncode == 0 and behind.stdout == before.stdout != policy("show", "standard").stdout
+
+
+def test_mistakes_stand_where_they_were_made():
+    """Through a pipe they came first, or at the end."""
+    argv = [str(SHUNT), "policy", "explain", "standard", "nosuch-a", "read", "nosuch-b", "write"]
+    done = subprocess.run(argv, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    places = [done.stdout.index(word) for word in ("nosuch-a", "read: ", "nosuch-b", "write: ")]
+    assert done.returncode == 4 and places == sorted(places), done
+
+
 def test_a_projects_policy_is_found_first(tmp_path):
     (tmp_path / "shunt.yaml").write_text(
         "policies:\n- policy: hardened\n  extends: hardened\n  files:\n    writable: [build]\n"
@@ -130,7 +143,8 @@ def test_explain():
         (["shwo"], ['"policy shwo"']),
         (["chek", "x"], ["shunt policy check"]),
         (["show"], ["show NAME"]),
-        (["show", "a", "b"], ["too much"]),
+        (["show", "a", "b"], ['one word too many: "b"']),
+        (["list", "foo"], ['one word too many: "foo"', "shunt policy list\n"]),
         (["show", "hardend"], ["hardend", "did you mean hardened?"]),
         (["show", "--machine=github", "standard"], ["github", "did you mean github-hosted?"]),
         (["show", "--machin=x", "standard"], ["did you mean --machine?"]),

@@ -93,7 +93,7 @@ static void every_option_of_its_own(void **state)
 {
     struct parsed parsed;
     const struct exec_config *config =
-        good(&parsed, "exec --tasks 32 --memory=512M --cpus 1.5 --timeout 10s --grace=off --report r -v -q -- x --y");
+        good(&parsed, "exec --tasks 32 --memory=512M --cpus 1.5 --timeout 10s --grace=off --report r -v -- x --y");
 
     (void)state;
     assert_true(config->tasks_given && config->memory_given && config->cpus_given && config->timeout_given);
@@ -103,7 +103,7 @@ static void every_option_of_its_own(void **state)
     assert_true(config->timeout_ns == 10000000000ULL);
     assert_int_equal(config->grace_ns, 0);
     assert_string_equal(config->report_path, "r");
-    assert_true(config->verbose && config->quiet);
+    assert_true(config->verbose && !config->quiet);
     assert_string_equal(config->command[0], "x");
     assert_string_equal(config->command[1], "--y");
 }

@@ -466,22 +466,28 @@ static void test_user_auto(void **state)
 
 static void test_requirements(void **state)
 {
-    static const char *const wrong[] = {"", "tasks,", ",tasks", "tasks,,net", "tasks, net", "all"};
+    static const char *const wrong[] = {"", "tasks,", ",tasks", "tasks,,net", "tasks, net", "all", "-", "--net"};
     struct err err = ERR_INIT;
-    unsigned bits = 0;
+    unsigned bits = 0, without = 0;
 
     (void)state;
-    assert_int_equal(probe_parse_requirements("tasks,memory,net", &bits, &err), 0);
+    assert_int_equal(probe_parse_requirements("tasks,-memory,net", &bits, &without, &err), 0);
+    assert_int_equal(bits, SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_NET));
+    assert_int_equal(without, SPEC_BIT(SPEC_MEMORY));
+    assert_int_equal(probe_parse_requirements("net,-net", &bits, &without, &err), 0);
+    assert_int_equal(bits, 0);
+    assert_int_equal(without, SPEC_BIT(SPEC_NET));
+    assert_int_equal(probe_parse_requirements("tasks,memory,net", &bits, &without, &err), 0);
     assert_int_equal(bits, SPEC_BIT(SPEC_TASKS) | SPEC_BIT(SPEC_MEMORY) | SPEC_BIT(SPEC_NET));
-    assert_int_equal(probe_parse_requirements("seccomp", &bits, &err), 0);
+    assert_int_equal(probe_parse_requirements("seccomp", &bits, &without, &err), 0);
     assert_int_equal(bits, SPEC_BIT(SPEC_SECCOMP));
     bits = 77;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        assert_true(probe_parse_requirements(wrong[i], &bits, &err) < 0);
+        assert_true(probe_parse_requirements(wrong[i], &bits, &without, &err) < 0);
         assert_int_equal(err.kind, ERR_USAGE);
         assert_int_equal(bits, 77);
     }
-    assert_true(probe_parse_requirements("tasks,memroy", &bits, &err) < 0);
+    assert_true(probe_parse_requirements("tasks,memroy", &bits, &without, &err) < 0);
     assert_string_equal(err.message, "\"memroy\" is no guarantee");
     assert_non_null(strstr(err.hint, "did you mean \"memory\"?"));
 }
