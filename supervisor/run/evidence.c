@@ -14,7 +14,9 @@
 #include "supervisor/core/blackbox.h"
 #include "supervisor/core/stacks.h"
 #include "supervisor/core/timing.h"
+#include "supervisor/run/blame.h"
 #include "supervisor/run/counted.h"
+#include "supervisor/run/leak_watch.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/stack_dump.h"
 #include "supervisor/run/state.h"
@@ -64,6 +66,30 @@ static void describe(struct incident *incident, size_t processes)
                                glue, names[i].threads, names[i].comm);
         glue = ", ";
     }
+}
+
+/* "; 2 of them were left by tests/a.py::test_it": none of this test's doing. */
+static void say_leftovers(const struct worker *worker, struct incident *incident)
+{
+    const struct suite *suite = &worker->run->suite;
+    struct blame_survivor left[BLAME_SURVIVORS];
+    size_t n = leak_watch_survivors(worker, left, BLAME_SURVIVORS), found = 0, at = strlen(incident->evidence);
+    size_t test = TEST_NONE;
+    bool several = false;
+
+    for (size_t i = 0; i < incident->ntasks; i++)
+        for (size_t k = 0; k < n; k++) {
+            if (!left[k].task || left[k].task != incident->tasks[i].inside || left[k].test == incident->test)
+                continue;
+            several = several || (test != TEST_NONE && test != left[k].test);
+            test = left[k].test;
+            found++;
+            break;
+        }
+    if (!found || test >= suite->count || at + 1 >= sizeof(incident->evidence))
+        return;
+    snprintf(incident->evidence + at, sizeof(incident->evidence) - at, "; %zu of them %s left by %.200s", found,
+             found == 1 ? "was" : "were", several ? "earlier tests" : suite->tests[test].id);
 }
 
 /* What the worker noted itself says more than what the kernel calls its tasks. */
@@ -303,6 +329,8 @@ static void take(struct worker *worker, struct incident *incident, bool freeze)
     }
     if (!incident->evidence[0] && incident->ntasks_total > 1 && !worker->exited)
         describe(incident, count_processes(incident));
+    if (worker->leaf)
+        say_leftovers(worker, incident);
     say_where(incident);
     incident->more.cost_ns = clock_now_ns() - start;
 }

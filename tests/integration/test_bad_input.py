@@ -75,7 +75,7 @@ def test_places_in_which_nothing_can_run_have_a_remedy(tmp_path, command):
     done = subprocess.run(["sh", "-c", script, "sh", str(SHUNT), *command], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 3 and "ulimit -n 1024" in done.stderr, done
     if os.geteuid() == 0 and command[0] == "exec":
-        user = ["prlimit", "--nproc=1", "setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"]
+        user = ["prlimit", "--nproc=1", "setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]  # nobody else's
         argv = [*user, str(SHUNT), "exec", "--tasks", "8", "--", "true"]
         done = subprocess.run(argv, cwd="/", capture_output=True, text=True, check=False)
         assert done.returncode == 3 and "ulimit -u" in done.stderr, done

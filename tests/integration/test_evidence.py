@@ -194,3 +194,23 @@ def test_what_was_not_taken_is_not_shown(suite):
         assert incident["stacks"] is None and incident["waits_at"] is None and incident["output"] is None
         assert not directory(suite, incident).joinpath("stacks.txt").exists()
         assert not directory(suite, incident).joinpath("tasks.txt").exists()
+
+
+@needs_cgroups
+def test_what_an_earlier_test_left_is_said_to_be_its_own(suite):
+    suite.write(
+        test_a="""
+        import subprocess, time
+
+        def test_leaves():
+            subprocess.Popen(["sleep", "60"])
+            time.sleep(0.2)
+
+        def test_memory():
+            time.sleep(0.3)
+            bytearray(300 << 20)
+        """
+    )
+    result = suite.run("-n", 1, "--memory", "128M")
+    incident = next(i for i in result.incidents if i["verdict"] == "memory")
+    assert "1 sleep; 1 of them was left by test_a.py::test_leaves" in incident["evidence"], result
