@@ -274,7 +274,7 @@ static void print_foot(const struct table *table)
     char line[160];
 
     fputc('\n', table->out);
-    label(table, "refused calls");
+    label(table, "denials");
     if (denials)
         snprintf(line, sizeof(line), "named by %s", denials->name);
     else
