@@ -12,28 +12,33 @@
 #include "sandbox/policy/resolve.h"
 #include "sandbox/seccomp/profile.h"
 
-static int check_profile(const char *path, uint64_t caps, struct err *err)
+#define NOT_KNOWN "; calls that are not known here, so that refusing them does nothing: "
+
+static int check_profile(const char *path, uint64_t caps, char **ret_unknown, struct err *err)
 {
     struct seccomp_request request = {.path = path, .caps = caps};
     struct sock_fprog program;
     int r = seccomp_profile_compile(&request, &program, err);
 
-    if (r == 0)
-        seccomp_profile_done(&program);
-    return r;
+    if (r < 0)
+        return r;
+    seccomp_profile_done(&program);
+    *ret_unknown = seccomp_profile_unknown(path, caps);
+    return 0;
 }
 
 static int check_policy(const struct policy_source *source, const char *name, char **ret_what, struct err *err)
 {
+    _cleanup_free_ char *unknown = NULL;
     struct sandbox_spec spec;
     int r = policy_load(source, name, NULL, &spec, err);
 
     if (r < 0)
         return r;
     if (spec.seccomp)
-        r = check_profile(spec.seccomp, spec.caps, err);
+        r = check_profile(spec.seccomp, spec.caps, &unknown, err);
     if (r == 0)
-        *ret_what = mem_printf("policy %s", spec.name);
+        *ret_what = mem_printf("policy %s%s%s", spec.name, unknown ? NOT_KNOWN : "", unknown ? unknown : "");
     spec_done(&spec);
     return r;
 }
@@ -109,9 +114,11 @@ int policy_check(const struct policy_source *source, const char *name, char **re
     int r;
 
     if (has_ending(name, ".json")) {
-        r = check_profile(name, UINT64_MAX, err);
+        _cleanup_free_ char *unknown = NULL;
+
+        r = check_profile(name, UINT64_MAX, &unknown, err);
         if (r == 0)
-            *ret_what = mem_strdup("seccomp profile");
+            *ret_what = mem_printf("seccomp profile%s%s", unknown ? NOT_KNOWN : "", unknown ? unknown : "");
         return r;
     }
     if (!find_is_path(name, ".yaml"))

@@ -67,6 +67,13 @@ void seccomp_file_done(struct seccomp_file *file);
 size_t seccomp_rule_names(const struct seccomp_rule *rule);
 const char *seccomp_rule_name(const struct seccomp_rule *rule, size_t i);
 
+/* --- names that nobody knows (unknown.c) --- */
+
+/* The rule takes away from what the default allows. */
+bool seccomp_rule_refuses(const struct seccomp_file *file, const struct seccomp_rule *rule);
+/* The call that was probably meant by such a name; NULL: none is near, or it is that call's successor. Malloc'ed. */
+char *seccomp_meant_call(const char *name);
+
 /* --- lines of JSON (locate.c) --- */
 
 struct seccomp_step {

@@ -64,6 +64,9 @@ const char *seccomp_syscall_name(uint32_t arch, uint32_t nr, char *buf, size_t s
  */
 int seccomp_syscall_number(const char *name);
 
+/* The calls that a profile refuses and that nobody here knows, which therefore does nothing: "a, b"; NULL: none. Malloc'ed. */
+char *seccomp_profile_unknown(const char *path, uint64_t caps);
+
 /* --- for people: shunt policy explain --- */
 
 #define SECCOMP_CASES_MAX 40

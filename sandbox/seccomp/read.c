@@ -88,28 +88,32 @@ static const struct reader_key file_keys[] = {
     {"architectures", read_architectures}, {"archMap", read_arch_map}, {"flags", read_flags},
     {"syscalls", note_rules},        {"listenerPath", read_listener}, {"listenerMetadata", read_listener}, {0}};
 
-/* A rule that refuses a call nobody knows refuses nothing: in a list of refusals that is a hole, and most likely a slip
- * of the pen. In an allow list the default refuses it anyway, and Docker's names calls that are newer than we are. */
+/* A rule that refuses a call nobody knows refuses nothing: in a list of refusals a slip of the pen is a hole. What is near to
+ * no name is a call that is newer than we are, or of a kernel that is not ours: runc and crun pass over it, and so do we
+ * (`shunt policy check` says it). In an allow list the default refuses it anyway. */
 static int check_refusals(struct reader *reader)
 {
     const struct seccomp_file *file = reader->file;
-    char hint[160];
+    char hint[200];
 
     for (size_t i = 0; i < file->nrules; i++) {
         const struct seccomp_rule *rule = &file->rules[i];
 
-        if (seccomp_strongest(file->fallback, rule->answer) == file->fallback)
+        if (!seccomp_rule_refuses(file, rule))
             continue;
         for (size_t j = 0; j < seccomp_rule_names(rule); j++) {
-            if (seccomp_syscall_number(seccomp_rule_name(rule, j)) != -EINVAL)
+            bool unknown = seccomp_syscall_number(seccomp_rule_name(rule, j)) == -EINVAL;
+            _cleanup_free_ char *meant = unknown ? seccomp_meant_call(seccomp_rule_name(rule, j)) : NULL;
+
+            if (!meant)
                 continue;
             reader_step_in(reader, "syscalls", 0);
             reader_step_in(reader, NULL, rule->at);
             reader_step_in(reader, json_is_array(rule->names) ? "names" : "name", 0);
             if (json_is_array(rule->names))
                 reader_step_in(reader, NULL, j);
-            snprintf(hint, sizeof(hint), "no system call \"%.60s\" is known here, so refusing it would do nothing",
-                     seccomp_rule_name(rule, j));
+            snprintf(hint, sizeof(hint), "did you mean \"%.60s\"? \"%.60s\" is not known here, so refusing it would do nothing",
+                     meant, seccomp_rule_name(rule, j));
             return reader_refuse(reader, "unknown system call", hint);
         }
     }

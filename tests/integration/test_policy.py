@@ -62,6 +62,21 @@ def test_show_with_a_machine():
     assert "source: " in good("show", "github-hosted")
 
 
+def test_a_refusal_of_a_call_that_is_newer_than_shunt(tmp_path):
+    """As in runc it refuses nothing and spoils nothing, but it is said; a slip of the pen is still an error."""
+    def profile(name):
+        rule = {"names": ["keyctl", name], "action": "SCMP_ACT_ERRNO"}
+        (tmp_path / "deny.json").write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
+        return policy("check", "deny.json", cwd=tmp_path)
+
+    for name in ("quantum_teleport", "clone9"):
+        done = profile(name)
+        assert done.returncode == 0 and done.stdout.endswith(f"refusing them does nothing: {name}\n"), done
+    assert policy("explain", "deny.json", "keyctl", cwd=tmp_path).stdout.startswith("keyctl: EPERM")
+    done = profile("unshar")
+    assert done.returncode == 4 and 'did you mean "unshare"?' in done.stderr, done
+
+
 def test_options_may_stand_behind_the_name():
     behind, before = policy("show", "standard", "--machine", "github-hosted"), policy("show", "--machine=github-hosted", "standard")
     assert behind.returncode == 0 and behind.stdout == before.stdout != policy("show", "standard").stdout

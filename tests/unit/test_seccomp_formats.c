@@ -297,7 +297,7 @@ static void test_errors_of_files(void **state)
                  "[{'architecture': 'SCMP_ARCH_X86'}]}", "both architectures and archMap", "one of them");
     expect_error("{'defaultAction': 'SCMP_ACT_ALLOW',\n'syscalls': [{'names': ['read'], 'action': 'SCMP_ACT_ERRNO'},\n"
                  "{'names': ['mount', 'unshar'], 'action': 'SCMP_ACT_ERRNO'}]}",
-                 ":3: syscalls[1] (\"mount\", …): names[1]: unknown system call", "would do nothing");
+                 ":3: syscalls[1] (\"mount\", …): names[1]: unknown system call", "did you mean \"unshare\"?");
     expect_error("{'defaultAction': 'SCMP_ACT_ALLOW', 'x': 18446744073709551616}", ":1:", "");
 }
 
