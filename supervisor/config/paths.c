@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sandbox/base/cleanup.h"
@@ -61,4 +63,30 @@ char *paths_find(const char *what)
     }
     errno = ENOENT;
     return NULL;
+}
+
+static bool is_program(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+char *paths_of_command(const char *name)
+{
+    const char *path = getenv("PATH");
+
+    if (strchr(name, '/'))
+        return mem_strdup(name);
+    for (path = path ? path : "/usr/local/bin:/usr/bin:/bin";; path++) {
+        size_t length = strcspn(path, ":");
+        char *candidate = mem_printf("%.*s%s%s", (int)length, path, length ? "/" : "", name);
+
+        if (is_program(candidate))
+            return candidate;
+        free(candidate);
+        path += length;
+        if (!*path)
+            return NULL;
+    }
 }

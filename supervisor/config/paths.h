@@ -11,3 +11,5 @@
  * set.
  */
 char *paths_find(const char *what);
+/* Where the caller's PATH has a command: the name itself where it is a path; NULL: nowhere. Malloc'ed. */
+char *paths_of_command(const char *name);

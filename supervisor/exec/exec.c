@@ -17,6 +17,7 @@
 #include "sandbox/learn/learn.h"
 #include "sandbox/sandbox.h"
 #include "supervisor/config/learning.h"
+#include "supervisor/config/paths.h"
 #include "supervisor/config/sandbox_config.h"
 #include "supervisor/exec/account.h"
 #include "supervisor/exec/relay.h"
@@ -167,8 +168,8 @@ static int status_of(const struct sandbox_result *result)
 
 static int did_not_start(const struct exec *exec, int r, struct err *err)
 {
-    const char *stage = sandbox_failed_stage(exec->sandbox), *name = exec->config->command[0];
-    _cleanup_free_ char *path = strchr(name, '/') ? realpath(name, NULL) : NULL;
+    const char *stage = sandbox_failed_stage(exec->sandbox);
+    _cleanup_free_ char *found = paths_of_command(exec->config->command[0]), *path = found ? realpath(found, NULL) : NULL;
 
     if (strcmp(stage, "exec") == 0) {
         err_set(err, ERR_USAGE, -r, "cannot run \"%.200s\" inside the sandbox: %m", exec->config->command[0]);

@@ -169,10 +169,15 @@ static int check_reach(const struct run *run, const char *called, const char *pa
 /* What a suite cannot do without; before anything runs, since Python's own words for it are a page of traceback. */
 static int check_all_reach(const struct run *run, struct err *err)
 {
-    const char *program = run->config->command[0];
+    _cleanup_free_ char *program = paths_of_command(run->config->command[0]);
+    const char *slash = program ? strrchr(program, '/') : NULL;
+    _cleanup_free_ char *directory = slash ? mem_printf("%.*s/", (int)(slash - program), program) : NULL;
     int r = check_reach(run, "the working directory", ".", err);
 
-    if (r == 0 && strchr(program, '/'))
+    /* A link of a virtual environment, too: else the next pytest in PATH would run, or none. */
+    if (r == 0)
+        r = check_reach(run, "the command's directory", directory, err);
+    if (r == 0)
         r = check_reach(run, "the command", program, err);
     if (r == 0)
         r = check_reach(run, "shunt's own plugin", run->python, err);

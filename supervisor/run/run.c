@@ -416,7 +416,7 @@ static int framework_status(struct run *run)
 {
     int status = run->command_status;
 
-    if (!run->command_exited)
+    if (!run->command_exited || run->fatal) /* the latter: why, has been said */
         return 3;
     if (WIFSIGNALED(status)) {
         report_notice(run->report, "%s died of SIG%s", run->config->command[0],

@@ -290,6 +290,12 @@ def test_a_directory_that_the_policys_user_cannot_enter_is_named_before_anything
         assert (result.status, result.stdout) == (4, ""), result
         assert f"the working directory {path}/here cannot be reached by uid " in result.stderr, result
         assert f"of {path} the mode is 0700" in result.stderr and f"chmod o+x {path}" in result.stderr, result
+        (path / "bin").mkdir()
+        (path / "bin" / "mypytest").symlink_to(shutil.which("true"))
+        argv = [str(SHUNT), "run", "--policy", "hardened", "--", "mypytest"]
+        env = clean_environment(PATH=f"{path}/bin:{os.environ['PATH']}")
+        done = subprocess.run(argv, cwd="/srv", env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 4 and f"the command's directory {path}/bin cannot be reached" in done.stderr, done
         path.chmod(0o711)
         result = Suite(path / "here").run("-n", 1, "--policy", "hardened", *options)
         assert result.status == 0, result
