@@ -118,3 +118,23 @@ def test_scripts_that_start_pytest_work(suite):
     done = shunt("run", "-n", "2", "--events", str(events), "--", str(script), cwd=suite.path)
     assert done.returncode == 0, done
     assert events.read_text().count('"test-end"') == 2
+
+
+def test_a_profile_that_is_not_there_has_a_remedy(tmp_path):
+    (tmp_path / "own.yaml").write_text("policy: own\nextends: standard\nseccomp: nope.json\n")
+    done = shunt("exec", "--policy", "own.yaml", "--", "true", cwd=tmp_path)
+    assert done.returncode == 4 and "own.yaml:3: seccomp: nope.json: " in done.stderr, done
+    assert "relative to the policy's file" in done.stderr, done
+
+
+def test_each_line_of_what_is_missing_is_indented():
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be an ordinary user without a cgroup")
+    user = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
+    done = subprocess.run(
+        [*user, str(SHUNT), "exec", "-v", "--userns=never", "--memory", "64M", "--", "true"],
+        cwd="/", env=clean_environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    lines = done.stderr.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("shunt: not in force: "))
+    assert done.returncode == 0 and all(line.startswith(("  ", "shunt: ")) for line in lines[at:]), done
