@@ -195,6 +195,17 @@ static int set_on_reroute(void *target, const char *text, struct err *err)
     return 0;
 }
 
+static int set_leaks(void *target, const char *text, struct err *err)
+{
+    static const char *const words[] = {"ignore", "record", "fail", NULL};
+    int i = cli_index_of(text, words);
+
+    if (i < 0)
+        return cli_expected(err, "ignore, record or fail", "what a test that leaves something behind comes to");
+    config_of(target)->leaks = (enum run_leaks)i;
+    return 0;
+}
+
 static int set_confirm(void *target, const char *text, struct err *err)
 {
     static const char *const words[] = {"none", "killed", "failed", NULL};
@@ -367,6 +378,10 @@ const struct option_row run_option_table[] = {
      set_reroute, "Verdicts"},
     {"on-reroute", 0, "WHAT", "what passed-serial means: pass, warn (default) or fail",
      set_on_reroute, NULL},
+    {"leaks", 0, "WHAT",
+     "threads, processes, listening sockets and files in /tmp that a test\n"
+     "leaves behind: ignore, record (default), or fail the test",
+     set_leaks, NULL},
     {"confirm", 0, "WHAT",
      "what of a test that waited for CPU or memory most of its time counts\n"
      "only once it has run alone: failed (default; and killed), killed,\n"
@@ -412,6 +427,7 @@ void run_options_init(struct run_options *options)
                 .confirm = CONFIRM_FAILED,
                 .reroute = VERDICT_REROUTE_DEFAULT,
                 .on_reroute = ON_REROUTE_WARN,
+                .leaks = LEAKS_RECORD,
                 .fork_server = FORK_SERVER_AUTO,
                 .color = COLOR_AUTO,
             },

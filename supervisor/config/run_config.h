@@ -13,6 +13,7 @@
 
 enum run_on_reroute { ON_REROUTE_PASS, ON_REROUTE_WARN, ON_REROUTE_FAIL };
 enum run_fork_server { FORK_SERVER_AUTO, FORK_SERVER_OFF };
+enum run_leaks { LEAKS_IGNORE, LEAKS_RECORD, LEAKS_FAIL };
 enum run_budget { BUDGET_AUTO, BUDGET_HOST, BUDGET_NONE };
 enum run_cpu_view { CPU_VIEW_HOST, CPU_VIEW_SHARE };
 enum run_confirm { CONFIRM_NONE, CONFIRM_KILLED, CONFIRM_FAILED };
@@ -44,6 +45,7 @@ struct run_config {
 
     unsigned reroute;          /* bit per enum verdict (supervisor/core/verdict.h) */
     enum run_on_reroute on_reroute;
+    enum run_leaks leaks;      /* what a test that leaves something behind comes to */
     enum run_confirm confirm; /* which results of a starved test count only once it has run alone */
     enum run_fork_server fork_server;
     bool no_sandbox;           /* --sandbox=off: lanes and limits only */

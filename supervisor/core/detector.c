@@ -78,6 +78,13 @@ static void print_size(char *buf, size_t size, uint64_t bytes)
         snprintf(buf, size, "%.0f MiB", (double)bytes / (double)(1ULL << 20));
 }
 
+/* The kernel kills for a leaf's own limit when the leaf is at it, give or take what it charges at once. */
+static bool killed_below_its_limit(const struct detector_view *view)
+{
+    return view->limits.memory_bytes && view->now.memory_peak_bytes && view->now.memory_peak_exact &&
+           view->now.memory_peak_bytes < view->limits.memory_bytes / 4 * 3;
+}
+
 static bool judge_memory(const struct detector_view *view, struct detector_result *ret)
 {
     char limit[32], peak[32];
@@ -87,9 +94,16 @@ static bool judge_memory(const struct detector_view *view, struct detector_resul
         return false;
     print_size(limit, sizeof(limit), view->limits.memory_bytes);
     print_size(peak, sizeof(peak), view->now.memory_peak_bytes);
+    if (killed_below_its_limit(view)) {
+        ret->is_void = true;
+        conclude(ret, VERDICT_EXTERNAL,
+                 "killed by an OOM killer at %s of its %s: not for its own limit, but for that of the machine or of a cgroup "
+                 "around it", peak, limit);
+        return true;
+    }
     if (view->limits.memory_bytes && view->now.memory_peak_bytes)
-        conclude(ret, VERDICT_MEMORY, "killed by the kernel for memory: %s%s of %s", exact ? "" : "≥",
-                 peak, limit);
+        conclude(ret, VERDICT_MEMORY, "killed by the kernel for memory: %s%s of %s, oom_kill %" PRIu64, exact ? "" : "≥",
+                 peak, limit, view->now.oom_kills - view->at_start.oom_kills);
     else
         conclude(ret, VERDICT_MEMORY, "killed by the kernel for memory");
     return true;
@@ -144,13 +158,13 @@ static void judge_death(const struct detector_view *view, struct detector_result
         conclude(ret, VERDICT_DENIED, "killed by SIGSYS %s: a filter of system calls answered %s with death", where,
                  view->denied_name ? view->denied_name : "an unknown call");
     } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !view->killed_by_us) {
-        if (view->counters_valid)
-            conclude(ret, VERDICT_EXTERNAL,
-                     "killed by SIGKILL: not by the OOM killer of its cgroup (oom_kill %" PRIu64
-                     "), not by shunt",
-                     view->now.oom_kills);
+        /* The counter is of all processes of the cgroup that any OOM killer has killed (cgroup-v2.rst). */
+        if (view->counters_valid && !view->oom_unknown)
+            conclude(ret, VERDICT_EXTERNAL, "killed by SIGKILL %s: not by an OOM killer (oom_kill %" PRIu64 "), not by shunt",
+                     where, view->now.oom_kills - view->at_start.oom_kills);
         else
-            conclude(ret, VERDICT_EXTERNAL, "killed by SIGKILL, not by shunt");
+            conclude(ret, VERDICT_EXTERNAL,
+                     "killed by SIGKILL %s, not by shunt; an OOM killer is not excluded: no cgroup counts for it", where);
     } else if (WIFSIGNALED(status)) {
         print_signal(text, sizeof(text), WTERMSIG(status));
         conclude(ret, VERDICT_SIGNAL, "died of %s %s%s", text, where,

@@ -36,6 +36,7 @@ struct detector_view {
     struct detector_counters at_start; /* when the test was started (or the worker assigned) */
     struct detector_counters now;
     bool counters_valid;      /* false: no cgroup */
+    bool oom_unknown;         /* no cgroup counts what OOM killers have killed */
     bool counted;             /* by looking now and then, without a cgroup: how many were refused is not known */
     bool pressure;            /* a cgroup around us is at its limit now */
     const char *pressure_text;

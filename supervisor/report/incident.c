@@ -65,12 +65,14 @@ const char *incident_advice(const struct incident *incident)
             return "it takes longer than pytest-timeout lets it: raise that limit";
         return alone ? "it takes too long even alone: raise --timeout, or mark it @pytest.mark.shunt(timeout=…)"
                      : "it takes too long: raise --timeout, or mark it @pytest.mark.shunt(timeout=…)";
-    case VERDICT_SIGNAL:
     case VERDICT_EXIT:
+        return alone ? "it ends its own process even alone: let it return or raise, and keep os._exit() for children"
+                     : "it ends its own process: let it return or raise, and keep os._exit() for children";
+    case VERDICT_SIGNAL:
         return alone ? "it dies even alone: run this test by itself under a debugger"
                      : "run this test by itself under a debugger";
     case VERDICT_EXTERNAL:
-        return "look for what kills it: the test itself, the machine's OOM killer (dmesg), or an operator";
+        return "look for what kills it: the test itself, an operator, or a limit on the job (CI, container); dmesg knows of OOM kills";
     case VERDICT_DENIED:
         return "let the test do without that call, or allow it in the policy";
     case VERDICT_PROTOCOL:
@@ -99,7 +101,8 @@ static void print_worker_fate(FILE *out, const struct incident *incident)
 /* How sure the blame is, and where the rest is. */
 static void print_more(FILE *out, const struct incident *incident)
 {
-    bool blamed = incident->blame.confidence != BLAME_NONE && incident->next != INCIDENT_NOTHING;
+    bool blamed = incident->blame.confidence != BLAME_NONE && incident->next != INCIDENT_NOTHING &&
+                  incident->next != INCIDENT_FAILED;
 
     if (!blamed && !*incident->more.directory)
         return;
@@ -118,6 +121,11 @@ static void print_consequence(FILE *out, const struct incident *incident)
     switch (incident->next) {
     case INCIDENT_NOTHING:
         fprintf(out, "recorded; nobody was killed");
+        if (incident->blame.confidence != BLAME_NONE)
+            fprintf(out, " (blame: %s)", blame_confidence_name(incident->blame.confidence));
+        break;
+    case INCIDENT_FAILED:
+        fprintf(out, "the test counts as failed (--leaks=fail): let it end, close and remove what it makes");
         if (incident->blame.confidence != BLAME_NONE)
             fprintf(out, " (blame: %s)", blame_confidence_name(incident->blame.confidence));
         break;

@@ -77,6 +77,7 @@ void report_not_writable(struct report *report, const struct test *test, int err
 
 enum incident_next { /* what becomes of the test */
     INCIDENT_NOTHING,  /* recorded only */
+    INCIDENT_FAILED,   /* recorded, and the test counts as failed for it */
     INCIDENT_REROUTED, /* to the serial lane */
     INCIDENT_RETRIED,  /* void by pressure from outside: again in its lane */
     INCIDENT_KILLED,   /* its outcome is killed */

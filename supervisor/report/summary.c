@@ -160,7 +160,7 @@ static void print_leaks(FILE *out, const struct suite *suite, const struct repor
             print_test(out, suite, incident->test, "leak", incident->text, NULL);
     }
     if (n > LEAKS_MAX)
-        fprintf(out, "  %-13s and %zu more tests left tasks behind (all are in --events)\n", "leak",
+        fprintf(out, "  %-13s and %zu more tests left something behind (all are in --events)\n", "leak",
                 n - LEAKS_MAX);
 }
 

@@ -416,16 +416,28 @@ void controller_error(struct controller *controller, const char *message)
     controller->state = CONTROLLER_FINISHED;
 }
 
-void controller_feed_reports(struct controller *controller, size_t test, const char *name,
+/* As a string of JSON. */
+static char *quote(const char *text)
+{
+    _cleanup_free_ char *clean = text_clean(text, strlen(text), 1);
+    json_t *string = json_string(clean);
+    char *quoted = json_dumps(string, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+
+    json_decref(string);
+    return quoted;
+}
+
+void controller_feed_reports(struct controller *controller, size_t test, const char *name, const char *failed,
                              struct chunk_list *held)
 {
     long long index = test == TEST_NONE ? -1 : (long long)test;
+    _cleanup_free_ char *quoted = failed ? quote(failed) : NULL;
 
     for (struct chunk *chunk = held->head; controller->channel && chunk; chunk = chunk->next) {
-        char header[128];
+        _cleanup_free_ char *header = mem_printf("{\"t\":\"feed\",\"i\":%lld,\"worker\":\"%s\"%s%s%s}", index, name,
+                                                 chunk->next ? ",\"more\":true" : "", quoted ? ",\"failed\":" : "",
+                                                 quoted ? quoted : "");
 
-        snprintf(header, sizeof(header), "{\"t\":\"feed\",\"i\":%lld,\"worker\":\"%s\"%s}", index,
-                 name, chunk->next ? ",\"more\":true" : "");
         channel_send(controller->channel, header, chunk->data, chunk->size, NULL, 0);
     }
     chunk_list_clear(held);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sandbox/base/cleanup.h"
@@ -12,6 +13,7 @@
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 #include "supervisor/core/blackbox.h"
+#include "supervisor/core/core_file.h"
 #include "supervisor/core/stacks.h"
 #include "supervisor/core/timing.h"
 #include "supervisor/run/blame.h"
@@ -331,6 +333,7 @@ static void take(struct worker *worker, struct incident *incident, bool freeze)
         describe(incident, count_processes(incident));
     if (worker->leaf)
         say_leftovers(worker, incident);
+    memory_watch_say(worker, incident);
     say_where(incident);
     incident->more.cost_ns = clock_now_ns() - start;
 }
@@ -364,6 +367,19 @@ static void say_orphans(struct incident *incident)
                            n == 1 ? "was" : "were");
 }
 
+static void say_core(const struct worker *worker, struct incident *incident)
+{
+    char pattern[256], text[300], first[8] = "0";
+    size_t at = strlen(incident->evidence);
+
+    if (incident->verdict != VERDICT_SIGNAL || !WIFSIGNALED(worker->wait_status) || !WCOREDUMP(worker->wait_status) ||
+        io_read_file_at(AT_FDCWD, "/proc/sys/kernel/core_pattern", pattern, sizeof(pattern)) < 0)
+        return;
+    io_read_file_at(AT_FDCWD, "/proc/sys/kernel/core_uses_pid", first, sizeof(first));
+    core_file_describe(pattern, *first == '1', worker->pid_in_cell, (int)worker->pid, text, sizeof(text));
+    snprintf(incident->evidence + at, sizeof(incident->evidence) - at, "%s%s", at ? "; " : "", text);
+}
+
 void evidence_of_death(struct worker *worker, struct incident *incident)
 {
     const struct run *run = worker->run;
@@ -392,6 +408,7 @@ void evidence_of_death(struct worker *worker, struct incident *incident)
     } else if (*incident->blame.where) {
         evidence_put_first(incident, incident->blame.where);
     }
+    say_core(worker, incident);
     if (!timeout_verdict(worker)) /* else the list is from before they were asked to end */
         say_orphans(incident);
 }

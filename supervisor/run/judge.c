@@ -19,6 +19,8 @@
 #include "supervisor/run/counted.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/cpu_watch.h"
+#include "supervisor/run/held_result.h"
+#include "supervisor/run/leak_files.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/timeout.h"
@@ -77,6 +79,7 @@ static void judge(struct worker *worker, enum detector_moment moment, const char
     struct detector_view view = {.moment = moment,
                                  .limits = worker->limits,
                                  .counters_valid = worker->leaf != NULL || counted_tasks(run),
+                                 .oom_unknown = !run->cgroup || !(cgroup_run_has(run->cgroup) & CGROUP_HAS_MEMORY),
                                  .counted = counted_tasks(run),
                                  .in_test = worker->test != TEST_NONE,
                                  .session_end = worker->state == WORKER_ENDING,
@@ -120,6 +123,9 @@ void judge_start(struct worker *worker)
         worker->counters.tasks_peak = 0;
         worker->at_start = worker->counters;
     }
+    if (worker->last_test == TEST_NONE)
+        leak_files_start(worker);
+    memory_watch_start(worker);
     worker->go_ns = run_clock_ns(worker->run);
     worker->idle_since_ns = worker->go_ns;
     worker->idle_cpu_ns = worker->counters.cpu_ns;
@@ -183,8 +189,10 @@ static void accept_result(struct worker *worker, const struct test_result *resul
     contention_record_cpu(worker, index);
     test_ends(worker);
     worker->owed = index;
-    run_test_outcome(run, index, passed_serial ? OUTCOME_PASSED_SERIAL : result->outcome);
     leak_watch_boundary(worker, index);
+    leak_files_boundary(worker, index);
+    if (!held_result_begin(worker, index, passed_serial ? OUTCOME_PASSED_SERIAL : result->outcome))
+        run_test_outcome(run, index, passed_serial ? OUTCOME_PASSED_SERIAL : result->outcome);
 }
 
 /* Recorded only, unless --reroute names it. */
@@ -236,6 +244,7 @@ static void settle_owed(struct worker *worker)
 {
     struct run *run = worker->run;
 
+    held_result_end(worker);
     if (worker->owed == TEST_NONE)
         return;
     if (!worker->confirming && !worker->reports_void)
@@ -296,6 +305,7 @@ void judge_death(struct worker *worker)
     if (worker->state == WORKER_ENDING && worker->said_bye) {
         report_worker(worker->run->report, "ended", worker->slot->index, worker->generation,
                       worker->pid, 0);
+        leak_files_end(worker);
         blame_confirm_over(worker);
         worker_kill(worker); /* what it left behind goes with it */
         return;

@@ -7,23 +7,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 #include "supervisor/core/blame.h"
 #include "supervisor/core/leak.h"
+#include "supervisor/run/held_result.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/state.h"
 
 /* The kernel forgets a joined thread up to some 17 ms late (measured); three times that is no leak yet. */
 #define SETTLE_NS (50 * NS_PER_MS)
+/* Where a test fails for it, what is about to end gets longer: on a busy machine a pool takes its time. */
+#define SETTLE_FAIL_NS (500 * NS_PER_MS)
 #define KNOWN_MAX 4096
 #define KEPT_MAX 256
 /* When a process ends, its threads are gone before it is: what was seen to have ended so short a time before a death is part
  * of that death. */
 #define JUST_ENDED_NS (500 * NS_PER_MS)
+#define ENDED_EARLY_NS (50 * NS_PER_MS) /* likewise for one that was no leak yet */
 #define JUST_ENDED_MAX 32
+#define LEFT_MAX 16
+#define SOCKETS_SHOWN 2
 #define ORIGINS_MAX 32 /* earlier tests of a worker whose starts are remembered */
 
 struct known {
@@ -35,7 +42,7 @@ struct known {
 
 struct just_ended {
     struct blame_survivor survivor;
-    uint64_t ended_ns;
+    uint64_t until_ns;
 };
 
 /* What an earlier test noted of its starts. */
@@ -44,13 +51,17 @@ struct origin {
     char text[256];
 };
 
-/* Alive at a boundary, not known: judged when due, and charged to the test of that boundary whatever runs then. */
+/* Alive at a boundary, not known: judged when due, and charged to the test of that boundary whatever runs then. A task, or a
+ * listening socket (tid 0), which whatever ends late may still close. */
 struct candidate {
+    int fd;
+    uint64_t inode;
+    char socket[200];
     pid_t tid;
     uint64_t start_ticks;
     size_t test;
     int inside;
-    uint64_t due_ns;
+    uint64_t since_ns;
 };
 
 struct leak_watch {
@@ -62,10 +73,16 @@ struct leak_watch {
     size_t nkept;
     struct candidate *candidates; /* by test, the earliest first */
     size_t ncandidates, candidates_room;
+    size_t nsockets; /* of the candidates */
     uint64_t tasks_seen; /* at the last look for known ones that have ended */
     struct origin origins[ORIGINS_MAX]; /* a ring */
     size_t norigins;
 };
+
+static uint64_t settle_ns(const struct run *run)
+{
+    return run->config->leaks == LEAKS_FAIL ? SETTLE_FAIL_NS : SETTLE_NS;
+}
 
 static struct leak_watch *watch_of(struct worker *worker)
 {
@@ -91,6 +108,39 @@ int leak_watch_kept(struct worker *worker, const json_t *kept)
         if (watch->nkept < KEPT_MAX)
             watch->kept[watch->nkept++] = (int)json_integer_value(id);
     }
+    return 0;
+}
+
+static int add_socket(struct leak_watch *watch, size_t test, json_t *entry)
+{
+    json_int_t fd, inode;
+    const char *text;
+    size_t length;
+
+    if (json_unpack(entry, "{s:I, s:I, s:s%}", "fd", &fd, "inode", &inode, "text", &text, &length) < 0 || fd < 0 ||
+        fd > 1 << 30 || inode < 1 || length >= sizeof(watch->candidates->socket))
+        return -EPROTO;
+    mem_grow(&watch->candidates, &watch->candidates_room, watch->ncandidates + 1, sizeof(*watch->candidates));
+    watch->candidates[watch->ncandidates] = (struct candidate){
+        .fd = (int)fd, .inode = (uint64_t)inode, .test = test, .since_ns = clock_now_ns()};
+    memcpy(watch->candidates[watch->ncandidates].socket, text, length + 1);
+    watch->ncandidates++;
+    watch->nsockets++;
+    return 0;
+}
+
+int leak_watch_left(struct worker *worker, const json_t *left)
+{
+    size_t i;
+    json_t *entry;
+
+    if (!left || json_is_null(left))
+        return 0;
+    if (!json_is_array(left) || json_array_size(left) > LEFT_MAX)
+        return -EPROTO;
+    json_array_foreach (left, i, entry)
+        if (add_socket(watch_of(worker), worker->test, entry) < 0)
+            return -EPROTO;
     return 0;
 }
 
@@ -124,7 +174,7 @@ void leak_watch_boundary(struct worker *worker, size_t test)
     ssize_t n;
 
     if (!worker->leaf ||
-        worker->counters.tasks_now <= 1 + (watch ? watch->nknown + watch->ncandidates : 0))
+        worker->counters.tasks_now <= 1 + (watch ? watch->nknown + watch->ncandidates - watch->nsockets : 0))
         return;
     n = cgroup_leaf_threads(worker->leaf, tids, INCIDENT_MAX_TASKS);
     if (n <= 0)
@@ -142,7 +192,8 @@ void leak_watch_boundary(struct worker *worker, size_t test)
         mem_grow(&watch->candidates, &watch->candidates_room, watch->ncandidates + 1,
                  sizeof(*watch->candidates));
         watch->candidates[watch->ncandidates++] =
-            (struct candidate){tids[i], task.start_ticks, test, task.inside, clock_now_ns() + SETTLE_NS};
+            (struct candidate){.tid = tids[i], .start_ticks = task.start_ticks, .test = test, .inside = task.inside,
+                               .since_ns = clock_now_ns()};
     }
     if (watch->ncandidates > before) {
         struct origin *origin = &watch->origins[watch->norigins++ % ORIGINS_MAX];
@@ -212,30 +263,50 @@ static bool is_kept(const struct worker *worker, const struct incident_task *tas
                         worker->leak->nkept);
 }
 
-static void report_leak(struct worker *worker, size_t test, size_t leaked, const char *names)
+/* Is that descriptor of the worker's still the same socket? */
+static bool still_listens(const struct worker *worker, const struct candidate *candidate)
+{
+    char path[64], link[64], wanted[64];
+    ssize_t n;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)worker->pid, candidate->fd);
+    n = worker->pid > 0 ? readlink(path, link, sizeof(link) - 1) : -1;
+    if (n <= 0)
+        return false;
+    link[n] = '\0';
+    snprintf(wanted, sizeof(wanted), "socket:[%llu]", (unsigned long long)candidate->inode);
+    return strcmp(link, wanted) == 0;
+}
+
+/* `sockets`: "127.0.0.1:8080 opened at a.py:7"; "". */
+static void describe_leak(struct worker *worker, struct incident *incident, const struct leak_sum *sum,
+                          const struct leak_names *names, const char *sockets)
+{
+    const char *origin = sum->tasks ? leak_watch_origin(worker, incident->test) : "";
+    char text[256] = "";
+    bool seen = *origin || (!sum->tasks && sum->sockets); /* the line that made it was noted when it did */
+
+    if (!*origin && sum->tasks)
+        leak_names_text(names, text, sizeof(text));
+    leak_sum_text(sum, incident->text, sizeof(incident->text));
+    snprintf(incident->evidence, sizeof(incident->evidence), "%s%s%s", *origin ? origin : text,
+             sum->tasks && *sockets ? "; " : "", sockets);
+    incident->blame.confidence = seen ? BLAME_DIRECT : BLAME_WINDOW;
+}
+
+static void report_leak(struct worker *worker, size_t test, const struct leak_sum *sum, const struct leak_names *names,
+                        const char *sockets)
 {
     struct run *run = worker->run;
     struct incident *incident;
 
-    mem_grow(&run->incidents, &run->incidents_room, run->nincidents + 1, sizeof(*run->incidents));
-    incident = &run->incidents[run->nincidents++];
-    *incident = (struct incident){.number = (unsigned)run->nincidents,
-                                  .verdict = VERDICT_LEAK,
-                                  .test = test,
-                                  .slot = worker->slot ? worker->slot->index : 0,
-                                  .serial = worker->slot && worker->slot->serial,
-                                  .generation = worker->generation,
-                                  .next = INCIDENT_NOTHING,
-                                  .time_ns = run_elapsed_ns(run),
-                                  .limits = worker->limits,
-                                  .blame = {.confidence = BLAME_WINDOW, .during = TEST_NONE, .culprit = TEST_NONE}};
-    snprintf(incident->text, sizeof(incident->text), "left %zu task%s behind", leaked,
-             leaked == 1 ? "" : "s");
-    snprintf(incident->evidence, sizeof(incident->evidence), "%s", leak_watch_origin(worker, test));
-    if (incident->evidence[0])
-        incident->blame.confidence = BLAME_DIRECT;
-    else
-        snprintf(incident->evidence, sizeof(incident->evidence), "called %s", names);
+    if (run->config->leaks == LEAKS_IGNORE)
+        return;
+    incident = incident_new(worker, VERDICT_LEAK, test);
+    incident->counters = (struct detector_counters){0}; /* those of another test, by now */
+    incident->next = INCIDENT_NOTHING;
+    describe_leak(worker, incident, sum, names, sockets);
+    held_result_leaked(worker, incident);
     report_incident(run->report, &run->suite, incident);
 }
 
@@ -261,7 +332,7 @@ static void forget_ended(struct worker *worker)
             watch->known[left++] = watch->known[i];
         else if (watch->known[i].leaked)
             watch->ended[watch->nended++ % JUST_ENDED_MAX] =
-                (struct just_ended){watch->known[i].survivor, clock_now_ns()};
+                (struct just_ended){watch->known[i].survivor, clock_now_ns() + JUST_ENDED_NS};
     watch->nknown = left;
 }
 
@@ -269,7 +340,13 @@ static struct blame_survivor survivor_of(const struct candidate *candidate)
 {
     return (struct blame_survivor){.test = candidate->test,
                                    .task = candidate->inside,
-                                   .since_ns = candidate->due_ns - SETTLE_NS};
+                                   .since_ns = candidate->since_ns};
+}
+
+static void note_ended(struct leak_watch *watch, const struct candidate *candidate)
+{
+    watch->ended[watch->nended++ % JUST_ENDED_MAX] =
+        (struct just_ended){survivor_of(candidate), clock_now_ns() + ENDED_EARLY_NS};
 }
 
 size_t leak_watch_survivors(const struct worker *worker, struct blame_survivor *ret, size_t room)
@@ -279,13 +356,14 @@ size_t leak_watch_survivors(const struct worker *worker, struct blame_survivor *
     size_t n = 0;
 
     for (size_t i = 0; watch && i < watch->nended && i < JUST_ENDED_MAX && n < room; i++)
-        if (now - watch->ended[i].ended_ns < JUST_ENDED_NS)
+        if (now < watch->ended[i].until_ns)
             ret[n++] = watch->ended[i].survivor;
     for (size_t i = 0; watch && i < watch->nknown && n < room; i++)
         if (watch->known[i].leaked)
             ret[n++] = watch->known[i].survivor;
     for (size_t i = 0; watch && i < watch->ncandidates && n < room; i++)
-        ret[n++] = survivor_of(&watch->candidates[i]);
+        if (watch->candidates[i].tid)
+            ret[n++] = survivor_of(&watch->candidates[i]);
     return n;
 }
 
@@ -303,29 +381,38 @@ const char *leak_watch_origin(const struct worker *worker, size_t test)
 static size_t settle_test(struct worker *worker, size_t at)
 {
     struct leak_watch *watch = worker->leak;
-    size_t test = watch->candidates[at].test, leaked = 0;
-    char names[128] = "";
+    size_t test = watch->candidates[at].test;
+    struct leak_sum sum = {0};
+    struct leak_names names = {0};
+    char sockets[SOCKETS_SHOWN * (sizeof(watch->candidates->socket) + 2)] = "";
 
     for (; at < watch->ncandidates && watch->candidates[at].test == test; at++) {
         const struct candidate *then = &watch->candidates[at];
         struct incident_task now;
         struct known *known;
 
-        if (!still_lives(then->tid, then->start_ticks, &now))
+        if (!then->tid) {
+            watch->nsockets--;
+            if (still_listens(worker, then) && sum.sockets++ < SOCKETS_SHOWN)
+                snprintf(sockets + strlen(sockets), sizeof(sockets) - strlen(sockets), "%s%s", *sockets ? ", " : "", then->socket);
             continue;
+        }
+        if (!still_lives(then->tid, then->start_ticks, &now)) {
+            note_ended(watch, then);
+            continue;
+        }
         known = remember(watch, &now);
         known->survivor = survivor_of(then);
         if (!is_kept(worker, &now)) {
             known->leaked = true;
-            leaked++;
-            if (!strstr(names, now.comm) && strlen(names) + sizeof(now.comm) + 3 < sizeof(names))
-                snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", *names ? ", " : "", now.comm);
+            sum.tasks++;
+            if (now.tgid == now.tid || now.tgid == worker->pid)
+                leak_names_add(&names, now.comm, now.tgid == now.tid);
         }
     }
-    if (leaked) {
-        worker->leaked += leaked;
-        report_leak(worker, test, leaked, names);
-    }
+    worker->leaked += sum.tasks;
+    if (sum.tasks || sum.sockets)
+        report_leak(worker, test, &sum, &names, sockets);
     return at;
 }
 
@@ -338,11 +425,14 @@ void leak_watch_tick(struct worker *worker)
     if (!watch)
         return;
     forget_ended(worker);
-    while (at < watch->ncandidates && watch->candidates[at].due_ns <= now)
+    if (worker->result.test != TEST_NONE)
+        leak_watch_pending(worker); /* it is waited for: what has ended is dropped at once */
+    while (at < watch->ncandidates && watch->candidates[at].since_ns + settle_ns(worker->run) <= now)
         at = settle_test(worker, at);
     watch->ncandidates -= at;
     if (at)
         memmove(watch->candidates, watch->candidates + at, watch->ncandidates * sizeof(*watch->candidates));
+    held_result_settle(worker);
 }
 
 bool leak_watch_pending(struct worker *worker)
@@ -353,11 +443,29 @@ bool leak_watch_pending(struct worker *worker)
 
     if (!watch)
         return false;
-    for (size_t i = 0; i < watch->ncandidates; i++)
-        if (still_lives(watch->candidates[i].tid, watch->candidates[i].start_ticks, &now))
-            watch->candidates[left++] = watch->candidates[i];
+    watch->nsockets = 0;
+    for (size_t i = 0; i < watch->ncandidates; i++) {
+        const struct candidate *candidate = &watch->candidates[i];
+
+        if (candidate->tid ? still_lives(candidate->tid, candidate->start_ticks, &now) : still_listens(worker, candidate)) {
+            watch->nsockets += !candidate->tid;
+            watch->candidates[left++] = *candidate;
+        } else if (candidate->tid) {
+            note_ended(watch, candidate);
+        }
+    }
     watch->ncandidates = left;
     return left > 0;
+}
+
+bool leak_watch_is_pending_of(const struct worker *worker, size_t test)
+{
+    const struct leak_watch *watch = worker->leak;
+
+    for (size_t i = 0; watch && i < watch->ncandidates; i++)
+        if (watch->candidates[i].test == test)
+            return true;
+    return false;
 }
 
 void leak_watch_free(struct worker *worker)

@@ -267,7 +267,7 @@ static void arm_fast_tick(struct run *run)
 
     for (const struct worker *w = run->workers; w && !want; w = w->next)
         want = w->state == WORKER_DYING || (w->state == WORKER_WAITING && w->leak) ||
-               (w->state == WORKER_RUNNING && (w->leaf ? !notified : counted_tasks(run)));
+               (w->state == WORKER_RUNNING && (w->leaf ? !notified || w->memory.close : counted_tasks(run)));
     if (want && !ev_is_active(&run->fast_tick)) {
         run->fast_tick.repeat = FAST_TICK_S;
         ev_timer_again(run->loop, &run->fast_tick);

@@ -109,7 +109,7 @@ static void dispatch_parallel(struct run *run)
         struct worker *w = run->slots[i].worker;
         size_t test, next;
 
-        if (!w || w->state != WORKER_WAITING || w->test != TEST_NONE)
+        if (!w || w->state != WORKER_WAITING || w->test != TEST_NONE || w->result.test != TEST_NONE)
             continue;
         if (!start_deferred(run))
             return;
@@ -173,7 +173,7 @@ static bool end_parallel(struct run *run)
         if (!w)
             continue;
         gone = false;
-        if (w->state == WORKER_WAITING && !leak_watch_pending(w))
+        if (w->state == WORKER_WAITING && !leak_watch_pending(w) && w->result.test == TEST_NONE)
             worker_end(w);
     }
     return gone;
@@ -205,7 +205,7 @@ static void dispatch_serial(struct run *run, struct worker *worker)
 
     if (worker->state != WORKER_WAITING || worker->confirming)
         return; /* the leftovers of a suspect have their time: blame_confirm_tick() ends it */
-    if (leak_watch_pending(worker))
+    if (leak_watch_pending(worker) || worker->result.test != TEST_NONE)
         return; /* whoever comes next wants a clean slate, and nobody else is delayed */
     if (lanes_serial_done(run->lanes)) {
         worker_end(worker);

@@ -25,6 +25,8 @@
  *   cpu.c         each slot's CPUs, and the variables that say so
  *   blame.c       whose doing a death was: tasks of earlier tests, suspects, and running those again alone
  *   stack_dump.c  stacks of Python processes on demand
+ *   memory_watch.c  the biggest process, before the kernel kills for memory
+ *   leak_watch.c, leak_files.c, held_result.c   what tests leave behind, and --leaks=fail
  *   learn.c       --learn: the smallest policy that the run needs
  *   history.c     what earlier runs came to, and what is kept of this one
  *
@@ -46,6 +48,7 @@
 #include "supervisor/core/suite.h"
 #include "supervisor/core/threshold.h"
 #include "supervisor/report/report.h"
+#include "supervisor/run/memory_watch.h"
 
 struct budget;
 struct channel;
@@ -96,6 +99,12 @@ struct chunk { /* one packet's payload of reports */
 struct chunk_list {
     struct chunk *head, **tail;
     size_t bytes;
+};
+
+struct held_result { /* held_result.c: --leaks=fail */
+    size_t test; /* TEST_NONE: nothing is held */
+    enum outcome outcome;
+    bool leaked, reports_complete;
 };
 
 struct slot;
@@ -160,12 +169,15 @@ struct worker {
     size_t suspect;            /* that test; TEST_NONE */
     uint64_t confirm_until_ns; /* its leftovers are given time to end the worker; 0 */
 
+    struct memory_watch memory;
+    struct held_result result;
     struct cpu_watch watch;
     bool reports_void; /* those that are owed: their test runs again alone */
     struct timeout_stop *stop; /* timeout.c: its test ran out of time, and what it started may end by itself; NULL */
     bool slow_said;
 
     struct leak_watch *leak; /* leak_watch.c; NULL */
+    struct leak_files *files; /* leak_files.c; NULL */
     size_t leaked;           /* tasks that its tests left behind */
     uint64_t born_ns, dying_ns;
 };
@@ -410,7 +422,8 @@ bool controller_in_loop(const struct controller *controller); /* it waits for fe
 bool controller_seen(const struct controller *controller);
 void controller_plan(struct controller *controller);
 void controller_error(struct controller *controller, const char *message);
-void controller_feed_reports(struct controller *controller, size_t test, const char *name,
+/* `failed`: why the test counts as failed although its reports say that it passed; NULL. */
+void controller_feed_reports(struct controller *controller, size_t test, const char *name, const char *failed,
                              struct chunk_list *held);
 /* The reports of a judged test never came: what the ledger knows of it. */
 void controller_feed_bare(struct controller *controller, size_t test, const char *name);

@@ -17,6 +17,8 @@
 #include "supervisor/run/cold.h"
 #include "supervisor/run/counted.h"
 #include "supervisor/run/cpu.h"
+#include "supervisor/run/held_result.h"
+#include "supervisor/run/leak_files.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/timeout.h"
@@ -131,7 +133,7 @@ struct worker *worker_new(struct run *run, struct slot *reserved)
     for (int i = 0; i < CAPTURE_FILES; i++)
         worker->capture_fd[i] = -1;
     worker->box_fd = worker->stacks_fd = -1;
-    worker->suspect = TEST_NONE;
+    worker->suspect = worker->result.test = TEST_NONE;
     worker->next = run->workers;
     run->workers = worker;
     if (run->cgroup) {
@@ -254,6 +256,7 @@ void worker_kill(struct worker *worker)
 
     if (worker->state == WORKER_DYING)
         return;
+    held_result_end(worker);
     if (worker->leaf)
         cgroup_leaf_kill(worker->leaf);
     if (run_init_cells(run->init))
@@ -263,6 +266,7 @@ void worker_kill(struct worker *worker)
     worker->dying_ns = clock_now_ns();
     worker_read_output(worker);
     leak_watch_free(worker);
+    leak_files_free(worker);
     worker->state = WORKER_DYING;
     if (worker->slot && worker->slot->worker == worker)
         worker->slot->worker = NULL;

@@ -10,6 +10,8 @@
 #include "sandbox/base/clock.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/cold.h"
+#include "supervisor/run/held_result.h"
+#include "supervisor/run/leak_files.h"
 #include "supervisor/run/leak_watch.h"
 #include "supervisor/run/proc_task.h"
 #include "supervisor/run/state.h"
@@ -104,7 +106,9 @@ static int worker_done(struct worker *worker, struct packet *packet)
     result.teardown_us = (uint64_t)teardown;
     result.text = packet->payload;
     result.text_size = packet->payload_size;
-    if (leak_watch_kept(worker, json_object_get(packet->header, "kept")) < 0)
+    if (leak_watch_kept(worker, json_object_get(packet->header, "kept")) < 0 ||
+        leak_files_kept(worker, json_object_get(packet->header, "kept_files")) < 0 ||
+        leak_watch_left(worker, json_object_get(packet->header, "left")) < 0)
         return -EPROTO;
     if (stop && !worker->confirming)
         run_stop(worker->run, stop);
@@ -152,8 +156,10 @@ static int worker_report(struct worker *worker, struct packet *packet)
         return 0;
     if (worker->confirming || worker->reports_void)
         chunk_list_clear(&worker->held); /* it has its outcome, or none yet */
+    else if (held_result_reports(worker))
+        return 0;
     else
-        controller_feed_reports(worker->run->controller, of, worker->slot->name, &worker->held);
+        controller_feed_reports(worker->run->controller, of, worker->slot->name, NULL, &worker->held);
     worker->reports_void = false;
     worker->owed = TEST_NONE;
     return 0;
@@ -165,7 +171,7 @@ static void worker_bye(struct worker *worker)
     worker->bye_ns = run_clock_ns(worker->run);
     worker_read_output(worker);
     if (worker->slot && !worker->confirming)
-        controller_feed_reports(worker->run->controller, TEST_NONE, worker->slot->name,
+        controller_feed_reports(worker->run->controller, TEST_NONE, worker->slot->name, NULL,
                                 &worker->held);
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Each verdict, provoked for real: what it is called, whom it blames, and that nobody else notices."""
 import os
+import re
 
 import pytest
 from conftest import needs_cgroups, needs_stalls
@@ -113,6 +114,9 @@ def test_memory(suite):
     )
     assert only(result) == "passed-serial", result
     assert result.verdicts() == [("test_it", "memory")]
+    text, evidence = result.incidents[0]["text"], result.incidents[0]["evidence"]
+    assert re.fullmatch(r"killed by the kernel for memory: ≥?\d+ MiB of 200 MiB, oom_kill [1-9]", text), text
+    assert re.search(r"biggest process: \S+ \(pid \d+\), \d+ MiB resident \d+ ms before", evidence), evidence
 
 
 @needs_cgroups
@@ -137,7 +141,7 @@ def test_no_memory_limit_in_the_serial_lane_is_none(suite):
         ("os.abort()", "signal", "SIGABRT"),
         ("os._exit(1)", "exit", "status 1"),
         ("os._exit(0)", "exit", "status 0"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "external", "SIGKILL"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "external", "killed by SIGKILL in the middle of the test"),
     ],
 )
 def test_death(suite, death, verdict, words):
@@ -365,7 +369,7 @@ def test_a_leaked_process_is_named(suite):
         """
     )
     (incident,) = suite.run("-n", 1).incidents
-    assert incident["text"] == "left 1 task behind" and incident["evidence"] == "called sleep"
+    assert incident["text"] == "left 1 task behind" and incident["evidence"] == "1 process named sleep"
 
 
 def test_shared_memory_goes_with_its_worker(suite):

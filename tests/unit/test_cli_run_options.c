@@ -83,6 +83,7 @@ static void defaults(void **state)
     assert_int_equal(config->confirm, CONFIRM_FAILED);
     assert_int_equal(config->reroute, VERDICT_REROUTE_DEFAULT);
     assert_int_equal(config->on_reroute, ON_REROUTE_WARN);
+    assert_int_equal(config->leaks, LEAKS_RECORD);
     assert_int_equal(config->fork_server, FORK_SERVER_AUTO);
     assert_int_equal(config->cpu_share, 0);
     assert_false(config->cpu_share_off);
@@ -102,6 +103,7 @@ static void every_option(void **state)
     const struct run_config *config =
         good(&parsed, "run -n 4 --tasks 64 --memory=512M --serial-tasks=1000 --serial-memory 1.5G "
                       "--timeout 90s --stall=off --slow=none --grace 5s --confirm=killed --reroute tasks,memory --on-reroute fail "
+                      "--leaks fail "
                       "--max-worker-restart 0 --maxfail=3 --cpu-share=3 --cpu-view=share --budget=host "
                       "--fork-server=off --sandbox=off "
                       "--adopt-cgroup --events e --junit j --color never -q -- x");
@@ -119,6 +121,7 @@ static void every_option(void **state)
     assert_int_equal(config->confirm, CONFIRM_KILLED);
     assert_int_equal(config->reroute, VERDICT_BIT(VERDICT_TASKS) | VERDICT_BIT(VERDICT_MEMORY));
     assert_int_equal(config->on_reroute, ON_REROUTE_FAIL);
+    assert_int_equal(config->leaks, LEAKS_FAIL);
     assert_int_equal(config->max_worker_restart, 0);
     assert_int_equal(config->max_fail, 3);
     assert_int_equal(config->fork_server, FORK_SERVER_OFF);
@@ -222,6 +225,7 @@ static void nonsense_is_named(void **state)
     bad("run --stall 1us x", "1ms", "");
     bad("run --maxfail -1 x", "--maxfail: \"-1\"", "");
     bad("run --on-reroute maybe x", "pass, warn or fail", "");
+    bad("run --leaks maybe x", "ignore, record or fail", "");
     bad("run --cpu-share=0 x", "from 1 to 4096, auto or off", "divides the CPUs");
     bad("run --cpu-share=4097 x", "from 1 to 4096, auto or off", "");
     bad("run --cpu-share=1.5 x", "from 1 to 4096, auto or off", "");

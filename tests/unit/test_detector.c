@@ -31,7 +31,7 @@ static const struct detector_view healthy = {
             .tasks_peak = 20,
             .tasks_refused = 3,
             .oom_kills = 1,
-            .memory_peak_bytes = 100 * MIB,
+            .memory_peak_bytes = 512 * MIB,
             .tasks_peak_exact = true,
             .memory_peak_exact = true},
     .counters_valid = true,
@@ -120,10 +120,10 @@ static void a_limit_that_was_hit_outranks_how_the_worker_died(void **state)
     check(&view, VERDICT_TASKS, "64 of 64 tasks, 337 more refused");
     view = dead(SIGKILL);
     view.now.oom_kills = 2;
-    check(&view, VERDICT_MEMORY, "killed by the kernel for memory: 100 MiB of 512 MiB");
+    check(&view, VERDICT_MEMORY, "killed by the kernel for memory: 512 MiB of 512 MiB, oom_kill 1");
     view = dead(EXITED(1));
     view.now.oom_kills = 2;
-    check(&view, VERDICT_MEMORY, "killed by the kernel for memory: 100 MiB of 512 MiB");
+    check(&view, VERDICT_MEMORY, "killed by the kernel for memory: 512 MiB of 512 MiB, oom_kill 1");
 }
 
 static void a_limit_that_was_hit_outranks_the_clocks(void **state)
@@ -137,7 +137,7 @@ static void a_limit_that_was_hit_outranks_the_clocks(void **state)
     view = healthy;
     view.elapsed_ns = 100 * NS_PER_SEC;
     view.now.oom_kills = 2;
-    check(&view, VERDICT_MEMORY, "killed by the kernel for memory: 100 MiB of 512 MiB");
+    check(&view, VERDICT_MEMORY, "killed by the kernel for memory: 512 MiB of 512 MiB, oom_kill 1");
 }
 
 static void tasks_outrank_memory(void **state)
@@ -197,17 +197,40 @@ static void memory(void **state)
 
     (void)state;
     view.now.oom_kills = 2;
-    check(&view, VERDICT_MEMORY, "killed by the kernel for memory: 100 MiB of 512 MiB");
+    check(&view, VERDICT_MEMORY, "killed by the kernel for memory: 512 MiB of 512 MiB, oom_kill 1");
     view.now.memory_peak_exact = false;
-    check(&view, VERDICT_MEMORY, "killed by the kernel for memory: ≥100 MiB of 512 MiB");
+    check(&view, VERDICT_MEMORY, "killed by the kernel for memory: ≥512 MiB of 512 MiB, oom_kill 1");
     view.limits.memory_bytes = 3 * GIB / 2;
     view.now.memory_peak_bytes = 12 * GIB;
-    check(&view, VERDICT_MEMORY, "killed by the kernel for memory: ≥12 GiB of 1.5 GiB");
+    check(&view, VERDICT_MEMORY, "killed by the kernel for memory: ≥12 GiB of 1.5 GiB, oom_kill 1");
     view.now.memory_peak_bytes = 0;
     check(&view, VERDICT_MEMORY, "killed by the kernel for memory");
     view.now.memory_peak_bytes = GIB;
     view.limits.memory_bytes = 0;
     check(&view, VERDICT_MEMORY, "killed by the kernel for memory");
+}
+
+static void killed_for_the_limit_of_somebody_else(void **state)
+{
+    struct detector_view view = healthy;
+    struct detector_result result;
+
+    (void)state;
+    view.now.oom_kills = view.at_start.oom_kills + 1;
+    view.now.memory_peak_bytes = 100 * MIB;
+    detector_judge(&view, &result);
+    assert_int_equal(result.verdict, VERDICT_EXTERNAL);
+    assert_true(result.is_void);
+    assert_string_equal(result.text, "killed by an OOM killer at 100 MiB of its 512 MiB: not for its own limit, but for that of "
+                                     "the machine or of a cgroup around it");
+    view.now.memory_peak_exact = false; /* what was seen may not be all */
+    detector_judge(&view, &result);
+    assert_int_equal(result.verdict, VERDICT_MEMORY);
+    assert_false(result.is_void);
+    view.now.memory_peak_exact = true;
+    view.now.memory_peak_bytes = 500 * MIB;
+    detector_judge(&view, &result);
+    assert_int_equal(result.verdict, VERDICT_MEMORY);
 }
 
 static void counters_that_could_not_be_read_say_nothing(void **state)
@@ -220,7 +243,7 @@ static void counters_that_could_not_be_read_say_nothing(void **state)
     check(&view, VERDICT_NONE, "");
     view = full(dead(SIGKILL));
     view.counters_valid = false;
-    check(&view, VERDICT_EXTERNAL, "killed by SIGKILL, not by shunt");
+    check(&view, VERDICT_EXTERNAL, "killed by SIGKILL in the middle of the test, not by shunt; an OOM killer is not excluded: no cgroup counts for it");
 }
 
 static void clocks(void **state)
@@ -319,7 +342,7 @@ static void who_sent_the_sigkill(void **state)
 
     (void)state;
     check(&view, VERDICT_EXTERNAL,
-          "killed by SIGKILL: not by the OOM killer of its cgroup (oom_kill 1), not by shunt");
+          "killed by SIGKILL in the middle of the test: not by an OOM killer (oom_kill 0), not by shunt");
     view.killed_by_us = true;
     check(&view, VERDICT_SIGNAL, "died of SIGKILL in the middle of the test");
     view = dead(SIGTERM);
@@ -397,6 +420,7 @@ int main(void)
         cmocka_unit_test(pressure_without_the_own_limit_blames_nobody),
         cmocka_unit_test(a_sampled_peak_may_have_missed_the_moment),
         cmocka_unit_test(memory),
+        cmocka_unit_test(killed_for_the_limit_of_somebody_else),
         cmocka_unit_test(counters_that_could_not_be_read_say_nothing),
         cmocka_unit_test(clocks),
         cmocka_unit_test(clocks_count_only_while_a_test_runs),

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -81,6 +83,57 @@ static void replacement(void **state)
     assert_false(leak_wants_replacement(1000000, 0));
 }
 
+static void check_text(struct leak_sum sum, const char *expected)
+{
+    char text[256];
+
+    leak_sum_text(&sum, text, sizeof(text));
+    assert_string_equal(text, expected);
+}
+
+static void what_was_left_in_words(void **state)
+{
+    (void)state;
+    check_text((struct leak_sum){.tasks = 1}, "left 1 task behind");
+    check_text((struct leak_sum){.tasks = 24}, "left 24 tasks behind");
+    check_text((struct leak_sum){.sockets = 1}, "left 1 listening socket behind");
+    check_text((struct leak_sum){.tasks = 2, .sockets = 1}, "left 2 tasks and 1 listening socket behind");
+    check_text((struct leak_sum){.tasks = 2, .sockets = 3, .files = 1},
+               "left 2 tasks, 3 listening sockets and 1 file in /tmp behind");
+}
+
+static void names_say_what_they_are(void **state)
+{
+    struct leak_names names = {0};
+    char text[256], few[24];
+
+    (void)state;
+    leak_names_text(&names, text, sizeof(text));
+    assert_string_equal(text, "");
+    leak_names_add(&names, "sleep", true);
+    leak_names_add(&names, "sleep", true);
+    leak_names_add(&names, "sleep", false);
+    leak_names_text(&names, text, sizeof(text));
+    assert_string_equal(text, "2 processes named sleep, 1 thread named sleep");
+    leak_names_text(&names, few, sizeof(few));
+    assert_int_equal(strlen(few), sizeof(few) - 1);
+    for (int i = 0; i < 20; i++) {
+        snprintf(few, sizeof(few), "name-%d", i);
+        leak_names_add(&names, few, true);
+    }
+    assert_int_equal(names.n, LEAK_NAMES);
+}
+
+static void names_in_tmp_that_are_no_tests(void **state)
+{
+    (void)state;
+    assert_true(leak_is_foreign_name("."));
+    assert_true(leak_is_foreign_name(".."));
+    assert_true(leak_is_foreign_name("pytest-of-root"));
+    assert_false(leak_is_foreign_name(".lock"));
+    assert_false(leak_is_foreign_name("pytest"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +143,9 @@ int main(void)
         cmocka_unit_test(the_worker_vouches_for_nobody),
         cmocka_unit_test(unknown_ids_match_nothing),
         cmocka_unit_test(replacement),
+        cmocka_unit_test(what_was_left_in_words),
+        cmocka_unit_test(names_say_what_they_are),
+        cmocka_unit_test(names_in_tmp_that_are_no_tests),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

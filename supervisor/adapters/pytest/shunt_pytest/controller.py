@@ -257,9 +257,9 @@ class Controller:
             content = reports.loads(b"".join(chunks))
         except ValueError:
             content = {"lost": sum(map(len, chunks))}
-        self._show(index, name, content)
+        self._show(index, name, content, message.header.get("failed"))
 
-    def _show(self, index: int, name: str, content: Dict[str, Any]) -> None:
+    def _show(self, index: int, name: str, content: Dict[str, Any], failed: Optional[str] = None) -> None:
         item = self.items[index] if index >= 0 else None
         keywords = {keyword: 1 for keyword in item.keywords} if item is not None else {}
         shown = [self._report(data, name, item, keywords) for data in content.get("reports", [])]
@@ -269,6 +269,8 @@ class Controller:
             shown.append(self._synthetic(item, name, f"its reports ({content['lost']} bytes) are too large to show", b""))
         for data in content.get("warnings", []):
             self._warning(data)
+        if failed is not None and item is not None:
+            _fail(shown, item, failed)
         if item is not None:
             self.config.hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in shown:
@@ -337,7 +339,8 @@ class Controller:
     def _killed(self, message: Message) -> None:
         item = self.items[int(message.header["i"])]
         block, _, output = message.payload.partition(b"\x1e\n")
-        cause = f"killed [{message.header['verdict']}]: {message.header['message']}"
+        verdict = message.header["verdict"]
+        cause = f"{verdict if verdict == 'leak' else f'killed [{verdict}]'}: {message.header['message']}"
         shown = _Killed(item, block.decode("utf-8", "replace").rstrip("\n"), cause)
         report = self._synthetic(item, str(message.header["worker"]), shown, output)
         hook = self.config.hook
@@ -354,6 +357,17 @@ class Controller:
         order = {item.nodeid: i for i, item in enumerate(self.items)}
         for found in terminalreporter.stats.values():
             found.sort(key=lambda r: order.get(getattr(r, "nodeid", None) or "", -1))
+
+
+def _fail(shown: List[Any], item: Any, block: str) -> None:
+    """The test passed, and what it left behind counts as its failure."""
+    block = block.rstrip("\n")
+    first = block.partition("\n")[0].replace("   [leak]", "")
+    cause = "leak: " + (first.rpartition(": ")[2] or first)
+    for report in shown:
+        if report is not None and report.when == "call" and report.outcome == "passed":
+            report.outcome = "failed"
+            report.longrepr = _Killed(item, block, cause)
 
 
 def _write_all(fd: int, data: bytes) -> None:

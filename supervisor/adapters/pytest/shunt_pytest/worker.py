@@ -5,11 +5,12 @@ import gc
 import os
 import sys
 import threading
+import time
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 import pytest
 
-from . import blackbox, cpu_share, inherit, reports, shared_pools, suite
+from . import blackbox, cpu_share, inherit, listeners, reports, shared_pools, suite
 from .channel import Channel, Closed, Message, printable
 from .coverage_support import WorkerCoverage
 from .state import State
@@ -17,6 +18,7 @@ from .state import State
 # These write the user's files or the user's screen, which is the controller's work.
 REPORTERS = ("terminalreporter", "pastebin", "junitxml", "html", "json", "instafail", "sugar", "metadata-report")
 MAX_KEPT = 256
+MAX_KEPT_FILES = 64
 LOST_CHANNEL = 73  # exit status: docs/protocol.md
 TEXT_LIMIT = 32 << 10
 
@@ -30,6 +32,26 @@ def _tasks() -> Set[int]:
             with open(f"/proc/self/task/{tid}/children") as file:
                 found.update(map(int, file.read().split()))
     except (OSError, ValueError):
+        pass
+    return found
+
+
+def _tmp_changed() -> int:
+    try:
+        return os.stat("/tmp").st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _new_in_tmp(since_ns: int) -> Set[str]:
+    """Names of what was made there since then. Time stamps of files are coarse."""
+    found: Set[str] = set()
+    try:
+        with os.scandir("/tmp") as entries:
+            for entry in entries:
+                if entry.stat(follow_symlinks=False).st_ctime_ns >= since_ns - 10_000_000:
+                    found.add(entry.name)
+    except OSError:
         pass
     return found
 
@@ -72,10 +94,12 @@ class Worker:
         self.compact = len(self.config.hook.pytest_report_to_serializable.get_hookimpls()) == 1
         self.os_error: Optional[Tuple[int, str, bool]] = None  # the running test failed with: errno, source line, a file?
         self.kept: Set[int] = set()
+        self.kept_files: Set[str] = set()  # names in /tmp
         self.known: Set[int] = {os.getpid()}  # tasks that earlier tests left
         self.last_item: Optional[Any] = None
         self.coverage: Optional[WorkerCoverage] = None
         self.box: Optional[blackbox.BlackBox] = None
+        self.sockets: Optional[listeners.Listeners] = None
 
     # -- becoming one --
 
@@ -147,13 +171,19 @@ class Worker:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Any:
-        """Tasks that a fixture of wider scope starts belong to it, and are no leak of the test that came first."""
+        """What a fixture of wider scope starts and makes belongs to it, and is no leak of the test that came first."""
         if fixturedef.scope == "function":
             yield
             return
-        before = _tasks()
+        before, changed, start = _tasks(), _tmp_changed(), time.time_ns()
+        if self.sockets is not None:
+            self.sockets.wide += 1
         yield
+        if self.sockets is not None:
+            self.sockets.wide -= 1
         self.kept |= _tasks() - before
+        if _tmp_changed() != changed:
+            self.kept_files |= _new_in_tmp(start)
 
     # -- running --
 
@@ -197,6 +227,13 @@ class Worker:
         if self.kept:
             header["kept"] = sorted(self.kept)[:MAX_KEPT]
             self.kept = set()
+        if self.kept_files:
+            header["kept_files"] = sorted(printable(name, 255) for name in self.kept_files)[:MAX_KEPT_FILES]
+            self.kept_files = set()
+        if self.sockets is not None and self.sockets.opened:
+            left = self.sockets.left(header["outcome"] == "passed")
+            if left:
+                header["left"] = left
         self.channel.send(header, text)
         self.channel.send_chunks({"t": "report", "i": index}, self._content())
 
@@ -306,6 +343,7 @@ def _ready(worker: Worker) -> None:
         capture.append(faults)
     worker.box = blackbox.open_box(str(worker.config.rootpath))
     if worker.box is not None:
+        worker.sockets = listeners.watch(worker.box)
         names.append("box")
         capture.append(worker.box.fd)
     stacks = blackbox.open_stacks()
