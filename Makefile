@@ -196,6 +196,7 @@ check-style: all ## include directions, documents against options and keys, the 
 	@tests/tools/check-includes
 	@tests/tools/check-options $(shunt)
 	@tests/tools/check-policies $(shunt)
+	@tests/tools/check-verdicts
 	@tests/tools/check-library $(BUILD) '$(CC)' $(harden_ldflags)
 
 check-unit: all $(unit_tests) ## unit tests (cmocka)
