@@ -23,6 +23,7 @@
 /* Where a test fails for it, what is about to end gets longer: on a busy machine a pool takes its time. */
 #define SETTLE_FAIL_NS (500 * NS_PER_MS)
 #define KNOWN_MAX 4096
+#define VERIFIED_MAX 16 /* so many are looked at, 7 us each, at a boundary at which others live */
 #define KEPT_MAX 256
 /* When a process ends, its threads are gone before it is: what was seen to have ended so short a time before a death is part
  * of that death. */
@@ -155,13 +156,35 @@ static struct known *remember(struct leak_watch *watch, const struct incident_ta
     return &watch->known[watch->nknown++];
 }
 
-static bool is_accounted_for(const struct leak_watch *watch, pid_t tid)
+/* Reads what the task is now; false when it has ended (its id may belong to another one). */
+static bool still_lives(pid_t tid, uint64_t start_ticks, struct incident_task *now)
+{
+    return proc_task_read(tid, now) == 0 && now->start_ticks == start_ticks && now->state != 'Z' &&
+           now->state != 'X';
+}
+
+/* How many tasks besides the worker's own are explained. What has ended in between counts no more, else the next leak would
+ * take its place unseen, and be charged to the test after it. Looked at only where something lives. */
+static size_t accounted(const struct leak_watch *watch, uint64_t others)
+{
+    struct incident_task now;
+    size_t n = 0, all = watch->nknown + watch->ncandidates;
+
+    for (size_t i = 0; i < watch->nknown; i++)
+        n += all > VERIFIED_MAX || still_lives(watch->known[i].tid, watch->known[i].start_ticks, &now);
+    for (size_t i = 0; i < watch->ncandidates && n < others; i++)
+        n += watch->candidates[i].tid &&
+             (all > VERIFIED_MAX || still_lives(watch->candidates[i].tid, watch->candidates[i].start_ticks, &now));
+    return n;
+}
+
+static bool is_accounted_for(const struct leak_watch *watch, const struct incident_task *task)
 {
     for (size_t i = 0; i < watch->nknown; i++)
-        if (watch->known[i].tid == tid)
+        if (watch->known[i].tid == task->tid && watch->known[i].start_ticks == task->start_ticks)
             return true;
     for (size_t i = 0; i < watch->ncandidates; i++)
-        if (watch->candidates[i].tid == tid)
+        if (watch->candidates[i].tid == task->tid && watch->candidates[i].start_ticks == task->start_ticks)
             return true;
     return false;
 }
@@ -170,11 +193,11 @@ void leak_watch_boundary(struct worker *worker, size_t test)
 {
     struct leak_watch *watch = worker->leak;
     pid_t tids[INCIDENT_MAX_TASKS];
+    uint64_t others = worker->counters.tasks_now > 1 ? worker->counters.tasks_now - 1 : 0;
     size_t before;
     ssize_t n;
 
-    if (!worker->leaf ||
-        worker->counters.tasks_now <= 1 + (watch ? watch->nknown + watch->ncandidates - watch->nsockets : 0))
+    if (!worker->leaf || !others || (watch && others <= accounted(watch, others)))
         return;
     n = cgroup_leaf_threads(worker->leaf, tids, INCIDENT_MAX_TASKS);
     if (n <= 0)
@@ -186,8 +209,7 @@ void leak_watch_boundary(struct worker *worker, size_t test)
     for (ssize_t i = 0; i < n; i++) {
         struct incident_task task;
 
-        if (tids[i] == worker->pid || is_accounted_for(watch, tids[i]) ||
-            proc_task_read(tids[i], &task) < 0)
+        if (tids[i] == worker->pid || proc_task_read(tids[i], &task) < 0 || is_accounted_for(watch, &task))
             continue;
         mem_grow(&watch->candidates, &watch->candidates_room, watch->ncandidates + 1,
                  sizeof(*watch->candidates));
@@ -308,13 +330,6 @@ static void report_leak(struct worker *worker, size_t test, const struct leak_su
     describe_leak(worker, incident, sum, names, sockets);
     held_result_leaked(worker, incident);
     report_incident(run->report, &run->suite, incident);
-}
-
-/* Reads what the task is now; false when it has ended (its id may belong to another one). */
-static bool still_lives(pid_t tid, uint64_t start_ticks, struct incident_task *now)
-{
-    return proc_task_read(tid, now) == 0 && now->start_ticks == start_ticks && now->state != 'Z' &&
-           now->state != 'X';
 }
 
 /* Ids come back: who has ended is no longer known. */

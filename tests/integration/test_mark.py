@@ -627,3 +627,12 @@ def test_from_a_run_to_the_mended_suite(tmp_path):
     assert done.returncode == 0 and done.stdout == "", done
     done = shunt(*run)
     assert done.returncode == 0 and "[tasks]" not in done.stderr and "passed-serial" not in done.stderr, done
+
+
+def test_what_a_test_leaves_behind_is_to_be_mended(project):
+    """It passes in the serial lane, and kills its worker later: a marker would move that to somewhere else."""
+    entry = measured("test_a.py::test_x", verdict="exit")
+    entry["incidents"][0]["text"] = "by what it left behind, 0.8 s later"
+    project.file("test_a.py", "def test_x(): pass\n")
+    done = project.run(entry)
+    assert done.stdout == b"" and b"mend the test" in done.stderr, done

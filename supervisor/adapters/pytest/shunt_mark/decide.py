@@ -12,6 +12,7 @@ CLASS_LEAST, CLASS_SHARE = 3, (2, 3)
 CLEAN_RUNS = 3
 LEAST_LIMIT = 16  # of tasks that a parallel worker has, where no limit is known
 MIB = 1 << 20
+LEFT_BEHIND = "by what it left behind"  # begins the text of such an incident (supervisor/run/blame.c)
 
 Key = Tuple[str, Tuple[str, ...]]  # file, names
 
@@ -108,7 +109,9 @@ def _of_function(key: Key, tests: List[Measured], notes: List[str]) -> Optional[
     for test in tests:
         if test.why == "marker" or not any(i.verdict in ANSWERED_BY_LANE for i in test.incidents):
             continue
-        if test.serial_outcome is None:
+        if any(i.text.startswith(LEFT_BEHIND) for i in test.incidents):
+            notes.append(f"{test.id}: ended its worker {LEFT_BEHIND}: mend the test; a marker would only hide it")
+        elif test.serial_outcome is None:
             notes.append(f"{test.id}: {evidence_of(test)}; not yet measured in the serial lane: run it once more")
         elif test.serial_outcome not in PASSED:
             notes.append(f"{test.id}: {evidence_of(test)}; {test.serial_outcome} alone as well: a marker does not help it")
