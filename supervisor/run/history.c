@@ -15,7 +15,7 @@
 #include "supervisor/history/git.h"
 #include "supervisor/history/history.h"
 #include "supervisor/run/state.h"
-#include "supervisor/run/thresholds.h"
+#include "supervisor/run/detect/thresholds.h"
 
 #define NAMED_MAX 3      /* tests named in the notice */
 #define COMMAND_MAX 1000 /* of the command line, kept */

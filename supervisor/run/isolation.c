@@ -18,7 +18,7 @@
 #include "sandbox/scratch/scratch.h"
 #include "supervisor/config/paths.h"
 #include "supervisor/config/sandbox_config.h"
-#include "supervisor/run/counted.h"
+#include "supervisor/run/detect/counted.h"
 #include "supervisor/run/cpu.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "sandbox/base/err.h"
-#include "supervisor/run/counted.h"
+#include "supervisor/run/detect/counted.h"
 #include "supervisor/run/state.h"
 
 #define TASKS_MIN 16

@@ -22,12 +22,12 @@
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/budget.h"
 #include "supervisor/run/channel.h"
-#include "supervisor/run/counted.h"
+#include "supervisor/run/detect/counted.h"
 #include "supervisor/run/cpu.h"
 #include "supervisor/run/isolation.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
-#include "supervisor/run/thresholds.h"
+#include "supervisor/run/detect/thresholds.h"
 
 /* Task refusals on cgroup v1 wake nobody (6.12 and later), so counters are read this often while a test runs. */
 #define FAST_TICK_S 0.003

@@ -8,10 +8,10 @@
 #include "sandbox/base/clock.h"
 #include "supervisor/core/leak.h"
 #include "supervisor/plan/lanes.h"
-#include "supervisor/run/blame.h"
+#include "supervisor/run/detect/blame.h"
 #include "supervisor/run/budget.h"
 #include "supervisor/run/channel.h"
-#include "supervisor/run/leak_watch.h"
+#include "supervisor/run/detect/leak_watch.h"
 #include "supervisor/run/state.h"
 
 /* More at once would only compete for the CPUs. */

@@ -11,24 +11,24 @@
  *   ledger.c      outcomes, and what becomes of tests when the run stops
  *   worker.c      one worker generation, from its cell to the removal of its cgroup
  *   worker_messages.c, worker_output.c   what it says
- *   judge.c       boundaries and deaths: what the detector is shown, and what follows from it
  *   tick.c        what time brings
- *   denials.c     refused system calls: answers, and whose they are
- *   incidents.c   what follows from a verdict: evidence, the worker's end, its test's and its slot's fate
- *   evidence.c    what is noted about a worker before it is killed, and after
- *   timeout.c     tests that take long: a notice, and some time to end between SIGTERM and SIGKILL
- *   cpu_watch.c   whether a test gets the CPU that it wants, and whether it wants too much
- *   contention.c  tests that failed while they were starved run again alone
- *   thresholds.c  limits that much of the suite breaks
  *   limits.c      what "auto" means here
  *   budget.c, budget_pool.c   tokens shared with make and with other runs
  *   cpu.c         each slot's CPUs, and the variables that say so
- *   blame.c       whose doing a death was: tasks of earlier tests, suspects, and running those again alone
- *   stack_dump.c  stacks of Python processes on demand
- *   memory_watch.c  the biggest process, before the kernel kills for memory
- *   leak_watch.c, leak_files.c, held_result.c   what tests leave behind, and --leaks=fail
  *   learn.c       --learn: the smallest policy that the run needs
  *   history.c     what earlier runs came to, and what is kept of this one
+ *
+ * detect/ shows the detector what happened, and does what follows from its word:
+ *   judge.c       boundaries and deaths: what the detector is shown
+ *   incidents.c   what follows from a verdict: evidence, the worker's end, its test's and its slot's fate
+ *   evidence.c, stack_dump.c, proc_task.c   what is noted about a worker before it is killed, and after
+ *   blame.c       whose doing a death was: tasks of earlier tests, suspects, and running those again alone
+ *   stall.c, counted.c, memory_watch.c, cpu_watch.c   what is looked at while a test runs
+ *   timeout.c     tests that take long: a notice, and some time to end between SIGTERM and SIGKILL
+ *   contention.c  tests that failed while they were starved run again alone
+ *   thresholds.c  limits that much of the suite breaks
+ *   leak_watch.c, leak_files.c, held_result.c   what tests leave behind, and --leaks=fail
+ *   denials.c     refused system calls: answers, and whose they are
  *
  * One thread. Each turn of the loop handles stop signals, then messages, then deaths, then timers, so that nobody
  * dies with an answer unread; the scheduler runs once at the end of each turn.
@@ -48,7 +48,7 @@
 #include "supervisor/core/suite.h"
 #include "supervisor/core/threshold.h"
 #include "supervisor/report/report.h"
-#include "supervisor/run/memory_watch.h"
+#include "supervisor/run/detect/memory_watch.h"
 
 struct budget;
 struct channel;

@@ -8,13 +8,13 @@
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/io.h"
-#include "supervisor/run/blame.h"
-#include "supervisor/run/cpu_watch.h"
-#include "supervisor/run/leak_watch.h"
-#include "supervisor/run/proc_task.h"
-#include "supervisor/run/counted.h"
+#include "supervisor/run/detect/blame.h"
+#include "supervisor/run/detect/cpu_watch.h"
+#include "supervisor/run/detect/leak_watch.h"
+#include "supervisor/run/detect/proc_task.h"
+#include "supervisor/run/detect/counted.h"
 #include "supervisor/run/state.h"
-#include "supervisor/run/timeout.h"
+#include "supervisor/run/detect/timeout.h"
 
 /* The run init reports a death within milliseconds; a channel that closed without one was closed by the test. */
 #define CLOSED_GRACE_NS (100 * NS_PER_MS)

@@ -12,16 +12,16 @@
 #include "sandbox/base/err.h"
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
-#include "supervisor/run/blame.h"
+#include "supervisor/run/detect/blame.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/cold.h"
-#include "supervisor/run/counted.h"
+#include "supervisor/run/detect/counted.h"
 #include "supervisor/run/cpu.h"
-#include "supervisor/run/held_result.h"
-#include "supervisor/run/leak_files.h"
-#include "supervisor/run/leak_watch.h"
+#include "supervisor/run/detect/held_result.h"
+#include "supervisor/run/detect/leak_files.h"
+#include "supervisor/run/detect/leak_watch.h"
 #include "supervisor/run/state.h"
-#include "supervisor/run/timeout.h"
+#include "supervisor/run/detect/timeout.h"
 
 /* A small budget may be used up for a moment. */
 #define START_PAUSE_NS (20 * NS_PER_MS)

@@ -10,10 +10,10 @@
 #include "sandbox/base/clock.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/cold.h"
-#include "supervisor/run/held_result.h"
-#include "supervisor/run/leak_files.h"
-#include "supervisor/run/leak_watch.h"
-#include "supervisor/run/proc_task.h"
+#include "supervisor/run/detect/held_result.h"
+#include "supervisor/run/detect/leak_files.h"
+#include "supervisor/run/detect/leak_watch.h"
+#include "supervisor/run/detect/proc_task.h"
 #include "supervisor/run/state.h"
 
 /* --- entering --- */

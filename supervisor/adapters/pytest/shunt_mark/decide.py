@@ -12,7 +12,7 @@ CLASS_LEAST, CLASS_SHARE = 3, (2, 3)
 CLEAN_RUNS = 3
 LEAST_LIMIT = 16  # of tasks that a parallel worker has, where no limit is known
 MIB = 1 << 20
-LEFT_BEHIND = "by what it left behind"  # begins the text of such an incident (supervisor/run/blame.c)
+LEFT_BEHIND = "by what it left behind"  # begins the text of such an incident (supervisor/run/detect/blame.c)
 
 Key = Tuple[str, Tuple[str, ...]]  # file, names
 

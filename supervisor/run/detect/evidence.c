@@ -16,13 +16,13 @@
 #include "supervisor/core/core_file.h"
 #include "supervisor/core/stacks.h"
 #include "supervisor/core/timing.h"
-#include "supervisor/run/blame.h"
-#include "supervisor/run/counted.h"
-#include "supervisor/run/leak_watch.h"
-#include "supervisor/run/proc_task.h"
-#include "supervisor/run/stack_dump.h"
+#include "supervisor/run/detect/blame.h"
+#include "supervisor/run/detect/counted.h"
+#include "supervisor/run/detect/leak_watch.h"
+#include "supervisor/run/detect/proc_task.h"
+#include "supervisor/run/detect/stack_dump.h"
 #include "supervisor/run/state.h"
-#include "supervisor/run/timeout.h"
+#include "supervisor/run/detect/timeout.h"
 
 #define NAMES_MAX 4
 /* All of it at most 30 ms: reading tasks, and waiting for stacks. */

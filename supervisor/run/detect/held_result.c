@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/run/held_result.h"
+#include "supervisor/run/detect/held_result.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "sandbox/base/mem.h"
-#include "supervisor/run/leak_watch.h"
+#include "supervisor/run/detect/leak_watch.h"
 #include "supervisor/run/state.h"
 
 static bool may_fail(const struct run *run, enum outcome outcome)

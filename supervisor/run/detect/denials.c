@@ -18,7 +18,7 @@
 #include "sandbox/plan/plan.h"
 #include "sandbox/seccomp/profile.h"
 #include "supervisor/run/channel.h"
-#include "supervisor/run/proc_task.h"
+#include "supervisor/run/detect/proc_task.h"
 #include "supervisor/run/state.h"
 
 /* A worker that does nothing but refused calls costs each turn of the loop about a millisecond. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/run/blame.h"
+#include "supervisor/run/detect/blame.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/core/stacks.h"
 #include "supervisor/plan/lanes.h"
-#include "supervisor/run/leak_watch.h"
-#include "supervisor/run/proc_task.h"
+#include "supervisor/run/detect/leak_watch.h"
+#include "supervisor/run/detect/proc_task.h"
 #include "supervisor/run/state.h"
 
 /* So long as they lived before, and that half again, the leftovers of a suspect get to end its

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/run/leak_files.h"
+#include "supervisor/run/detect/leak_files.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/mem.h"
 #include "supervisor/core/leak.h"
-#include "supervisor/run/held_result.h"
+#include "supervisor/run/detect/held_result.h"
 #include "supervisor/run/state.h"
 
 #define FILES_MAX 512

@@ -17,8 +17,8 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/io.h"
 #include "supervisor/core/blame.h"
-#include "supervisor/run/leak_watch.h"
-#include "supervisor/run/proc_task.h"
+#include "supervisor/run/detect/leak_watch.h"
+#include "supervisor/run/detect/proc_task.h"
 #include "supervisor/run/state.h"
 
 #define IDLE_BEFORE_PROBE_NS (500 * NS_PER_MS)

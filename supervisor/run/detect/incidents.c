@@ -8,10 +8,10 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/core/denials.h"
 #include "supervisor/plan/lanes.h"
-#include "supervisor/run/blame.h"
-#include "supervisor/run/contention.h"
+#include "supervisor/run/detect/blame.h"
+#include "supervisor/run/detect/contention.h"
 #include "supervisor/run/state.h"
-#include "supervisor/run/thresholds.h"
+#include "supervisor/run/detect/thresholds.h"
 
 /* So often a test may lose its result to pressure from around us before that is its verdict. */
 #define VOID_MAX 3

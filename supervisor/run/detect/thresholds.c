@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/run/thresholds.h"
+#include "supervisor/run/detect/thresholds.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/run/stack_dump.h"
+#include "supervisor/run/detect/stack_dump.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "sandbox/base/clock.h"
-#include "supervisor/run/counted.h"
-#include "supervisor/run/proc_task.h"
+#include "supervisor/run/detect/counted.h"
+#include "supervisor/run/detect/proc_task.h"
 #include "supervisor/run/state.h"
 
 #define STACK_SIGNAL (SIGRTMAX - 5)

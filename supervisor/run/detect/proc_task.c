@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/run/proc_task.h"
+#include "supervisor/run/detect/proc_task.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/run/contention.h"
+#include "supervisor/run/detect/contention.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "sandbox/base/mem.h"
 #include "supervisor/plan/lanes.h"
-#include "supervisor/run/cpu_watch.h"
+#include "supervisor/run/detect/cpu_watch.h"
 #include "supervisor/run/state.h"
 
 static bool may_move(const struct worker *worker)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/run/leak_watch.h"
+#include "supervisor/run/detect/leak_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +14,8 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/core/blame.h"
 #include "supervisor/core/leak.h"
-#include "supervisor/run/held_result.h"
-#include "supervisor/run/proc_task.h"
+#include "supervisor/run/detect/held_result.h"
+#include "supervisor/run/detect/proc_task.h"
 #include "supervisor/run/state.h"
 
 /* The kernel forgets a joined thread up to some 17 ms late (measured); three times that is no leak yet. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/run/cpu_watch.h"
+#include "supervisor/run/detect/cpu_watch.h"
 
 #include <fcntl.h>
 #include <stdio.h>

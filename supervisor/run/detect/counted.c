@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/run/counted.h"
+#include "supervisor/run/detect/counted.h"
 
 #include <errno.h>
 #include <sys/resource.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/run/timeout.h"
+#include "supervisor/run/detect/timeout.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -8,8 +8,8 @@
 
 #include "sandbox/base/mem.h"
 #include "supervisor/core/timing.h"
-#include "supervisor/run/counted.h"
-#include "supervisor/run/proc_task.h"
+#include "supervisor/run/detect/counted.h"
+#include "supervisor/run/detect/proc_task.h"
 #include "supervisor/run/state.h"
 
 #define PROCESSES_MAX 512

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/run/memory_watch.h"
+#include "supervisor/run/detect/memory_watch.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/io.h"
 #include "supervisor/report/text.h"
-#include "supervisor/run/proc_task.h"
+#include "supervisor/run/detect/proc_task.h"
 #include "supervisor/run/state.h"
 
 #define CLOSE_PERCENT 80
