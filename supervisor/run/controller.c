@@ -20,38 +20,18 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/mounts/mount_plan.h"
 #include "supervisor/config/paths.h"
-#include "supervisor/report/text.h"
 #include "supervisor/run/channel.h"
+#include "supervisor/run/controller.h"
 #include "supervisor/run/cpu.h"
 #include "sandbox/plan/plan.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/suite_reader.h"
 
-enum controller_state {
-    CONTROLLER_ABSENT,
-    CONTROLLER_COLLECTING, /* said hello */
-    CONTROLLER_LISTING,    /* sends its suite */
-    CONTROLLER_PLANNED,    /* has the plan, shows what it is fed */
-    CONTROLLER_FINISHED,   /* was told to finish */
-    CONTROLLER_GONE
-};
-
 struct visitor { /* connected, but has not said who it is */
     struct controller *controller;
     struct channel *channel;
     struct visitor *next;
-};
-
-struct controller {
-    struct run *run;
-    enum controller_state state;
-    struct channel *channel;
-    struct scratch *scratch;
-    int listen_fd;
-    ev_io accept_io;
-    struct visitor *visitors;
-    size_t expected; /* tests announced by `suite` */
 };
 
 bool controller_in_loop(const struct controller *controller)
@@ -399,155 +379,4 @@ void controller_plan(struct controller *controller)
     controller->state = CONTROLLER_PLANNED;
     if (!run->cold)
         scratch_remove(controller->scratch); /* nobody else is expected */
-}
-
-void controller_error(struct controller *controller, const char *message)
-{
-    json_t *header;
-    char *text;
-
-    if (!controller->channel)
-        return;
-    header = json_pack("{s:s,s:s}", "t", "error", "message", message);
-    text = json_dumps(header, JSON_COMPACT | JSON_ENSURE_ASCII);
-    channel_send(controller->channel, text, NULL, 0, NULL, 0);
-    free(text);
-    json_decref(header);
-    controller->state = CONTROLLER_FINISHED;
-}
-
-/* As a string of JSON. */
-static char *quote(const char *text)
-{
-    _cleanup_free_ char *clean = text_clean(text, strlen(text), 1);
-    json_t *string = json_string(clean);
-    char *quoted = json_dumps(string, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-
-    json_decref(string);
-    return quoted;
-}
-
-void controller_feed_reports(struct controller *controller, size_t test, const char *name, const char *failed,
-                             struct chunk_list *held)
-{
-    long long index = test == TEST_NONE ? -1 : (long long)test;
-    _cleanup_free_ char *quoted = failed ? quote(failed) : NULL;
-
-    for (struct chunk *chunk = held->head; controller->channel && chunk; chunk = chunk->next) {
-        _cleanup_free_ char *header = mem_printf("{\"t\":\"feed\",\"i\":%lld,\"worker\":\"%s\"%s%s%s}", index, name,
-                                                 chunk->next ? ",\"more\":true" : "", quoted ? ",\"failed\":" : "",
-                                                 quoted ? quoted : "");
-
-        channel_send(controller->channel, header, chunk->data, chunk->size, NULL, 0);
-    }
-    chunk_list_clear(held);
-}
-
-void controller_feed_bare(struct controller *controller, size_t test, const char *name)
-{
-    const struct test *t = &controller->run->suite.tests[test];
-    _cleanup_free_ char *message = text_clean(t->message ? t->message : "", t->message ? strlen(t->message) : 0, 0);
-    _cleanup_free_ char *text = NULL;
-    char header[128];
-    json_t *bare;
-
-    if (!controller->channel)
-        return;
-    bare = json_pack("{s:{s:s,s:I,s:I,s:I,s:s}}", "bare", "outcome", outcome_name(t->outcome), "setup_us",
-                     (json_int_t)t->setup_us, "call_us", (json_int_t)t->call_us, "teardown_us",
-                     (json_int_t)t->teardown_us, "message", message);
-    text = json_dumps(bare, JSON_COMPACT);
-    json_decref(bare);
-    snprintf(header, sizeof(header), "{\"t\":\"feed\",\"i\":%zu,\"worker\":\"%s\"}", test, name);
-    channel_send(controller->channel, header, text, strlen(text), NULL, 0);
-}
-
-void controller_feed_killed(struct controller *controller, size_t test, const char *name,
-                            const struct incident *incident)
-{
-    struct run *run = controller->run;
-    _cleanup_free_ char *block = incident_text(&run->suite, incident, false);
-    _cleanup_free_ char *payload = NULL, *text = NULL;
-    size_t size = strlen(block);
-    json_t *header;
-
-    if (!controller->channel)
-        return;
-    payload = mem_zalloc(size + 3 + incident->output_size);
-    memcpy(payload, block, size);
-    memcpy(payload + size, "\x1e\n", 2);
-    if (incident->output)
-        memcpy(payload + size + 2, incident->output, incident->output_size);
-    size += 2 + incident->output_size;
-    if (size > CHANNEL_MAX_PAYLOAD)
-        size = CHANNEL_MAX_PAYLOAD;
-    header = json_pack("{s:s,s:I,s:s,s:s,s:s}", "t", "killed", "i", (json_int_t)test, "worker",
-                       name, "verdict", verdict_name(incident->verdict), "message", incident->text);
-    text = json_dumps(header, JSON_COMPACT | JSON_ENSURE_ASCII);
-    channel_send(controller->channel, text, payload, size, NULL, 0);
-    json_decref(header);
-}
-
-void controller_output(struct controller *controller, const char *name, const void *data,
-                       size_t size)
-{
-    char header[64];
-
-    if (!controller->channel || controller->state != CONTROLLER_PLANNED) {
-        if (write(STDERR_FILENO, data, size) < 0)
-            return; /* nobody left to tell */
-        return;
-    }
-    snprintf(header, sizeof(header), "{\"t\":\"output\",\"worker\":\"%s\"}", name);
-    channel_send(controller->channel, header, data, size, NULL, 0);
-}
-
-/* Lines for people: through the controller while it draws, so that they never land inside of a line of its own. */
-void controller_say(void *arg, const char *text)
-{
-    struct controller *controller = arg;
-    size_t left = strlen(text);
-
-    if (controller && controller->channel && controller->state == CONTROLLER_PLANNED) {
-        while (left > 0) {
-            size_t n = left < CHANNEL_MAX_PAYLOAD ? left : CHANNEL_MAX_PAYLOAD;
-
-            channel_send(controller->channel, "{\"t\":\"notice\"}", text, n, NULL, 0);
-            text += n;
-            left -= n;
-        }
-    } else {
-        fputs(text, stderr);
-    }
-}
-
-void controller_finish(struct controller *controller)
-{
-    const struct run_quit *quit = &controller->run->quit;
-    _cleanup_free_ char *text = NULL;
-    json_t *header;
-
-    if (!controller->channel)
-        return;
-    header = json_pack("{s:s}", "t", "finish");
-    if (quit->why) {
-        json_object_set_new(header, "quit", json_string(quit->why));
-        json_object_set_new(header, "interrupt", json_boolean(quit->interrupt));
-        json_object_set_new(header, "status", quit->status < 0 ? json_null() : json_integer(quit->status));
-    }
-    text = json_dumps(header, JSON_COMPACT | JSON_ENSURE_ASCII);
-    json_decref(header);
-    channel_send(controller->channel, text, NULL, 0, NULL, 0);
-    controller->state = CONTROLLER_FINISHED;
-}
-
-void controller_interrupt(struct controller *controller, const char *text)
-{
-    size_t size = strlen(text);
-
-    if (!controller->channel)
-        return;
-    channel_send(controller->channel, "{\"t\":\"interrupt\"}", text,
-                 size < CHANNEL_MAX_PAYLOAD ? size : CHANNEL_MAX_PAYLOAD, NULL, 0);
-    controller->state = CONTROLLER_FINISHED;
 }

@@ -6,7 +6,7 @@
  *
  *   run.c         start, phases, end, exit status
  *   signals.c     ^C, ^Z, SIGTERM, SIGUSR1
- *   controller.c  the framework's first process: hello, suite, feed
+ *   controller.c  the framework's first process: hello, suite, plan; feed.c: what it is told
  *   scheduler.c   which worker gets which test; when a worker is made, replaced, ended
  *   ledger.c      outcomes, and what becomes of tests when the run stops
  *   worker.c      one worker generation, from its cell to the removal of its cgroup
