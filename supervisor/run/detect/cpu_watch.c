@@ -117,8 +117,13 @@ bool cpu_watch_starved(struct worker *worker, char *text, size_t size)
     cpu = worker->counters.cpu_ns - watch->cpu_ns;
     if (worker->counters.starved_known)
         starve.cpu_wait_ns = worker->counters.starved_ns - watch->starved_ns;
-    else if (delay > watch->delay_ns)
-        starve.cpu_wait_ns = starve_cpu_wait(delay - watch->delay_ns, starve.elapsed_ns, cpu);
+    /* The kernel adds up pressure every two seconds only (psi_show() in kernel/sched/psi.c): of a short test it may know
+     * nothing yet. What the main thread waited for it knows at once. */
+    if (delay > watch->delay_ns) {
+        uint64_t main_ns = starve_cpu_wait(delay - watch->delay_ns, starve.elapsed_ns, cpu);
+
+        starve.cpu_wait_ns = main_ns > starve.cpu_wait_ns ? main_ns : starve.cpu_wait_ns;
+    }
     starve.memory_wait_ns = memory > watch->memory_ns ? memory - watch->memory_ns : 0;
     return starve_judge(&starve, text, size);
 }
