@@ -293,6 +293,8 @@ install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	install -d $(dest)/share/man/man1
 	sed 's/@VERSION@/$(VERSION)/' docs/man/shunt.1 >$(dest)/share/man/man1/shunt.1
 	chmod 644 $(dest)/share/man/man1/shunt.1
+	install -d $(dest)/share/doc/shunt
+	install -m 644 README.md NEWS.md LICENSE docs/*.md $(dest)/share/doc/shunt/
 	rm -rf $(dest)/share/shunt
 	mkdir -p $(dest)/share/shunt
 	cp -R $(share)/python $(share)/policies $(dest)/share/shunt/
@@ -304,7 +306,7 @@ install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 uninstall: ## remove what install put there
 	rm -f $(dest)/bin/shunt $(dest)/share/man/man1/shunt.1 $(dest)/lib/libshunt-sandbox.* \
 		$(dest)/include/shunt-sandbox.h $(dest)/lib/pkgconfig/shunt-sandbox.pc
-	rm -rf $(dest)/lib/shunt $(dest)/share/shunt
+	rm -rf $(dest)/lib/shunt $(dest)/share/shunt $(dest)/share/doc/shunt
 
 clean: ## remove build/
 	rm -rf build

@@ -32,6 +32,7 @@
 struct record {
     int run, incidents; /* directories */
     char id[ID_SHOWN + 1];
+    char root[400]; /* of the suite, with a slash; "": where shunt was started */
     unsigned count;
 };
 
@@ -130,6 +131,13 @@ static int open_dirs(struct record *record, int state, struct err *err)
     return 0;
 }
 
+static bool is_here(const char *root)
+{
+    struct stat there, here;
+
+    return stat(root, &there) == 0 && stat(".", &here) == 0 && there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+}
+
 int record_open(const char *root, const char *run_id, struct record **ret, struct err *err)
 {
     _cleanup_close_ int state = state_dir_open(root, err);
@@ -141,6 +149,8 @@ int record_open(const char *root, const char *run_id, struct record **ret, struc
     record = mem_zalloc(sizeof(*record));
     record->run = record->incidents = -1;
     snprintf(record->id, sizeof(record->id), "%.*s", ID_SHOWN, run_id);
+    if (!is_here(root))
+        snprintf(record->root, sizeof(record->root), "%s/", root);
     r = open_dirs(record, state, err);
     if (r < 0) {
         record_close(record);
@@ -172,7 +182,7 @@ int record_begin(struct record *record, struct incident *incident)
         return -errno;
     record->count++;
     snprintf(incident->more.directory, sizeof(incident->more.directory),
-             ".shunt/runs/%s/incidents/%s", record->id, name);
+             "%s.shunt/runs/%s/incidents/%s", record->root, record->id, name);
     return 0;
 }
 

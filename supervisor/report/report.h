@@ -109,7 +109,7 @@ struct incident_evidence { /* beyond the tasks; each field is empty where it was
     bool has_start, has_after;
     struct detector_counters at_start, after; /* when the test began; right after the kill was sent */
     uint64_t cost_ns;    /* what taking it took */
-    char directory[64];  /* ".shunt/runs/1f3a9c2e/incidents/0003"; "" */
+    char directory[512]; /* ".shunt/runs/1f3a9c2e/incidents/0003", from where shunt was started, else absolute; "" */
 };
 
 struct incident_blame {

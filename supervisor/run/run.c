@@ -451,6 +451,9 @@ static int exit_status(struct run *run, const char **ret_reason)
     for (int o = 0; o < OUTCOME_COUNT; o++)
         if (outcome_is_bad((enum outcome)o))
             bad += ledger.by_outcome[o];
+    if (status == 1 && !bad && !ledger.by_outcome[OUTCOME_FAILED] && !ledger.by_outcome[OUTCOME_ERROR])
+        *ret_reason = run->worker_died ? "a worker died while no test was running"
+                                       : "the framework reports an error outside of the tests, as of a session's teardown: see above";
     if (status != 0)
         return status;
     if (bad)

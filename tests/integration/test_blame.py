@@ -427,3 +427,59 @@ def test_a_timeout_plugins_exit_leaves_orphans(suite):
     for incident in result.incidents:
         assert incident["waits_at"].startswith(WAITS_AT), incident
         assert "3 processes of it lived on and were ended" in incident["evidence"], incident
+
+
+BESIDE = {
+    "tasks": ("--tasks", "64", """
+        import threading, time
+        def storm():
+            time.sleep(0.4)
+            for _ in range(100):
+                threading.Thread(target=time.sleep, args=(5,), daemon=True).start()
+        def test_leaves_it():
+            threading.Thread(target=storm, daemon=True).start()
+        def test_innocent():
+            time.sleep(0.9)
+    """),
+    "tasks of a process": ("--tasks", "64", """
+        import subprocess, time
+        def test_leaves_it():
+            subprocess.Popen(["sh", "-c", "sleep 0.4; for i in $(seq 100); do sleep 5 & done; wait"])
+        def test_innocent():
+            time.sleep(0.9)
+    """),
+    "memory": ("--memory", "256M", """
+        kept = []
+        def test_leaves_it():
+            kept.append(b"x" * (200 << 20))
+        def test_innocent():
+            assert b"y" * (80 << 20)
+    """),
+    "stall": ("--stall", "2s", """
+        import threading
+        lock, held = threading.Lock(), threading.Event()
+        def hold():
+            with lock:
+                held.set()
+                threading.Event().wait()
+        def test_leaves_it():
+            threading.Thread(target=hold, daemon=True).start()
+            held.wait()
+        def test_innocent():
+            with lock: pass
+    """),
+}  # fmt: skip
+
+
+@needs_cgroups
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=needs_stalls) if k == "stall" else k for k in BESIDE])
+def test_what_limits_count_beside_leftovers_speaks_against_nobody(suite, kind):
+    """The test that ran was blamed for it, and marked; it runs again where nothing is left, and what it breaks there is its own."""
+    option, value, source = BESIDE[kind]
+    suite.write(test_a=source)
+    result = suite.run("-n", 1, option, value, timeout=120)
+    assert result.status == 0 and set(result.outcomes.values()) == {"passed"}, result
+    (incident,) = [i for i in result.incidents if i["verdict"] != "leak"]
+    assert incident["void"] and incident["next"] == "retried" and incident["id"].endswith("test_innocent"), incident
+    assert kind == "memory" or incident["blame"]["suspects"], incident
+    assert "test_leaves_it" in incident["evidence"] or "205 of its 256 MiB" in incident["evidence"], incident

@@ -111,3 +111,20 @@ def test_on_reroute_fail_says_why(suite):
     result = suite.run("-n", 2, "--on-reroute", "fail")
     assert result.status == 1
     assert "exit status 1: tests passed only once they ran alone (--on-reroute=fail)" in result.stderr, result
+
+
+def test_an_error_in_a_sessions_teardown_is_named_as_the_reason(suite):
+    """All tests had passed, the status was 1, and no line said why."""
+    suite.write(
+        conftest="""
+        import pytest
+        @pytest.fixture(scope="session", autouse=True)
+        def service():
+            yield
+            raise RuntimeError("no")
+        """,
+        test_a="def test_a(): pass",
+    )
+    result = suite.run("-n", 2)
+    assert result.status == 1 and "conftest.py" in result.stdout, result
+    assert "exit status 1: the framework reports an error outside of the tests" in result.stderr, result

@@ -62,22 +62,17 @@ void blame_look(const struct worker *worker, struct blame_look *ret)
         }
 }
 
+static bool is_death(enum verdict verdict)
+{
+    return verdict == VERDICT_EXIT || verdict == VERDICT_SIGNAL || verdict == VERDICT_EXTERNAL ||
+           verdict == VERDICT_DENIED || verdict == VERDICT_PROTOCOL;
+}
+
 /* Deaths that a stranger's task may bring about. What the plugin does itself, and limits, are the
  * test's own. */
 static bool may_be_anothers(const struct worker *worker, const struct incident *incident)
 {
-    if (!worker->exited || incident->is_void)
-        return false;
-    switch (incident->verdict) {
-    case VERDICT_EXIT:
-    case VERDICT_SIGNAL:
-    case VERDICT_EXTERNAL:
-    case VERDICT_DENIED:
-    case VERDICT_PROTOCOL:
-        return true;
-    default:
-        return false;
-    }
+    return worker->exited && !incident->is_void && is_death(incident->verdict);
 }
 
 static void say_innocent(const struct run *run, const struct blame *blame,
@@ -131,6 +126,48 @@ static bool filled_by_others(const struct run *run, const struct blame_look *loo
     return true;
 }
 
+static void add_owner(struct incident *incident, size_t test)
+{
+    for (size_t i = 0; i < incident->blame.nsuspects; i++)
+        if (incident->blame.suspects[i] == test)
+            return;
+    if (incident->blame.nsuspects < BLAME_SUSPECTS)
+        incident->blame.suspects[incident->blame.nsuspects++] = test;
+}
+
+/* Limits and clocks count a whole worker. Beside what earlier tests left in it nobody can say whose doing it was, so the
+ * test runs again where nothing is left, and what it breaks there is its own. */
+static bool beside_leftovers(const struct worker *worker, const struct blame_look *look, struct incident *incident)
+{
+    const struct run *run = worker->run;
+    bool counted = incident->verdict == VERDICT_TASKS || incident->verdict == VERDICT_MEMORY ||
+                   incident->verdict == VERDICT_STALL || incident->verdict == VERDICT_TIMEOUT;
+    bool grown = incident->verdict == VERDICT_MEMORY && worker->last_test != TEST_NONE && incident->limits.memory_bytes &&
+                 worker->at_start.memory_now_bytes >= incident->limits.memory_bytes / 2;
+    const char *origin = "";
+    char text[400];
+
+    if (!counted || incident->test == TEST_NONE || incident->is_void || !(look->nsurvivors || grown))
+        return false;
+    for (size_t i = look->nsurvivors; i-- > 0;)
+        add_owner(incident, look->survivors[i].test);
+    if (incident->blame.nsuspects)
+        origin = origin_of(look, incident->blame.suspects[0]);
+    if (incident->blame.nsuspects)
+        snprintf(text, sizeof(text), "%zu task%s of %zu earlier test%s lived in it, of %.150s%s%.150s", look->nsurvivors,
+                 look->nsurvivors == 1 ? "" : "s", incident->blame.nsuspects, incident->blame.nsuspects == 1 ? "" : "s",
+                 run->suite.tests[incident->blame.suspects[0]].id, *origin ? ": " : "", origin);
+    else
+        snprintf(text, sizeof(text), "earlier tests had left %llu of its %llu MiB in use",
+                 (unsigned long long)(worker->at_start.memory_now_bytes >> 20),
+                 (unsigned long long)(incident->limits.memory_bytes >> 20));
+    evidence_put_first(incident, text);
+    incident->is_void = true;
+    incident->blame.confidence = BLAME_SUSPECT;
+    incident->blame.culprit = TEST_NONE;
+    return true;
+}
+
 /* What the black box says of a test: only one that has run already. */
 static size_t ended_test(const struct run *run, uint32_t number)
 {
@@ -151,6 +188,8 @@ size_t blame_settle(struct worker *worker, const struct blame_look *look, struct
 
     incident->blame.during = TEST_NONE;
     if (incident->verdict == VERDICT_TASKS && filled_by_others(worker->run, look, incident))
+        return TEST_NONE;
+    if (beside_leftovers(worker, look, incident))
         return TEST_NONE;
     if (!may_be_anothers(worker, incident)) {
         incident->blame.confidence = incident->test == TEST_NONE ? BLAME_NONE
@@ -235,7 +274,8 @@ void blame_follow(struct worker *worker, const struct blame_look *look, size_t i
     uint64_t later;
     char ago[32] = "";
 
-    for (size_t i = 0; i < run->incidents[index].blame.nsuspects; i++)
+    /* Alone and with wide limits it would break none: only a death can be tried out. */
+    for (size_t i = 0; is_death(run->incidents[index].verdict) && i < run->incidents[index].blame.nsuspects; i++)
         suspect(run, look, &run->incidents[index], run->incidents[index].blame.suspects[i]);
     if (earlier == TEST_NONE)
         return;
