@@ -167,7 +167,7 @@ static void report_files(struct worker *worker, size_t first)
     size_t test = files->files[first].test;
     struct leak_sum sum = {0};
     struct incident *incident;
-    char text[sizeof(incident->evidence)] = "";
+    char text[sizeof(incident->evidence) - 8] = ""; /* and room for ", …" */
     size_t at = 0;
 
     for (size_t i = first; i < files->n; i++) {
