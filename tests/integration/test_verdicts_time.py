@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """What takes too long, or does not get on: slow notice, timeout with its grace, stalls that leftovers hide, starvation, too many
 runnable tasks."""
+import os
 import re
 
 import pytest
 from conftest import needs_cgroups, needs_stalls
+
+# So many are scarce on any machine.
+TWO_CPUS = ("taskset", "-c", ",".join(map(str, sorted(os.sched_getaffinity(0))[:2])))
 
 pytestmark = pytest.mark.usefixtures("no_leftovers")
 
@@ -211,7 +215,7 @@ STARVED = """
 
 def starved(suite, *options, marker="", condition="alone", seconds=1):
     suite.write(test_a=STARVED.format(marker=marker, condition=condition, seconds=seconds))
-    result = suite.run("-n", 8, *options, timeout=300)
+    result = suite.run("-n", 8, *options, timeout=300, prefix=TWO_CPUS)
     assert {v for k, v in result.outcomes.items() if "burns" in k} == {"passed"}, result
     return result
 
@@ -251,7 +255,7 @@ def test_a_timeout_while_starved_is_contention_when_it_passes_alone(suite):
     # Killed in the middle, it cannot end the others: they end by themselves.
     source = STARVED.format(marker=marker, condition="True", seconds="0.2 if alone else 1000").replace("60:", "9:")
     suite.write(test_a=source)
-    result = suite.run("-n", 8, "--confirm=killed", timeout=300)
+    result = suite.run("-n", 8, "--confirm=killed", timeout=300, prefix=TWO_CPUS)
     assert only(result) == "passed-serial", result
     incident = next(i for i in result.incidents if i["id"].endswith("test_it"))
     assert incident["verdict"] == "timeout" and "; waited for a CPU" in incident["text"], incident
@@ -295,7 +299,7 @@ CROWD = """
 def test_oversubscription_is_recorded(suite):
     """On a machine that is loaded already its slot may not have its share, and then nothing is said."""
     suite.write(test_a=CROWD.format(n=24))
-    result = suite.run("-n", 2, "--cpu-share", 1, timeout=120)
+    result = suite.run("-n", 2, "--cpu-share", 1, timeout=120, prefix=TWO_CPUS)
     assert result.status == 0 and set(result.outcomes.values()) == {"passed"}, result
     assert result.verdicts() == [("test_it", "cpu")], result
     incident = result.incidents[0]
@@ -307,7 +311,7 @@ def test_oversubscription_is_recorded(suite):
 @needs_cgroups
 def test_oversubscription_can_reroute(suite):
     suite.write(test_a=CROWD.format(n=6).replace("< 9", "< 8"))
-    result = suite.run("-n", 2, "--cpu-share", 1, "--reroute=default,cpu", timeout=120)
+    result = suite.run("-n", 2, "--cpu-share", 1, "--reroute=default,cpu", timeout=120, prefix=TWO_CPUS)
     assert only(result) == "passed-serial" and result.status == 0, result
     assert ("test_it", "cpu") in result.verdicts(), result
 
