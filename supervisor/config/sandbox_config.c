@@ -75,3 +75,12 @@ int sandbox_config_load(const struct sandbox_config *config, struct sandbox_spec
         apply_options(config, ret);
     return r;
 }
+
+void sandbox_config_show(struct sandbox_spec *spec, const char *path, const char *origin)
+{
+    static const char *const fresh[] = {"/tmp/", "/var/tmp/", "/dev/shm/"};
+
+    for (size_t i = 0; spec->tmp == SPEC_TMP_FRESH && i < sizeof(fresh) / sizeof(fresh[0]); i++)
+        if (strncmp(path, fresh[i], strlen(fresh[i])) == 0)
+            spec_add_path(spec, SPEC_PATH_READONLY, path, 0, true, origin);
+}

@@ -29,5 +29,7 @@ struct sandbox_config {
 
 /* The resolved spec; the caller's to spec_done(). ERR_USAGE for what is wrong in files or options. */
 int sandbox_config_load(const struct sandbox_config *config, struct sandbox_spec *ret, struct err *err);
+/* Shows `path` (absolute) read-only where it lies below a /tmp, /var/tmp or /dev/shm that is fresh inside; else nothing. */
+void sandbox_config_show(struct sandbox_spec *spec, const char *path, const char *origin);
 /* Directory of shunt's own policies; NULL: not found. Malloc'ed. */
 char *sandbox_config_policies(void);

@@ -80,13 +80,11 @@ static void apply_limits(struct exec *exec)
 /* A program that was named by its path is seen, also where /tmp is a fresh one; its neighbours are not. */
 static void show_program(struct exec *exec)
 {
-    static const char *const fresh[] = {"/tmp/", "/var/tmp/", "/dev/shm/"};
     const char *name = exec->config->command[0];
     _cleanup_free_ char *path = strchr(name, '/') ? realpath(name, NULL) : NULL;
 
-    for (size_t i = 0; path && exec->spec.tmp == SPEC_TMP_FRESH && i < sizeof(fresh) / sizeof(fresh[0]); i++)
-        if (strncmp(path, fresh[i], strlen(fresh[i])) == 0)
-            spec_add_path(&exec->spec, SPEC_PATH_READONLY, path, 0, true, "the command");
+    if (path)
+        sandbox_config_show(&exec->spec, path, "the command");
 }
 
 static int start(struct exec *exec, const struct sandbox_config *sandbox, struct err *err)

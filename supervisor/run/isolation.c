@@ -58,28 +58,16 @@ static char *find_profile(const char *policies, const char *name)
     return NULL;
 }
 
-static bool is_below_tmp(const char *path)
-{
-    static const char *const places[] = {"/tmp/", "/var/tmp/", "/dev/shm/"};
-
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-        if (strncmp(path, places[i], strlen(places[i])) == 0)
-            return true;
-    return false;
-}
-
 /* shunt's own plugin and library, where they lie below a /tmp that is empty inside: seen, and not to be written to, since
  * the next run would load what a test put there. */
 static void show_ourselves(const struct run *run, struct sandbox_spec *spec)
 {
     _cleanup_free_ char *enter = paths_find("libshunt-enter.so");
 
-    if (spec->tmp != SPEC_TMP_FRESH)
-        return;
-    if (run->python && is_below_tmp(run->python))
-        spec_add_path(spec, SPEC_PATH_READONLY, run->python, 0, true, "shunt");
-    if (enter && is_below_tmp(enter))
-        spec_add_path(spec, SPEC_PATH_READONLY, enter, 0, true, "shunt");
+    if (run->python)
+        sandbox_config_show(spec, run->python, "shunt");
+    if (enter)
+        sandbox_config_show(spec, enter, "shunt");
 }
 
 /* What asks for a sandbox in the same breath as for none; NULL: nothing. */

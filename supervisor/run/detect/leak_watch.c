@@ -74,7 +74,6 @@ struct leak_watch {
     size_t nkept;
     struct candidate *candidates; /* by test, the earliest first */
     size_t ncandidates, candidates_room;
-    size_t nsockets; /* of the candidates */
     uint64_t tasks_seen; /* at the last look for known ones that have ended */
     struct origin origins[ORIGINS_MAX]; /* a ring */
     size_t norigins;
@@ -126,7 +125,6 @@ static int add_socket(struct leak_watch *watch, size_t test, json_t *entry)
         .fd = (int)fd, .inode = (uint64_t)inode, .test = test, .since_ns = clock_now_ns()};
     memcpy(watch->candidates[watch->ncandidates].socket, text, length + 1);
     watch->ncandidates++;
-    watch->nsockets++;
     return 0;
 }
 
@@ -332,6 +330,18 @@ static void report_leak(struct worker *worker, size_t test, const struct leak_su
     report_incident(run->report, &run->suite, incident);
 }
 
+static struct blame_survivor survivor_of(const struct candidate *candidate)
+{
+    return (struct blame_survivor){.test = candidate->test,
+                                   .task = candidate->inside,
+                                   .since_ns = candidate->since_ns};
+}
+
+static void note_ended(struct leak_watch *watch, struct blame_survivor survivor, uint64_t counts_ns)
+{
+    watch->ended[watch->nended++ % JUST_ENDED_MAX] = (struct just_ended){survivor, clock_now_ns() + counts_ns};
+}
+
 /* Ids come back: who has ended is no longer known. */
 static void forget_ended(struct worker *worker)
 {
@@ -346,22 +356,8 @@ static void forget_ended(struct worker *worker)
         if (still_lives(watch->known[i].tid, watch->known[i].start_ticks, &now))
             watch->known[left++] = watch->known[i];
         else if (watch->known[i].leaked)
-            watch->ended[watch->nended++ % JUST_ENDED_MAX] =
-                (struct just_ended){watch->known[i].survivor, clock_now_ns() + JUST_ENDED_NS};
+            note_ended(watch, watch->known[i].survivor, JUST_ENDED_NS);
     watch->nknown = left;
-}
-
-static struct blame_survivor survivor_of(const struct candidate *candidate)
-{
-    return (struct blame_survivor){.test = candidate->test,
-                                   .task = candidate->inside,
-                                   .since_ns = candidate->since_ns};
-}
-
-static void note_ended(struct leak_watch *watch, const struct candidate *candidate)
-{
-    watch->ended[watch->nended++ % JUST_ENDED_MAX] =
-        (struct just_ended){survivor_of(candidate), clock_now_ns() + ENDED_EARLY_NS};
 }
 
 size_t leak_watch_survivors(const struct worker *worker, struct blame_survivor *ret, size_t room)
@@ -407,13 +403,12 @@ static size_t settle_test(struct worker *worker, size_t at)
         struct known *known;
 
         if (!then->tid) {
-            watch->nsockets--;
             if (still_listens(worker, then) && sum.sockets++ < SOCKETS_SHOWN)
                 snprintf(sockets + strlen(sockets), sizeof(sockets) - strlen(sockets), "%s%s", *sockets ? ", " : "", then->socket);
             continue;
         }
         if (!still_lives(then->tid, then->start_ticks, &now)) {
-            note_ended(watch, then);
+            note_ended(watch, survivor_of(then), ENDED_EARLY_NS);
             continue;
         }
         known = remember(watch, &now);
@@ -458,15 +453,13 @@ bool leak_watch_pending(struct worker *worker)
 
     if (!watch)
         return false;
-    watch->nsockets = 0;
     for (size_t i = 0; i < watch->ncandidates; i++) {
         const struct candidate *candidate = &watch->candidates[i];
 
         if (candidate->tid ? still_lives(candidate->tid, candidate->start_ticks, &now) : still_listens(worker, candidate)) {
-            watch->nsockets += !candidate->tid;
             watch->candidates[left++] = *candidate;
         } else if (candidate->tid) {
-            note_ended(watch, candidate);
+            note_ended(watch, survivor_of(candidate), ENDED_EARLY_NS);
         }
     }
     watch->ncandidates = left;
