@@ -49,17 +49,24 @@ static void fork_bomb(char *const args[], struct outcome *out)
         outcome_succeeded(out, "%ld processes", n);
 }
 
-/* Each child forks two more, COUNT generations deep, and none is waited for: a bomb without a head. */
+/*
+ * Each child forks two more, COUNT generations deep, and none is waited for: a bomb without a head.
+ * Whose fork is refused, of all of them, is chance: they tell by a page that they share.
+ */
 static void fork_tree(char *const args[], struct outcome *out)
 {
     long depth = attack_number(args[0]);
     pid_t top = getpid();
-    int failed = 0;
+    volatile int *failed = mmap(NULL, sizeof(*failed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (failed == MAP_FAILED) {
+        outcome_refused(out, errno);
+        return;
+    }
     alarm(getpid() == top ? 0 : 1);
     for (long i = 0; i < depth && i < 11; i++) { /* at most 2048 */
         pid_t pid = fork();
         if (pid < 0)
-            failed = errno;
+            *failed = errno;
         if (!pid)
             alarm(4);
     }
@@ -68,8 +75,8 @@ static void fork_tree(char *const args[], struct outcome *out)
         _exit(0);
     }
     sleep(1);
-    if (failed)
-        outcome_refused(out, failed);
+    if (*failed)
+        outcome_refused(out, *failed);
     else
         outcome_succeeded(out, "%ld generations", depth);
 }
