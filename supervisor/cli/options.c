@@ -31,6 +31,16 @@ static const struct option_row *find_letter(const struct option_row *table, char
     return NULL;
 }
 
+static int unknown_hint(const char *command, const char *dashes, const char *word, size_t length, struct err *err)
+{
+    if (strcmp(command, "run") != 0 && strcmp(command, "exec") != 0)
+        return err_hint(err, "\"shunt %s --help\" lists the options", command);
+    return err_hint(err,
+                    "\"shunt %s --help\" lists the options; those of your own command "
+                    "stand after it: shunt %s -- COMMAND %s%.*s",
+                    command, command, dashes, (int)length, word);
+}
+
 static int unknown_option(const struct option_row *table, const char *command, const char *word, size_t length,
                           struct err *err)
 {
@@ -46,10 +56,7 @@ static int unknown_option(const struct option_row *table, const char *command, c
     err_set(err, ERR_USAGE, EINVAL, "unknown option --%.*s", (int)length, word);
     if (nearest)
         return err_hint(err, "did you mean --%s?", nearest);
-    return err_hint(err,
-                    "\"shunt %s --help\" lists the options; those of your own command "
-                    "stand after it: shunt %s -- COMMAND --%.*s",
-                    command, command, (int)length, word);
+    return unknown_hint(command, "--", word, length, err);
 }
 
 /* Calls the row's setter; a complaint gets the option and the value in front. */
@@ -104,10 +111,7 @@ static int parse_short(const struct option_row *table, struct cursor *cursor, vo
 
         if (!row) {
             err_set(err, ERR_USAGE, EINVAL, "unknown option -%c", *p);
-            return err_hint(err,
-                            "\"shunt %s --help\" lists the options; those of your own command "
-                            "stand after it: shunt %s -- COMMAND -%c",
-                            cursor->argv[0], cursor->argv[0], *p);
+            return unknown_hint(cursor->argv[0], "-", p, 1, err);
         }
         if (!row->value) {
             r = apply(row, NULL, target, err);

@@ -149,7 +149,15 @@ def test_what_is_put_back_is_small(project):
     )
     assert project.reasons() == set()
     assert {reason for _, reason in project.reasons("--all")} == {"os.chdir, put back", "os.environ, put back"}
-    project.scan("--all", status=0)
+    shown = project.scan("--all", status=0).stdout
+    assert shown.startswith("Small (")
+    assert ": 0 look unsafe; " in shown, "what is small is shown, and not called unsafe"
+    assert "--all shows" not in shown and "--all shows them" in project.scan(status=0).stdout
+
+
+def test_an_option_that_is_none_is_no_commands_option(project):
+    said = project.scan("--bogus", status=4).stderr
+    assert '"shunt scan --help" lists the options' in said and "COMMAND" not in said
 
 
 def test_helpers_fixtures_and_classes_are_followed(project):

@@ -19,6 +19,7 @@ TITLES = {
     "shared": "Shared with other workers, unless the policy isolates them (/tmp: all but observe; ports: hardened):",
     "order": "Seen by later tests of the same worker:",
 }
+SMALL = "Small (pools of 8 and less, single threads), or put back: safe in most suites:"
 
 
 class Row(NamedTuple):
@@ -109,10 +110,13 @@ def _json_of(row: Row) -> Dict[str, object]:
     }
 
 
-def _summary(tests: int, files: int, rows: List[Row], hidden: int) -> str:
+def _summary(tests: int, files: int, rows: List[Row], shown: bool) -> str:
     unmarked: Dict[str, Set[str]] = {kind: set() for kind in KINDS}
     unsafe, marked = set(), set()
+    small = sum(row.finding.reason.small for row in rows)
     for row in rows:
+        if row.finding.reason.small:
+            continue
         key = f"{row.test.module.shown}::{row.test.label}"
         unsafe.add(key)
         if row.marked:
@@ -125,17 +129,22 @@ def _summary(tests: int, files: int, rows: List[Row], hidden: int) -> str:
     text += f"{len(unsafe) - len(marked)} look unsafe" + (f" ({counts})" if counts else "")
     if marked:
         text += f"; {len(marked)} more marked"
-    return text + (f"; {hidden} small or put back: --all shows them" if hidden else "")
+    return text + (f"; {small} small or put back{'' if shown else ': --all shows them'}" if small else "")
+
+
+def _print_part(title: str, rows: List[Row]) -> None:
+    if rows:
+        print(title)
+        for row in rows:
+            print(text_of(row))
+        print()
 
 
 def _print(rows: List[Row]) -> None:
+    unsafe = [row for row in rows if not row.finding.reason.small]
     for kind in KINDS:
-        of_kind = [row for row in rows if row.finding.reason.kind == kind]
-        if of_kind:
-            print(TITLES[kind])
-            for row in of_kind:
-                print(text_of(row))
-            print()
+        _print_part(TITLES[kind], [row for row in unsafe if row.finding.reason.kind == kind])
+    _print_part(SMALL, [row for row in rows if row.finding.reason.small])
 
 
 def scan_main(options: argparse.Namespace) -> int:
@@ -163,5 +172,5 @@ def scan_main(options: argparse.Namespace) -> int:
         print(json.dumps(document, indent=1))
     else:
         _print(shown)
-        print(_summary(count, len(files), shown, len(rows) - len(shown)))
+        print(_summary(count, len(files), rows, options.all))
     return 1 if not options.exit_zero and any(not row.marked for row in shown if not row.finding.reason.small) else 0
