@@ -14,9 +14,10 @@
 int cmd_run_help(void)
 {
     fputs(
-        "usage: shunt run [OPTIONS] [--] COMMAND [ARGUMENTS...]\n\n"
-        "Runs the test suite of COMMAND (pytest ..., python3 -m pytest ..., anything that starts\n"
-        "pytest) in contained workers. A test that breaks out of its share is named, its worker "
+        "usage: shunt run [OPTIONS] [--] COMMAND [ARGUMENTS...]\n"
+        "       shunt run [OPTIONS] --from FILE\n\n"
+        "Runs the test suite of COMMAND (pytest, anything that starts pytest, ctest, ...) in\n"
+        "contained workers. A test that breaks out of its share is named, its worker "
         "is\n"
         "killed and replaced, and it runs once more, alone.\n",
         stdout);
@@ -57,7 +58,8 @@ int cmd_run(int argc, char **argv)
         return cli_fail(&err);
     if (options.help)
         return cmd_run_help();
-    r = run_options_check_command(options.config.command, true, &err);
+    if (!options.config.from_path)
+        r = run_options_check_command(options.config.command, true, &err);
     if (r < 0)
         return cli_fail(&err);
     r = mend_stdio(&err);

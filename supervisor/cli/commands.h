@@ -19,6 +19,8 @@ enum exit_status { /* docs/man/shunt.1, EXIT STATUS */
 
 int cmd_run(int argc, char **argv);
 int cmd_run_help(void);
+int cmd_list(int argc, char **argv);
+int cmd_list_help(void);
 int cmd_doctor(int argc, char **argv);
 int cmd_doctor_help(void);
 int cmd_exec(int argc, char **argv);

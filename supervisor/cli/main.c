@@ -22,6 +22,7 @@ struct command {
 
 static const struct command commands[] = {
     {"run", "run a test suite in contained workers", cmd_run, cmd_run_help},
+    {"list", "which tests would run, in which lane, and why", cmd_list, cmd_list_help},
     {"exec", "run one command in one sandbox", cmd_exec, cmd_exec_help},
     {"history", "what earlier runs of a suite came to", cmd_history, cmd_history_help},
     {"scan", "tests that look unsafe beside others, from their sources", cmd_scan, cmd_scan_help},

@@ -9,6 +9,7 @@
 #include "sandbox/base/err.h"
 #include "sandbox/base/nearest.h"
 #include "sandbox/base/units.h"
+#include "supervisor/adapters/adapter.h"
 #include "supervisor/cli/values.h"
 #include "supervisor/core/verdict.h"
 
@@ -266,6 +267,31 @@ static int set_path(const char **ret, const char *text, struct err *err)
     return 0;
 }
 
+static int set_from(void *target, const char *text, struct err *err)
+{
+    if (!*text)
+        return cli_expected(err, "the path of a file", "it holds a command a line; - is the standard input");
+    config_of(target)->from_path = text;
+    return 0;
+}
+
+static int set_adapter(void *target, const char *text, struct err *err)
+{
+    const char *names[ADAPTERS_MAX + 2] = {"pytest"}, *nearest;
+    char list[400] = "pytest";
+
+    for (size_t i = 0; adapter_all[i]; i++) {
+        names[i + 1] = adapter_all[i]->name;
+        snprintf(list + strlen(list), sizeof(list) - strlen(list), ", %s", adapter_all[i]->name);
+    }
+    config_of(target)->adapter = text;
+    if (strcmp(text, "pytest") == 0 || adapter_find(text))
+        return 0;
+    nearest = nearest_word(text, names);
+    err_set(err, ERR_USAGE, EINVAL, "\"%.40s\" is no adapter", text);
+    return nearest ? err_hint(err, "did you mean %s?", nearest) : err_hint(err, "adapters are %s", list);
+}
+
 static int set_history(void *target, const char *text, struct err *err)
 {
     return set_path(&config_of(target)->history_path, text, err);
@@ -325,6 +351,14 @@ static int set_help(void *target, const char *text, struct err *err)
 }
 
 const struct option_row run_option_table[] = {
+    {"adapter", 0, "NAME",
+     "whose tests these are: pytest, ctest, commands (of --from), command\n"
+     "(all of it is one test); default: found out from the command",
+     set_adapter, "Tests"},
+    {"from", 0, "FILE",
+     "instead of a command: a file of commands, one a line, for sh -c or as\n"
+     "JSON; each is a test. -: standard input",
+     set_from, NULL},
     {"workers", 'n', "N",
      "parallel workers: a number, auto (CPUs that may be used)\n"
      "or logical (hyperthreads too); default: the suite's own -n, else auto",
@@ -442,7 +476,12 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 
     if (r < 0 || options->help)
         return r;
-    if (first >= argc || !*argv[first]) {
+    if (options->config.from_path && first < argc)
+        return err_set(err, ERR_USAGE, EINVAL, "--from and a command exclude each other: \"%.100s\"", argv[first]);
+    if (options->config.from_path && options->config.adapter && strcmp(options->config.adapter, "commands") != 0)
+        return err_set(err, ERR_USAGE, EINVAL, "--from is a file of commands, and --adapter=%s is something else",
+                       options->config.adapter);
+    if (!options->config.from_path && (first >= argc || !*argv[first])) {
         err_set(err, ERR_USAGE, EINVAL, "no command was given");
         return err_hint(err, "put shunt in front of the command that runs your tests: "
                              "shunt run -- pytest tests/");
@@ -453,7 +492,8 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
     if (options->config.no_history && (options->config.history_path || options->config.relearn))
         return err_set(err, ERR_USAGE, EINVAL, "--no-history and %s exclude each other",
                        options->config.history_path ? "--history" : "--relearn");
-    options->config.command = argv + first;
+    options->from_command[0] = (char *)options->config.from_path;
+    options->config.command = options->config.from_path ? options->from_command : argv + first;
     options->config.sandbox = &options->sandbox;
     return 0;
 }

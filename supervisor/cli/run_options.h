@@ -11,6 +11,7 @@
 struct run_options {
     struct sandbox_config sandbox; /* first: see sandbox_options.h */
     struct run_config config;
+    char *from_command[2]; /* what stands for the command with --from */
     bool help; /* --help was given: nothing else counts */
 };
 

@@ -17,6 +17,7 @@ enum run_leaks { LEAKS_IGNORE, LEAKS_RECORD, LEAKS_FAIL };
 enum run_budget { BUDGET_AUTO, BUDGET_HOST, BUDGET_NONE };
 enum run_cpu_view { CPU_VIEW_HOST, CPU_VIEW_SHARE };
 enum run_confirm { CONFIRM_NONE, CONFIRM_KILLED, CONFIRM_FAILED };
+enum run_list { LIST_NONE, LIST_TEXT, LIST_JSON };
 enum run_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 struct sandbox_config;
@@ -24,6 +25,10 @@ struct sandbox_config;
 struct run_config {
     const struct sandbox_config *sandbox;
     char **command; /* NULL-terminated, at least one; points into argv */
+
+    const char *adapter;   /* --adapter; NULL: by the command */
+    const char *from_path; /* --from; NULL. Then `command` is what people read */
+    enum run_list list;    /* `shunt list`: print which tests there are, and run none */
 
     uint64_t workers;          /* -n N|auto|logical; 1..256, AUTO or UNSET */
     bool workers_logical;      /* -n logical */

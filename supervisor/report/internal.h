@@ -14,6 +14,8 @@ struct report {
     int junit_fd;
     uint64_t start_ns;
     char wall_clock[40]; /* of the run's start, ISO 8601, UTC */
+    const char *framework; /* whose tests are shown here, a line each; NULL: somebody else shows them */
+    size_t total, ended;
     unsigned leaks_shown;
     size_t crowds_shown;
     char not_writable[512]; /* the source line that was last said to have failed so */
@@ -43,6 +45,9 @@ void report_say(struct report *report, const char *text);
 
 /* incident_json.c: everything that is known of an incident */
 struct json_t *incident_json(const struct suite *suite, const struct incident *incident);
+
+/* lines.c: a test has ended */
+void lines_test(struct report *report, const struct suite *suite, size_t test);
 
 /* record.c */
 int record_open(const char *root, const char *run_id, struct record **ret, struct err *err);

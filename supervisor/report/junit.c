@@ -175,8 +175,9 @@ int junit_write(struct report *report, const struct suite *suite, const struct r
     report->junit_fd = -1;
     suite_count(suite, &ledger);
     gethostname(host, sizeof(host) - 1);
-    fprintf(out, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<testsuites><testsuite name=\"pytest\" errors=\"%zu\" "
+    fprintf(out, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<testsuites><testsuite name=\"%s\" errors=\"%zu\" "
                  "failures=\"%zu\" skipped=\"%zu\" tests=\"%zu\" time=\"%.3f\" timestamp=\"%s\"",
+            report->framework ? report->framework : "pytest",
             ledger.by_outcome[OUTCOME_ERROR] + ledger.by_outcome[OUTCOME_KILLED],
             ledger.by_outcome[OUTCOME_FAILED],
             ledger.by_outcome[OUTCOME_SKIPPED] + ledger.by_outcome[OUTCOME_XFAILED] +

@@ -204,6 +204,7 @@ void report_test_end(struct report *report, const struct suite *suite, size_t te
     json_t *fields;
 
     (void)now_ns;
+    lines_test(report, suite, test);
     if (!report->events)
         return;
     fields = json_pack("{s:I,s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "test", (json_int_t)test, "id",

@@ -37,6 +37,9 @@ struct report_options {
 int report_new(const struct report_options *options, struct report **ret, struct err *err);
 void report_free(struct report *report);
 
+/* No framework shows the tests: lines for each are ours. `framework`: static. */
+void report_show_tests(struct report *report, const char *framework, size_t total);
+
 struct report_header {
     const char *version, *command, *run_id;
     unsigned workers;
@@ -202,6 +205,7 @@ struct report_summary {
     const struct report_low_limit *low; /* such tests are not named one by one */
     size_t nlow;
     const struct denials *denials; /* NULL: nobody looked */
+    bool failures;                 /* tests that failed are named: nobody else does */
     bool marks;                    /* there is a history, from which `shunt mark` makes a patch */
 };
 /* Closing summary: one line of numbers from the ledger (in words of the design), then one line for each test that was

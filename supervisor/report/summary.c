@@ -77,6 +77,13 @@ static void print_test(FILE *out, const struct suite *suite, size_t test, const 
             advice ? advice : "");
 }
 
+static void print_failed(FILE *out, const struct suite *suite)
+{
+    for (size_t i = 0; i < suite->count; i++)
+        if (suite->tests[i].outcome == OUTCOME_FAILED || suite->tests[i].outcome == OUTCOME_ERROR)
+            print_test(out, suite, i, outcome_name(suite->tests[i].outcome), suite->tests[i].message, NULL);
+}
+
 static void print_killed(FILE *out, const struct suite *suite, const struct report_summary *summary)
 {
     for (size_t i = 0; i < suite->count; i++) {
@@ -271,6 +278,8 @@ char *summary_text(const struct suite *suite, const struct report_summary *summa
     if (!out)
         abort();
     print_ledger(out, suite, summary);
+    if (summary->failures)
+        print_failed(out, suite);
     print_killed(out, suite, summary);
     print_passed_serial(out, suite, summary);
     print_low_limits(out, suite, summary);

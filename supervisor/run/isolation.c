@@ -62,12 +62,14 @@ static char *find_profile(const char *policies, const char *name)
  * the next run would load what a test put there. */
 static void show_ourselves(const struct run *run, struct sandbox_spec *spec)
 {
-    _cleanup_free_ char *enter = paths_find("libshunt-enter.so");
+    _cleanup_free_ char *enter = paths_find("libshunt-enter.so"), *runner = paths_find("shunt-runner");
 
     if (run->python)
         sandbox_config_show(spec, run->python, "shunt");
     if (enter)
         sandbox_config_show(spec, enter, "shunt");
+    if (runner)
+        sandbox_config_show(spec, runner, "shunt");
 }
 
 /* What asks for a sandbox in the same breath as for none; NULL: nothing. */
@@ -157,7 +159,7 @@ static int check_reach(const struct run *run, const char *called, const char *pa
 /* What a suite cannot do without; before anything runs, since Python's own words for it are a page of traceback. */
 static int check_all_reach(const struct run *run, struct err *err)
 {
-    _cleanup_free_ char *program = paths_of_command(run->config->command[0]);
+    _cleanup_free_ char *program = run->config->from_path ? NULL : paths_of_command(run->config->command[0]);
     const char *slash = program ? strrchr(program, '/') : NULL;
     _cleanup_free_ char *directory = slash ? mem_printf("%.*s/", (int)(slash - program), program) : NULL;
     int r = check_reach(run, "the working directory", ".", err);

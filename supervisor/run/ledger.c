@@ -8,6 +8,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/mem.h"
 #include "supervisor/plan/lanes.h"
+#include "supervisor/run/native.h"
 #include "supervisor/run/state.h"
 
 #define STOP_GRACE_NS (5 * NS_PER_SEC)
@@ -119,7 +120,9 @@ void run_abort(struct run *run, const char *reason)
     run->stop_deadline_ns = clock_now_ns() + STOP_GRACE_NS;
     for (struct worker *w = run->workers; w; w = w->next)
         worker_kill(w);
-    if (!controller_in_loop(run->controller))
+    if (run->native)
+        native_over(run);
+    else if (!controller_in_loop(run->controller))
         run_init_signal(run->init, COMMAND_TAG, SIGINT);
     else if (run->interrupted)
         controller_interrupt(run->controller, *running ? running : "no test was running");

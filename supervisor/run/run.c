@@ -25,6 +25,7 @@
 #include "supervisor/run/detect/counted.h"
 #include "supervisor/run/cpu.h"
 #include "supervisor/run/isolation.h"
+#include "supervisor/run/native.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/detect/thresholds.h"
@@ -60,7 +61,7 @@ static void report_header(struct run *run)
         .command = run->config->command[0],
         .run_id = run->run_id,
         .workers = run->limits.workers,
-        .cold = run->cold,
+        .cold = run->cold && !run->native,
         .cold_why = run->cold_why,
         .threads = run->limits.threads,
         .cpu_set = run->config->cpu_view == CPU_VIEW_SHARE,
@@ -97,7 +98,7 @@ void run_suite_ready(struct run *run)
         return;
     }
     cpu_resolve(run);
-    run->cold = run->config->fork_server == FORK_SERVER_OFF || !run->options.fork;
+    run->cold = run->native || run->config->fork_server == FORK_SERVER_OFF || !run->options.fork;
     if (run->config->fork_server == FORK_SERVER_OFF)
         snprintf(run->cold_why, sizeof(run->cold_why), "--fork-server=off");
     else
@@ -110,7 +111,14 @@ void run_suite_ready(struct run *run)
     run->serial_slot = (struct slot){.run = run, .serial = true, .name = "gw0", .pending = TEST_NONE};
     run_history_read(run);
     run->lanes = lanes_new(&run->suite, run->limits.workers);
-    controller_plan(run->controller);
+    if (run->config->list) {
+        list_print(run);
+        run->listed = true;
+        ev_break(run->loop, EVBREAK_ALL);
+        return;
+    }
+    if (!run->native)
+        controller_plan(run->controller);
     if (run->cgroup)
         cgroup_run_warm(run->cgroup); /* the first workers will be moved in some ten milliseconds */
     run->phase = PHASE_PARALLEL;
@@ -173,6 +181,10 @@ static void init_event(struct run *run, struct run_init_event *event)
 {
     struct worker *worker = worker_find(run, (unsigned)event->tag);
 
+    if (event->tag == STEP_TAG && run->native) {
+        native_step_event(run, event);
+        return;
+    }
     switch (event->type) {
     case RUN_INIT_STARTED:
         if (worker && event->tag != COMMAND_TAG)
@@ -339,7 +351,8 @@ static int open_report(struct run *run, struct err *err)
 
 static int start_command(struct run *run, struct err *err)
 {
-    static const int stdio[3] = {0, 1, 2};
+    /* A list is all that its caller wants to read. */
+    const int stdio[3] = {0, run->config->list ? 2 : 1, 2};
     char **passed, **env;
     int r;
 
@@ -385,8 +398,18 @@ static int run_open(struct run *run, struct err *err)
     if (r == 0)
         r = controller_new(run, &run->controller, err);
     if (r == 0)
+        r = native_open(run, err);
+    if (r == 0 && !run->native)
         r = start_command(run, err);
     return r;
+}
+
+void run_start_command(struct run *run)
+{
+    struct err err = ERR_INIT;
+
+    if (start_command(run, &err) < 0)
+        run_fail(run, "%s", err.message);
 }
 
 static void run_close(struct run *run)
@@ -412,10 +435,24 @@ static void run_close(struct run *run)
 
 #define STATUS_OF_PYTEST 5 /* the highest that it gives itself */
 
+static int native_status(const struct run *run)
+{
+    struct ledger ledger;
+
+    if (run->fatal)
+        return 3;
+    suite_count(&run->suite, &ledger);
+    if (!ledger.total)
+        return 5;
+    return ledger.by_outcome[OUTCOME_FAILED] || ledger.by_outcome[OUTCOME_ERROR] ? 1 : 0;
+}
+
 static int framework_status(struct run *run)
 {
     int status = run->command_status;
 
+    if (run->native)
+        return native_status(run);
     if (!run->command_exited || run->fatal) /* the latter: why, has been said */
         return 3;
     if (WIFSIGNALED(status)) {
@@ -470,6 +507,7 @@ static int run_finish(struct run *run, struct err *err)
     struct report_summary summary = {.end_reason = run->no_new_tests ? run->stop_reason : NULL,
                                      .restarts = run->restarts,
                                      .wall_ns = run_elapsed_ns(run),
+                                     .failures = run->native != NULL,
                                      .incidents = run->incidents,
                                      .nincidents = run->nincidents,
                                      .denials = run->denials,
@@ -513,6 +551,7 @@ static void run_free(struct run *run)
     free(run->cases);
     denials_close(run);
     run_history_free(run->history);
+    native_free(run->native);
     free(run->quit.why);
     suite_done(&run->suite);
     report_free(run->report);
@@ -532,9 +571,17 @@ int run_main(const struct run_config *config, struct err *err)
         return r;
     }
     watch_everything(&run);
-    ev_run(run.loop, 0);
+    if (run.native)
+        native_begin(&run);
+    if (!run.listed && !(run.native && run.native->over))
+        ev_run(run.loop, 0);
     run_close(&run);
-    r = run_finish(&run, err);
+    if (run.native && run.native->err.kind != ERR_NONE) {
+        *err = run.native->err;
+        r = -(err->errnum ? err->errnum : EINVAL);
+    } else {
+        r = run.listed ? 0 : run_finish(&run, err);
+    }
     run_free(&run);
     return r;
 }

@@ -12,6 +12,7 @@
 #include "supervisor/run/budget.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/detect/leak_watch.h"
+#include "supervisor/run/native.h"
 #include "supervisor/run/state.h"
 
 /* More at once would only compete for the CPUs. */
@@ -103,6 +104,26 @@ static bool wants_replacement(const struct run *run, const struct worker *worker
            strcmp(run->suite.tests[worker->last_test].file, run->suite.tests[next].file) != 0;
 }
 
+/* The next test of this slot that is to be started. */
+static size_t take_parallel(struct run *run, unsigned slot, size_t *ret_next)
+{
+    for (;;) {
+        size_t test = lanes_take(run->lanes, slot, ret_next);
+        enum native_start start = run->native && test != LANES_NONE ? native_may_start(run, test) : NATIVE_START;
+
+        if (run->native && test != LANES_NONE) { /* no fixture waits for the next one: whoever is free takes it */
+            lanes_release(run->lanes, slot);
+            *ret_next = TEST_NONE;
+        }
+        if (start == NATIVE_START)
+            return test;
+        if (start == NATIVE_LATER)
+            lanes_reroute(run->lanes, slot);
+        else
+            lanes_finish(run->lanes, slot);
+    }
+}
+
 static void dispatch_parallel(struct run *run)
 {
     for (unsigned i = 0; i < run->limits.workers; i++) {
@@ -117,7 +138,7 @@ static void dispatch_parallel(struct run *run)
             continue;
         if (!budget_may_start(run))
             return;
-        test = lanes_take(run->lanes, i, &next);
+        test = take_parallel(run, i, &next);
         if (test == LANES_NONE)
             continue;
         if (wants_replacement(run, w, test)) {
@@ -218,9 +239,14 @@ static void dispatch_serial(struct run *run, struct worker *worker)
     }
     if (!budget_may_start(run))
         return;
-    test = lanes_serial_take(run->lanes, &next, &fresh);
-    if (test == LANES_NONE)
-        return;
+    do {
+        test = lanes_serial_take(run->lanes, &next, &fresh);
+        if (test == LANES_NONE)
+            return;
+        if (!run->native || native_may_start(run, test) == NATIVE_START)
+            break;
+        lanes_serial_finish(run->lanes);
+    } while (true);
     if (blame_is_moot(run, test)) {
         lanes_serial_finish(run->lanes);
         return;
@@ -241,6 +267,8 @@ static void pump_serial(struct run *run)
         judge_incident_flush(slot);
         run->phase = PHASE_FINISHING;
         controller_finish(run->controller);
+        if (run->native)
+            native_over(run);
         return;
     }
     if (!slot->worker) {

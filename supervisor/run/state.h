@@ -6,6 +6,7 @@
  *
  *   run.c         start, phases, end, exit status
  *   signals.c     ^C, ^Z, SIGTERM, SIGUSR1
+ *   listing.c, native.c   tests that are programs: which there are; workers that run them
  *   controller.c  the framework's first process: hello, suite, plan; feed.c: what it is told
  *   scheduler.c   which worker gets which test; when a worker is made, replaced, ended
  *   ledger.c      outcomes, and what becomes of tests when the run stops
@@ -55,6 +56,8 @@ struct channel;
 struct denial_listener;
 struct denials;
 struct lanes;
+struct native;
+struct native_output;
 struct packet;
 struct sock_fprog;
 
@@ -161,6 +164,7 @@ struct worker {
     int capture_fd[CAPTURE_FILES]; /* the capture's own files, and faulthandler's; -1 */
     int box_fd;        /* the black box; -1 */
     int stacks_fd;     /* stacks of its threads, on demand; -1 */
+    struct native_output *native_output; /* native.c: what its test wrote; NULL */
     char *tail;        /* ring of OUTPUT_TAIL */
     size_t tail_size;  /* bytes ever put in */
     uint64_t output_bytes;
@@ -264,6 +268,8 @@ struct run {
     char run_id[33];
     enum run_phase phase;
 
+    struct native *native; /* tests that are programs: native.h; NULL: pytest, or not known yet */
+    bool listed;           /* `shunt list`: has been printed */
     struct controller *controller;
     struct channel *template; /* NULL: not there (yet) */
     bool template_ready, cold;
@@ -317,6 +323,7 @@ void run_quit(struct run *run, size_t test, const struct run_quit *quit, const c
 void run_abort(struct run *run, const char *reason); /* ends everything now */
 void run_close_ledger(struct run *run); /* every test without an outcome becomes not-run */
 void run_suite_ready(struct run *run);
+void run_start_command(struct run *run); /* one that may start pytest; in the loop */
 void run_count_failure(struct run *run); /* --maxfail */
 void run_test_outcome(struct run *run, size_t test, enum outcome outcome);
 
@@ -348,6 +355,7 @@ char *worker_last_output(struct worker *worker, size_t *ret_size);
 void worker_start_failed(struct worker *worker, const char *stage, int errnum /* 0: `stage` says it */);
 struct worker *worker_find(struct run *run, unsigned number);
 const char *worker_state_name(enum worker_state state);
+void worker_reports_complete(struct worker *worker); /* of the test that was judged last */
 void chunk_list_add(struct chunk_list *list, const void *data, size_t size);
 void chunk_list_clear(struct chunk_list *list);
 
@@ -406,6 +414,9 @@ int run_learn_open(struct run *run, struct err *err); /* once the spec is known 
 void run_learn_places(struct run *run); /* once shunt's own directories are known */
 /* `status`: of the run. */
 int run_learn_finish(struct run *run, int status, struct err *err);
+
+/* list.c: `shunt list` */
+void list_print(const struct run *run);
 
 /* history.c. Once limits are known and before the lanes are: what is expected of tests, and where they begin. */
 void run_history_read(struct run *run);

@@ -20,6 +20,7 @@
 #include "supervisor/run/detect/held_result.h"
 #include "supervisor/run/detect/leak_files.h"
 #include "supervisor/run/detect/leak_watch.h"
+#include "supervisor/run/native.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/detect/timeout.h"
 
@@ -97,7 +98,12 @@ static void worker_fork(struct worker *worker)
 
 static void worker_launch(struct worker *worker)
 {
-    if (worker->cold) {
+    if (worker->run->native) {
+        int r = native_launch(worker);
+
+        if (r < 0)
+            worker_start_failed(worker, "starting a worker", -r);
+    } else if (worker->cold) {
         int out[2] = {-1, -1};
         int r = worker_make_pipes(worker, out);
 
@@ -230,6 +236,8 @@ void worker_go(struct worker *worker, size_t test, size_t next)
 
     worker->test = test;
     worker->next_test = next;
+    if (run->native)
+        native_test_starts(worker);
     worker_apply_limits(worker, test);
     blame_confirm_go(worker, test);
     judge_start(worker);
@@ -307,6 +315,7 @@ bool worker_clear(struct worker *worker)
     chunk_list_clear(&worker->held);
     leak_watch_free(worker);
     timeout_free(worker);
+    native_output_free(worker);
     free(worker->tail);
     free(worker);
     return true;

@@ -14,6 +14,7 @@
 #include "supervisor/run/detect/leak_files.h"
 #include "supervisor/run/detect/leak_watch.h"
 #include "supervisor/run/detect/proc_task.h"
+#include "supervisor/run/native.h"
 #include "supervisor/run/state.h"
 
 /* --- entering --- */
@@ -137,6 +138,22 @@ static int worker_quit(struct worker *worker, struct packet *packet)
     return 0;
 }
 
+void worker_reports_complete(struct worker *worker)
+{
+    size_t of = worker->owed;
+
+    if (of == TEST_NONE)
+        return;
+    if (worker->confirming || worker->reports_void)
+        chunk_list_clear(&worker->held); /* it has its outcome, or none yet */
+    else if (held_result_reports(worker))
+        return;
+    else
+        controller_feed_reports(worker->run->controller, of, worker->slot->name, NULL, &worker->held);
+    worker->reports_void = false;
+    worker->owed = TEST_NONE;
+}
+
 /* Of the test that was judged last; at the session's end of no test. */
 static int worker_report(struct worker *worker, struct packet *packet)
 {
@@ -152,16 +169,8 @@ static int worker_report(struct worker *worker, struct packet *packet)
     if (worker->held.bytes + packet->payload_size > PAYLOAD_LIMIT)
         return -EFBIG;
     chunk_list_add(&worker->held, packet->payload, packet->payload_size);
-    if (of == TEST_NONE || more)
-        return 0;
-    if (worker->confirming || worker->reports_void)
-        chunk_list_clear(&worker->held); /* it has its outcome, or none yet */
-    else if (held_result_reports(worker))
-        return 0;
-    else
-        controller_feed_reports(worker->run->controller, of, worker->slot->name, NULL, &worker->held);
-    worker->reports_void = false;
-    worker->owed = TEST_NONE;
+    if (!more)
+        worker_reports_complete(worker);
     return 0;
 }
 
@@ -207,6 +216,8 @@ static int worker_message(struct worker *worker, struct packet *packet)
     case WORKER_WAITING:
         return strcmp(type, "report") == 0 ? worker_report(worker, packet) : -EPROTO;
     case WORKER_RUNNING:
+        if (worker->run->native)
+            return strcmp(type, "done") == 0 ? native_done(worker, packet) : -EPROTO;
         if (strcmp(type, "report") == 0)
             return worker_report(worker, packet);
         if (strcmp(type, "quit") == 0)

@@ -8,6 +8,7 @@
 
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
+#include "supervisor/run/native.h"
 #include "supervisor/run/state.h"
 
 /* --- held reports --- */
@@ -78,7 +79,10 @@ static void worker_output_readable(struct ev_loop *loop, ev_io *watcher, int rev
             return;
         }
         worker_keep_tail(worker, buf, (size_t)n);
-        worker_forward(worker, buf, (size_t)n);
+        if (worker->run->native && worker->test != TEST_NONE)
+            native_output(worker, buf, (size_t)n);
+        else
+            worker_forward(worker, buf, (size_t)n);
     }
 }
 

@@ -272,6 +272,8 @@ static bool probe_worker(struct worker *worker)
 
         if (proc_task_read(tids[i], &task) < 0 || task.state == 'Z')
             continue;
+        if (worker->run->native && task.tgid == worker->pid)
+            continue; /* the runner waits for its test, whatever that waits for */
         probe.tgid = task.tgid;
         wait = probe_task(&probe, tids[i], task.state);
         /* Of an ended test: the running one does not wait for it, by intention. */

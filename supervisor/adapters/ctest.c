@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Adapter "ctest". CTest says itself what it would run (--show-only=json-v1, CMake 3.14 and later), with the selection
+ * that the command's own options make; what its properties mean is in cmake-properties(7), and the order in which a result is
+ * judged is CTest's own: expected output, forbidden output, skipping, exit status, WILL_FAIL.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/err.h"
+#include "sandbox/base/mem.h"
+#include "sandbox/base/units.h"
+#include "supervisor/adapters/adapter.h"
+
+#define WORKERS_MAX 256
+
+/* --- the command --- */
+
+/* These make CTest do something else than run the tests that it has. */
+static const char *const other_uses[] = {"-N", "--print-labels", "--help", "--version", "-S", "-SP", "-D", "-T", "-M",
+                                         "--build-and-test", "--dashboard", "--script", "--test-action", "--test-model",
+                                         "--list-presets", "-H", "-h", NULL};
+
+static enum adapter_claim recognise(char *const argv[])
+{
+    if (strcmp(adapter_program(argv), "ctest") != 0)
+        return ADAPTER_NO;
+    for (size_t i = 1; argv[i]; i++) {
+        if (strncmp(argv[i], "--show-only", 11) == 0 || strncmp(argv[i], "--help", 6) == 0)
+            return ADAPTER_NO;
+        for (size_t k = 0; other_uses[k]; k++)
+            if (strcmp(argv[i], other_uses[k]) == 0)
+                return ADAPTER_NO;
+    }
+    return ADAPTER_YES;
+}
+
+/* "-j4", "-j 4", "--parallel=4", "--parallel 4"; 0: no such option. */
+static unsigned option_number(char *const argv[], const char *letter, const char *name)
+{
+    for (size_t i = 1; argv[i]; i++) {
+        const char *text = NULL;
+        uint64_t number;
+
+        if (strcmp(argv[i], letter) == 0 || strcmp(argv[i], name) == 0)
+            text = argv[i + 1];
+        else if (strncmp(argv[i], letter, strlen(letter)) == 0 && argv[i][1] != '-')
+            text = argv[i] + strlen(letter);
+        else if (strncmp(argv[i], name, strlen(name)) == 0 && argv[i][strlen(name)] == '=')
+            text = argv[i] + strlen(name) + 1;
+        if (text && units_parse_count(text, &number) == 0 && number >= 1)
+            return number > WORKERS_MAX ? WORKERS_MAX : (unsigned)number;
+    }
+    return 0;
+}
+
+static bool has_option(char *const argv[], const char *name)
+{
+    for (size_t i = 1; argv[i]; i++)
+        if (strncmp(argv[i], name, strlen(name)) == 0 && (argv[i][strlen(name)] == '\0' || argv[i][strlen(name)] == '='))
+            return true;
+    return false;
+}
+
+static void ask(struct adapter_list *list)
+{
+    struct adapter_step *step = adapter_ask(list, list->argv);
+
+    adapter_append(&step->argv, "--show-only=json-v1");
+    list->workers = option_number(list->argv, "-j", "--parallel");
+    list->max_fail = has_option(list->argv, "--stop-on-failure");
+    if (has_option(list->argv, "--repeat") || has_option(list->argv, "--repeat-until-fail"))
+        list->notice = mem_strdup("ctest's --repeat is left out: a test that fails beside others runs again alone");
+    else if (has_option(list->argv, "--output-junit"))
+        list->notice = mem_strdup("ctest's --output-junit is left out: shunt has --junit FILE");
+}
+
+/* --- properties --- */
+
+struct patterns { /* for judge(); an array of texts, one after the other, each with its NUL */
+    size_t npass, nfail, nskip;
+    char text[];
+};
+
+static const json_t *property(const json_t *test, const char *name)
+{
+    const json_t *list = json_object_get(test, "properties"), *entry;
+    size_t i;
+
+    json_array_foreach (list, i, entry) {
+        const char *key = json_string_value(json_object_get(entry, "name"));
+
+        if (key && strcmp(key, name) == 0)
+            return json_object_get(entry, "value");
+    }
+    return NULL;
+}
+
+static bool is_set(const json_t *test, const char *name)
+{
+    const json_t *value = property(test, name);
+
+    return json_is_true(value) || (json_is_integer(value) && json_integer_value(value));
+}
+
+/* The k-th text of a list (or of one text alone); NULL behind the last. */
+static const char *text_at(const json_t *value, size_t k)
+{
+    return json_is_string(value) ? (k == 0 ? json_string_value(value) : NULL) : json_string_value(json_array_get(value, k));
+}
+
+static size_t count_texts(const json_t *value, size_t *bytes)
+{
+    size_t n = 0;
+
+    for (const char *text; (text = text_at(value, n)); n++)
+        *bytes += strlen(text) + 1;
+    return n;
+}
+
+static char *copy_texts(char *at, const json_t *value)
+{
+    const char *text;
+
+    for (size_t k = 0; (text = text_at(value, k)); k++)
+        at = stpcpy(at, text) + 1;
+    return at;
+}
+
+static void read_patterns(const json_t *test, struct adapter_entry *entry)
+{
+    const json_t *pass = property(test, "PASS_REGULAR_EXPRESSION"), *fail = property(test, "FAIL_REGULAR_EXPRESSION");
+    const json_t *skip = property(test, "SKIP_REGULAR_EXPRESSION");
+    struct patterns sizes = {0}, *patterns;
+    size_t bytes = 0;
+
+    sizes.npass = count_texts(pass, &bytes);
+    sizes.nfail = count_texts(fail, &bytes);
+    sizes.nskip = count_texts(skip, &bytes);
+    if (!bytes)
+        return;
+    patterns = mem_zalloc(sizeof(*patterns) + bytes);
+    memcpy(patterns, &sizes, sizeof(*patterns));
+    copy_texts(copy_texts(copy_texts(patterns->text, pass), fail), skip);
+    entry->data = patterns;
+}
+
+static const char *value_before(const struct adapter_entry *entry, const char *name, size_t length)
+{
+    const char *found = NULL;
+    _cleanup_free_ char *word = strndup(name, length);
+
+    for (size_t i = 0; entry->env && entry->env[i]; i++)
+        if (strncmp(entry->env[i], name, length) == 0 && (entry->env[i][length] == '=' || !entry->env[i][length]))
+            found = entry->env[i][length] ? entry->env[i] + length + 1 : "";
+    return found ? found : getenv(word);
+}
+
+/* "VAR=op:value" */
+static void modify(struct adapter_entry *entry, const char *text)
+{
+    size_t name = strcspn(text, "=");
+    const char *op = text[name] ? text + name + 1 : "", *value = strchr(op, ':');
+    const char *before = value_before(entry, text, name);
+    const char *between = strncmp(op, "path_list", 9) == 0 ? ":" : strncmp(op, "cmake_list", 10) == 0 ? ";" : "";
+    _cleanup_free_ char *word = NULL;
+
+    if (!text[name] || !value)
+        return;
+    value++;
+    if (!before || !*before) {
+        before = "";
+        between = "";
+    }
+    if (strncmp(op, "set:", 4) == 0)
+        word = mem_printf("%.*s=%s", (int)name, text, value);
+    else if (strncmp(op, "unset:", 6) == 0)
+        word = mem_printf("%.*s", (int)name, text);
+    else if (strstr(op, "_append:"))
+        word = mem_printf("%.*s=%s%s%s", (int)name, text, before, between, value);
+    else if (strstr(op, "_prepend:"))
+        word = mem_printf("%.*s=%s%s%s", (int)name, text, value, between, before);
+    if (word)
+        adapter_append(&entry->env, word);
+}
+
+static void read_environment(const json_t *test, struct adapter_entry *entry)
+{
+    const json_t *set = property(test, "ENVIRONMENT"), *modified = property(test, "ENVIRONMENT_MODIFICATION");
+    const char *text;
+
+    for (size_t k = 0; (text = text_at(set, k)); k++)
+        if (strchr(text, '=') > text)
+            adapter_append(&entry->env, text);
+    for (size_t k = 0; (text = text_at(modified, k)); k++)
+        modify(entry, text);
+}
+
+static void read_numbers(const json_t *test, struct adapter_entry *entry)
+{
+    const json_t *processors = property(test, "PROCESSORS"), *skip = property(test, "SKIP_RETURN_CODE");
+    double timeout = json_number_value(property(test, "TIMEOUT"));
+
+    if (json_integer_value(processors) > 1)
+        entry->weight = json_integer_value(processors) > 4096 ? 4096 : (unsigned)json_integer_value(processors);
+    if (json_integer_value(skip) > 0 && json_integer_value(skip) < 256)
+        entry->skip_status = (int)json_integer_value(skip);
+    if (timeout > 0 && timeout < 1e9)
+        entry->timeout_ns = (uint64_t)(timeout * 1e9);
+}
+
+static int read_command(const json_t *test, struct adapter_entry *entry)
+{
+    const json_t *command = json_object_get(test, "command"), *word;
+    size_t i;
+
+    /* CTest leaves it out where the program is not there. */
+    if (!command) {
+        char *const words[] = {(char *)"sh", (char *)"-c",
+                               (char *)"echo 'ctest names no program for this test: it is not built, or not found' >&2; exit 127", NULL};
+
+        entry->argv = adapter_words(words);
+        return 0;
+    }
+    json_array_foreach (command, i, word) {
+        if (!json_is_string(word))
+            return -EPROTO;
+        adapter_append(&entry->argv, json_string_value(word));
+    }
+    return entry->argv ? 0 : -EPROTO;
+}
+
+static int read_test(const json_t *test, struct adapter_list *list)
+{
+    const char *name = json_string_value(json_object_get(test, "name")), *text;
+    struct adapter_entry *entry = name && *name ? adapter_add(list, name) : NULL;
+
+    if (!entry || read_command(test, entry) < 0)
+        return -EPROTO;
+    entry->classname = mem_strdup("ctest");
+    text = json_string_value(property(test, "WORKING_DIRECTORY"));
+    entry->cwd = text ? mem_strdup(text) : NULL;
+    if (is_set(test, "RUN_SERIAL")) {
+        entry->lane = LANE_SERIAL;
+        entry->why = mem_strdup("RUN_SERIAL");
+    }
+    for (size_t k = 0; (text = text_at(property(test, "RESOURCE_LOCK"), k)); k++)
+        adapter_append(&entry->locks, text);
+    entry->will_fail = is_set(test, "WILL_FAIL");
+    if (is_set(test, "DISABLED"))
+        entry->skipped = mem_strdup("DISABLED");
+    read_numbers(test, entry);
+    read_environment(test, entry);
+    read_patterns(test, entry);
+    return 0;
+}
+
+/* --- order: DEPENDS, and fixtures --- */
+
+static void depend(struct adapter_list *list, size_t i, const json_t *tests)
+{
+    const char *name;
+
+    for (size_t k = 0; (name = text_at(property(json_array_get(tests, i), "DEPENDS"), k)); k++) {
+        size_t on = adapter_index_of(list, name);
+
+        if (on != (size_t)-1 && on != i)
+            adapter_add_after(&list->entries[i], on, false);
+    }
+}
+
+static bool names_fixture(const json_t *test, const char *role, const char *fixture)
+{
+    const char *text;
+
+    for (size_t k = 0; (text = text_at(property(test, role), k)); k++)
+        if (strcmp(text, fixture) == 0)
+            return true;
+    return false;
+}
+
+/* Whoever requires a fixture runs after its setup, which must have passed, and before its cleanup. */
+static void require(struct adapter_list *list, size_t i, const json_t *tests)
+{
+    const char *fixture;
+
+    for (size_t k = 0; (fixture = text_at(property(json_array_get(tests, i), "FIXTURES_REQUIRED"), k)); k++)
+        for (size_t other = 0; other < list->nentries; other++) {
+            const json_t *test = other == i ? NULL : json_array_get(tests, other);
+
+            if (names_fixture(test, "FIXTURES_SETUP", fixture))
+                adapter_add_after(&list->entries[i], other, true);
+            if (names_fixture(test, "FIXTURES_CLEANUP", fixture))
+                adapter_add_after(&list->entries[other], i, false);
+        }
+}
+
+/* Cleanup without anybody in between. */
+static void clean_after(struct adapter_list *list, size_t i, const json_t *tests)
+{
+    const char *fixture;
+
+    for (size_t k = 0; (fixture = text_at(property(json_array_get(tests, i), "FIXTURES_CLEANUP"), k)); k++)
+        for (size_t other = 0; other < list->nentries; other++)
+            if (other != i && names_fixture(json_array_get(tests, other), "FIXTURES_SETUP", fixture))
+                adapter_add_after(&list->entries[i], other, false);
+}
+
+/* --- the list --- */
+
+static int no_list(const struct adapter_step *step, struct err *err)
+{
+    if (WIFEXITED(step->wait_status) && WEXITSTATUS(step->wait_status) == 0)
+        err_set(err, ERR_USAGE, EPROTO, "ctest --show-only=json-v1 did not say which tests there are");
+    else if (WIFEXITED(step->wait_status))
+        err_set(err, ERR_USAGE, EINVAL, "ctest could not list its tests: exit status %d", WEXITSTATUS(step->wait_status));
+    else
+        err_set(err, ERR_USAGE, EINVAL, "ctest could not list its tests: died of signal %d", WTERMSIG(step->wait_status));
+    return err_hint(err, "look at what it says to: ctest --show-only=json-v1 (CMake 3.14 and later), in a directory that was built");
+}
+
+static int read_list(struct adapter_list *list, const json_t *document)
+{
+    const json_t *tests = json_object_get(document, "tests"), *test;
+    size_t i;
+
+    if (!json_is_array(tests))
+        return -EPROTO;
+    json_array_foreach (tests, i, test)
+        if (read_test(test, list) < 0)
+            return -EPROTO;
+    for (i = 0; i < list->nentries; i++) {
+        depend(list, i, tests);
+        require(list, i, tests);
+        clean_after(list, i, tests);
+    }
+    return 0;
+}
+
+static int list(struct adapter_list *list, struct err *err)
+{
+    const struct adapter_step *step = list->steps;
+    const char *at;
+    json_t *document;
+    int r;
+
+    if (!list->nsteps) {
+        ask(list);
+        return 0;
+    }
+    /* With --test-dir it says in front which directory that is. */
+    at = step->size ? strchr(step->output, '{') : NULL;
+    document = at ? json_loadb(at, step->size - (size_t)(at - step->output), JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    r = WIFEXITED(step->wait_status) && WEXITSTATUS(step->wait_status) == 0 && document ? read_list(list, document) : -EPROTO;
+    json_decref(document);
+    return r < 0 ? no_list(step, err) : 0;
+}
+
+/* --- judging --- */
+
+/* 1: one matches, `*ret_text` is it; 0: none; -1: it cannot be understood. CMake's expressions are POSIX's extended ones, but
+ * for classes that it does not have. `*at`: the texts, left behind them. */
+static int matches(const char **at, size_t n, const struct adapter_result *result, const char **ret_text)
+{
+    int found = 0;
+
+    for (size_t k = 0; k < n; k++, *at += strlen(*at) + 1) {
+        regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)result->size};
+        regex_t regex;
+
+        if (found)
+            continue;
+        *ret_text = *at;
+        if (regcomp(&regex, *at, REG_EXTENDED) != 0) {
+            found = -1;
+            continue;
+        }
+        found = regexec(&regex, result->output, 1, &range, REG_STARTEND) == 0;
+        regfree(&regex);
+    }
+    return found;
+}
+
+static void fail(struct adapter_judgement *ret, const char *what, const char *text)
+{
+    ret->outcome = OUTCOME_FAILED;
+    snprintf(ret->message, sizeof(ret->message), "%s%.300s", what, text);
+}
+
+static void judge(const struct adapter_entry *entry, const struct adapter_result *result, struct adapter_judgement *ret)
+{
+    const struct patterns *patterns = entry->data;
+    struct adapter_result seen = *result;
+    const char *at = patterns ? patterns->text : NULL, *text = "";
+    int pass, fails, skip;
+
+    if (!patterns) {
+        adapter_judge_status(entry, result, ret);
+        return;
+    }
+    pass = matches(&at, patterns->npass, result, &text);
+    fails = pass < 0 ? 0 : matches(&at, patterns->nfail, result, &text);
+    skip = pass < 0 || fails < 0 ? 0 : matches(&at, patterns->nskip, result, &text);
+    if (pass < 0 || fails < 0 || skip < 0) {
+        fail(ret, "an expression of its properties cannot be understood: ", text);
+        ret->outcome = OUTCOME_ERROR;
+        return;
+    }
+    if (skip > 0) {
+        ret->outcome = OUTCOME_SKIPPED;
+        snprintf(ret->message, sizeof(ret->message), "its output matches SKIP_REGULAR_EXPRESSION %.300s", text);
+        return;
+    }
+    if (patterns->npass && WIFEXITED(result->wait_status) && WEXITSTATUS(result->wait_status) != entry->skip_status)
+        seen.wait_status = 0; /* what it says counts, and not its status */
+    adapter_judge_status(entry, &seen, ret);
+    if (ret->outcome == OUTCOME_SKIPPED || WIFSIGNALED(result->wait_status))
+        return;
+    if ((patterns->npass && !pass) || fails > 0) {
+        if (entry->will_fail) {
+            *ret = (struct adapter_judgement){.outcome = OUTCOME_PASSED};
+            return;
+        }
+        if (fails > 0)
+            fail(ret, "its output matches FAIL_REGULAR_EXPRESSION ", text);
+        else
+            fail(ret, "its output matches no PASS_REGULAR_EXPRESSION", "");
+    }
+}
+
+extern const struct adapter adapter_ctest;
+const struct adapter adapter_ctest = {
+    .name = "ctest",
+    .help = "CTest: ctest --test-dir build ...",
+    .recognise = recognise,
+    .list = list,
+    .judge = judge,
+};
