@@ -322,8 +322,13 @@ int native_open(struct run *run, struct err *err)
     struct native *native;
     int r = 0;
 
-    if (!choose(config, candidates))
-        return 0;
+    if (!choose(config, candidates)) {
+        /* Whether it starts pytest shows when it runs, and a list runs nothing. */
+        if (!config->list || whole_command_means_pytest(config->command) || config->adapter)
+            return 0;
+        candidates[0] = adapter_find("command");
+        candidates[1] = NULL;
+    }
     native = run->native = mem_zalloc(sizeof(*native));
     memcpy(native->candidates, candidates, sizeof(candidates));
     native->run = run;

@@ -54,6 +54,12 @@ const struct adapter *native_adapter(const struct native *native);
 /* The loop ends as soon as it runs. */
 void native_over(struct run *run);
 
+/* --- whole.c --- */
+
+bool whole_command_means_pytest(char *const argv[]);
+/* At the end: where the command was not taken apart and started no pytest, its exit is the outcome of one test, and true. */
+bool whole_command_settle(struct run *run);
+
 /* --- native.c --- */
 
 int native_make_table(struct native *native);

@@ -451,7 +451,7 @@ static int framework_status(struct run *run)
 {
     int status = run->command_status;
 
-    if (run->native)
+    if (run->native || run->whole)
         return native_status(run);
     if (!run->command_exited || run->fatal) /* the latter: why, has been said */
         return 3;
@@ -515,6 +515,8 @@ static int run_finish(struct run *run, struct err *err)
     struct report_low_limit low[THRESHOLD_LIMITS];
     int r;
 
+    run->whole = whole_command_settle(run);
+    summary.failures |= run->whole;
     if (run->suite.count && !run->no_new_tests)
         snprintf(run->stop_reason, sizeof(run->stop_reason), "the run ended before it");
     run_close_ledger(run);

@@ -6,7 +6,7 @@
  *
  *   run.c         start, phases, end, exit status
  *   signals.c     ^C, ^Z, SIGTERM, SIGUSR1
- *   listing.c, native.c   tests that are programs: which there are; workers that run them
+ *   listing.c, native.c   tests that are programs: which there are; workers that run them; whole.c: a command that is one
  *   controller.c  the framework's first process: hello, suite, plan; feed.c: what it is told
  *   scheduler.c   which worker gets which test; when a worker is made, replaced, ended
  *   ledger.c      outcomes, and what becomes of tests when the run stops
@@ -269,6 +269,7 @@ struct run {
     enum run_phase phase;
 
     struct native *native; /* tests that are programs: native.h; NULL: pytest, or not known yet */
+    bool whole;            /* the command was one test: whole.c */
     bool listed;           /* `shunt list`: has been printed */
     struct controller *controller;
     struct channel *template; /* NULL: not there (yet) */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One error that names the thing and the remedy, before anything is started."""
 import os
+import shutil
 import subprocess
 import sys
 
@@ -47,7 +48,9 @@ def test_usage(argv, words):
 
 
 def test_a_command_that_never_starts_pytest(tmp_path):
-    done = shunt("run", "--", "true", cwd=tmp_path)
+    """That none came is an error only where the command says that one should."""
+    (tmp_path / "pytest").symlink_to(shutil.which("true"))
+    done = shunt("run", "--", "./pytest", cwd=tmp_path)
     assert done.returncode == 4
     lines = done.stderr.splitlines()
     assert [line for line in lines if line.endswith("no pytest came to shunt: nothing was supervised")], done.stderr
