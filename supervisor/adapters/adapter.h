@@ -48,7 +48,7 @@ struct adapter_step {
 /* One test. Text and lists are owned by the entry; NULL and 0 mean none, unless said otherwise. */
 struct adapter_entry {
     char *id;                     /* what people read; unique within the suite */
-    char *file, *classname, *name; /* for JUnit and for boundaries; NULL: "", "", id */
+    char *file, *classname, *name; /* for JUnit and for boundaries; NULL: id, "", id */
     char **argv;                  /* what is started, NULL-terminated; argv[0] is looked up in PATH */
     char *cwd;                    /* NULL: shunt's own */
     char **env;                   /* "NAME=value" is set, "NAME" taken away; NULL-terminated */

@@ -367,7 +367,7 @@ void adapter_list_to_suite(const struct adapter_list *list, struct suite *suite)
         struct test *test = suite_add(suite);
 
         test->id = mem_strdup(entry->id);
-        test->file = text_or(entry->file, "");
+        test->file = text_or(entry->file, entry->id); /* each one a module: long ones go first, and all may be stolen */
         test->classname = text_or(entry->classname, "");
         test->name = text_or(entry->name, entry->id);
         test->why = entry->why ? mem_strdup(entry->why) : NULL;

@@ -65,6 +65,8 @@ const char *incident_advice(const struct incident *incident)
             return "it takes longer than pytest-timeout lets it: raise that limit";
         if (strstr(incident->text, "waits in") || strstr(incident->text, "waits at"))
             return "it waits there: give that wait a time limit of its own; if it only takes long, raise --timeout";
+        if (incident->no_markers)
+            return alone ? "it takes too long even alone: raise --timeout, or its own" : "it takes too long: raise --timeout, or its own";
         return alone ? "it takes too long even alone: raise --timeout, or mark it @pytest.mark.shunt(timeout=…)"
                      : "it takes too long: raise --timeout, or mark it @pytest.mark.shunt(timeout=…)";
     case VERDICT_EXIT:

@@ -31,6 +31,11 @@ static void put_output(FILE *out, const char *text)
     fprintf(out, "--- its output\n%s%s---\n", clean, size && clean[size - 1] != '\n' ? "\n" : "");
 }
 
+static bool outcome_is_shown(enum outcome outcome)
+{
+    return outcome == OUTCOME_FAILED || outcome == OUTCOME_ERROR || outcome == OUTCOME_KILLED;
+}
+
 void lines_test(struct report *report, const struct suite *suite, size_t index)
 {
     const struct test *test = &suite->tests[index];
@@ -54,7 +59,7 @@ void lines_test(struct report *report, const struct suite *suite, size_t index)
     fprintf(out, "%s%5s%s [%8.3fs] (%zu/%zu) %s%s%s\n", report->options.color ? words[test->outcome].color : "",
             words[test->outcome].word, report->options.color ? "\033[0m" : "", (double)test->call_us / 1e6, report->ended,
             report->total, id, message ? ": " : "", message ? message : "");
-    if (test->text && (test->outcome == OUTCOME_FAILED || test->outcome == OUTCOME_ERROR))
+    if (test->text && outcome_is_shown(test->outcome))
         put_output(out, test->text);
     fclose(out);
     fputs(text, stdout);

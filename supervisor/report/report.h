@@ -133,6 +133,7 @@ struct incident {
     size_t test;          /* (size_t)-1: none */
     unsigned slot, generation;
     bool serial;          /* happened in the serial lane */
+    bool no_markers;      /* no pytest's: there are none to advise */
     char text[256];       /* the detector's line */
     char evidence[512];   /* second line: "61 threads, 3 processes: …"; "" */
     char denied[512];     /* third line: "denied: keyctl (policy standard, …), EPERM"; "" */

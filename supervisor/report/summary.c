@@ -146,10 +146,11 @@ static void print_passed_serial(FILE *out, const struct suite *suite, const stru
         else
             snprintf(why, sizeof(why), "%s; passed alone", suite->tests[i].message ? suite->tests[i].message : "");
         if (suite->tests[i].verdict == VERDICT_CONTENTION) {
-            print_test(out, suite, i, "passed-serial", why, "use fewer workers (-n), or let it weigh more: @pytest.mark.shunt(weight=…)");
+            print_test(out, suite, i, "passed-serial", why, summary->failures ? "use fewer workers (-n), or let it weigh more"
+                                                                               : "use fewer workers (-n), or let it weigh more: @pytest.mark.shunt(weight=…)");
             continue;
         }
-        print_test(out, suite, i, "passed-serial", why, "mark it parallel_unsafe");
+        print_test(out, suite, i, "passed-serial", why, summary->failures ? "give it the serial lane" : "mark it parallel_unsafe");
         n++;
     }
     if (n && summary->marks)
@@ -180,7 +181,7 @@ static void print_crowds(FILE *out, const struct suite *suite, const struct repo
 
         if (incident->verdict == VERDICT_CPU && incident->next == INCIDENT_NOTHING && n++ < LEAKS_MAX)
             print_test(out, suite, incident->test, "cpu", incident->text,
-                       "let it start fewer, or weigh more: @pytest.mark.shunt(weight=…)");
+                       summary->failures ? "let it start fewer, or weigh more" : "let it start fewer, or weigh more: @pytest.mark.shunt(weight=…)");
     }
     if (n > LEAKS_MAX)
         fprintf(out, "  %-13s and %zu more tests wanted more than their share of the CPUs (all are in --events)\n", "cpu",

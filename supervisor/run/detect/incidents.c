@@ -48,6 +48,7 @@ struct incident *incident_new(struct worker *worker, enum verdict verdict, size_
                                   .generation = worker->generation,
                                   .time_ns = run_elapsed_ns(run),
                                   .limits = worker->limits,
+                                  .no_markers = run->native != NULL,
                                   .next = INCIDENT_NO_TEST,
                                   .blame = {.during = TEST_NONE, .culprit = TEST_NONE}};
     counters_for_detector(&worker->counters, &incident->counters);
@@ -112,6 +113,10 @@ static void test_killed(struct run *run, struct slot *slot, struct incident *inc
 
     free(test->message);
     test->message = mem_strdup(incident->text);
+    if (run->native && incident->output) { /* nobody else shows it */
+        free(test->text);
+        test->text = strndup(incident->output, incident->output_size);
+    }
     controller_feed_killed(run->controller, incident->test, slot->name, incident);
     run_test_outcome(run, incident->test, OUTCOME_KILLED);
 }
@@ -203,6 +208,8 @@ void judge_break(struct worker *worker, const struct detector_result *result,
 
     if (blame_confirm_broken(worker, result))
         return;
+    if (run->native && worker->test != TEST_NONE)
+        run->suite.tests[worker->test].call_us = (run_clock_ns(run) - worker->go_ns) / NS_PER_US;
     incident_add(worker, result);
     earlier = investigate(worker, &run->incidents[index], &look);
     keep_words(&run->incidents[index], void_result);
