@@ -199,7 +199,7 @@ demo: all ## install what is missing, build, and run the demo suite under shunt
 	@PYTHON="$(find_python)" PYTEST='$(PYTEST)' SHUNT='$(shunt)' tests/tools/demo
 
 # In this order; timings and budgets of these would disturb each other under -j.
-checks := check-style check-unit check-integration check-escape check-san check-fuzz check-suites check-vm demo
+checks := check-style check-unit check-integration check-compat check-escape check-san check-fuzz check-suites check-vm demo
 check: $(checks) ## every test of the project
 	@echo 'make check: $(checks:check-%=%) passed'
 
@@ -215,6 +215,11 @@ check-unit: all $(unit_tests) ## unit tests (cmocka)
 
 check-integration: all ## pytest drives the real binary
 	$(Q)SHUNT='$(abspath $(shunt))' $(find_python) -m pytest -p no:cacheprovider -q tests/integration
+
+# `make check` runs a quick part; `make check-compat` all of it, or those named: CASES="options:maxfail state".
+CASES ?= $(if $(filter check-compat,$(MAKECMDGOALS)),,--quick)
+check-compat: all ## small suites under plain pytest, xdist and shunt, outcome by outcome (CASES=...)
+	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/compat/run $(CASES)
 
 # `make check` runs a quick part of one; `make check-suites` runs networkx and joblib, or those named: SUITES="dask trio".
 SUITES ?= $(if $(filter check-suites,$(MAKECMDGOALS)),,networkx-quick)
