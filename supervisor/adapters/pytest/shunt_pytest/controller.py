@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional
 import pytest
 from _pytest._code.code import ReprFileLocation
 
-from . import reports, suite, template
+from . import coverage_support, reports, suite, template
 from .channel import Channel, Closed, Message, printable
 from .state import State
 
@@ -99,6 +99,7 @@ class Controller:
         self.stop_sent = False
         self.interrupted: Optional[str] = None
         self.nodes: Dict[str, _Node] = {}
+        self.losses = coverage_support.Losses()
 
     # -- the suite --
 
@@ -187,6 +188,7 @@ class Controller:
                 self.terminal.showfspath = False
             self.config.pluginmanager.register(self, "shunt-controller")
             self._loop()
+            coverage_support.combine(self.config, self.state.run_id)
         except Closed:
             os._exit(3)  # the supervisor is gone, and says so itself
         if self.session.shouldfail:
@@ -269,6 +271,7 @@ class Controller:
             shown.append(self._synthetic(item, name, f"its reports ({content['lost']} bytes) are too large to show", b""))
         for data in content.get("warnings", []):
             self._warning(data)
+        self.losses.heard(name, content.get("coverage"), item.nodeid if item is not None else None)
         if failed is not None and item is not None:
             _fail(shown, item, failed)
         if item is not None:
@@ -340,6 +343,7 @@ class Controller:
         item = self.items[int(message.header["i"])]
         block, _, output = message.payload.partition(b"\x1e\n")
         verdict = message.header["verdict"]
+        self.losses.killed.append(item.nodeid)
         cause = f"{verdict if verdict == 'leak' else f'killed [{verdict}]'}: {message.header['message']}"
         shown = _Killed(item, block.decode("utf-8", "replace").rstrip("\n"), cause)
         report = self._synthetic(item, str(message.header["worker"]), shown, output)
@@ -352,6 +356,8 @@ class Controller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for line in self.losses.lines():
+            terminalreporter.write_line(line)
         if not self.xdist:
             return
         order = {item.nodeid: i for i, item in enumerate(self.items)}

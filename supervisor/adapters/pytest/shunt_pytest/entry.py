@@ -92,6 +92,7 @@ def _cold_identity() -> Dict[str, Any]:
         "workercount": int(os.environ["PYTEST_XDIST_WORKER_COUNT"]),
         "testrunuid": os.environ["PYTEST_XDIST_TESTRUNUID"],
         "mainargv": sys.argv,
+        **coverage_support.cold_identity(),
     }
 
 

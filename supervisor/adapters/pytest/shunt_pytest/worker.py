@@ -196,11 +196,14 @@ class Worker:
 
     def _content(self) -> bytes:
         serialised = [self._serialise(r) for r in self.reports]
-        if not self.warnings and not self.session.shouldstop and all(type(r) is list for r in serialised):
+        plain = not self.warnings and not self.session.shouldstop and self.coverage is None
+        if plain and all(type(r) is list for r in serialised):
             return reports.dumps_compact(serialised)
         content: Dict[str, Any] = {"reports": serialised, "warnings": self.warnings}
         if self.session.shouldstop:
             content["stop"] = str(self.session.shouldstop)
+        if self.coverage is not None:
+            content["coverage"] = [self.config.workerinput["generation"], self.coverage.all_saved]
         return reports.dumps(content)
 
     def _done(self, index: int) -> None:
@@ -371,7 +374,7 @@ def run_forked(session: Any, state: State, channel: Channel, enter: Any, fds: Di
     inherit.drop_exit_handlers()
     inherit.restore_random(state.random_state)
     worker.quiet()
-    worker.coverage = WorkerCoverage.start(session.config)
+    worker.coverage = WorkerCoverage.start(session.config, state.run_id)
     _ready(worker)
     gc.enable()
     _run(worker)
@@ -386,6 +389,7 @@ def run_cold(session: Any, state: State) -> None:
         state.seed_watch.stop()
     worker = Worker(session, state, state.channel)
     worker.quiet()
+    worker.coverage = WorkerCoverage.adopt(session.config, os.environ["PYTEST_XDIST_TESTRUNUID"])
     state.channel.send({"t": "collected", "count": len(session.items), "digest": suite.digest(session.items)})
     _ready(worker)
     _run(worker)
