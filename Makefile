@@ -72,7 +72,7 @@ runner := $(BUILD)/shunt-runner
 share := $(BUILD)/share/shunt
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(unit_src))
 
-.PHONY: all deps ready demo check check-style check-unit check-integration check-suites check-vm check-san san-integration check-escape check-fuzz \
+.PHONY: all deps ready demo check check-style check-unit check-integration check-suites check-compat deps-compat check-vm check-san san-integration check-escape check-fuzz \
 	bench install uninstall clean help unit-tests FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -83,10 +83,11 @@ all: $(shunt) $(enter_lib) $(runner) $(sandbox_so) $(public_header) $(share)/pyt
 # ---- prerequisites ---------------------------------------------------------------------------
 
 # What the goals need beyond a build; `make` alone installs nothing and only says what is missing.
-needs_check := unit integration suites vm fuzz
+needs_check := unit integration suites compat vm fuzz
 needs_check-unit := unit
 needs_check-integration := integration
 needs_check-suites := integration suites
+needs_check-compat := integration compat
 needs_check-vm := integration vm
 needs_check-san := unit integration
 needs_san-integration := integration
@@ -220,6 +221,11 @@ check-integration: all ## pytest drives the real binary
 CASES ?= $(if $(filter check-compat,$(MAKECMDGOALS)),,--quick)
 check-compat: all ## small suites under plain pytest, xdist and shunt, outcome by outcome (CASES=...)
 	$(Q)SHUNT='$(abspath $(shunt))' PYTHON="$(find_python)" tests/compat/run $(CASES)
+
+# Unpacked, not installed: every pytest of the machine would load an installed plugin.
+deps-compat: ## the plugins that check-compat runs, unpacked from Debian's packages into $(BUILD)/compat
+	$(Q)PYTHON="$(find_python)" tests/compat/run --missing $(filter-out --quick,$(CASES)) | while read -r first others; do \
+		[ -z "$$first" ] || tests/compat/unpack $(BUILD)/compat/$$first $$first $$others || exit; done
 
 # `make check` runs a quick part of one; `make check-suites` runs networkx and joblib, or those named: SUITES="dask trio".
 SUITES ?= $(if $(filter check-suites,$(MAKECMDGOALS)),,networkx-quick)

@@ -39,6 +39,8 @@ class Case:
     tests: bool = True  # outcomes are the same
     expect: Optional[Callable[["Run"], Optional[str]]] = None  # further, of shunt's run: None, or what is wrong
     needs: Sequence[str] = ()  # modules; without them the case is left out, said by name
+    before: Sequence[str] = ()  # between the interpreter and `-m pytest`
+    package: str = ""  # Debian's package that brings them: see packages.py
     quick: bool = True  # a part of `make check`
     pty: bool = False  # with a terminal
     script: Sequence[Tuple[str, str]] = ()  # there: (text to wait for, what to type then)
@@ -123,8 +125,8 @@ def environment(extra):
     return env
 
 
-def command(mode, args, n, python=PYTHON, shunt_args=(), xdist_args=(), events=None):
-    pytest = [python, "-m", "pytest", "-p", "compat_report"]
+def command(mode, args, n, python=PYTHON, shunt_args=(), xdist_args=(), events=None, before=()):
+    pytest = [python, *before, "-m", "pytest", "-p", "compat_report"]
     if mode == "plain":
         return [*pytest, "-p", "no:xdist", *args]
     if mode == "xdist":
@@ -135,11 +137,11 @@ def command(mode, args, n, python=PYTHON, shunt_args=(), xdist_args=(), events=N
     return [SHUNT, "run", *options, "--", *pytest, *args]
 
 
-def run_mode(mode, directory, args, n=2, env=None, timeout=120, script=None, shunt_args=(), xdist_args=()) -> Run:
+def run_mode(mode, directory, args, n=2, env=None, timeout=120, script=None, shunt_args=(), xdist_args=(), before=()) -> Run:
     """One run of pytest in `directory`; `args` are pytest's own. With `script` it has a terminal."""
     with tempfile.TemporaryDirectory(prefix="compat-report-") as where:
         report, events = pathlib.Path(where, "report"), pathlib.Path(where, "events")
-        argv = command(mode, args, n, shunt_args=shunt_args, xdist_args=xdist_args, events=events)
+        argv = command(mode, args, n, shunt_args=shunt_args, xdist_args=xdist_args, events=events, before=before)
         environ = environment({"COMPAT_REPORT": str(report), **(env or {})})
         os.chmod(where, 0o777)
         status, output = _call(argv, directory, environ, timeout, script)
@@ -187,7 +189,7 @@ def run_case(case, modes) -> Dict[str, Run]:
             write_suite(case, directory)
             runs[mode] = run_mode(
                 mode, directory, case.args, case.n, case.env, case.timeout, list(case.script) if case.pty else None,
-                case.shunt_args, case.xdist_args,
+                case.shunt_args, case.xdist_args, case.before,
             )
             if mode == "shunt" and case.expect is not None:
                 runs[mode].wrong = _expected(case, runs[mode])

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""Plugins, each with a suite that uses it (tests/compat/plugins/NAME)."""
+import os
+import pathlib
+import re
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import packages  # noqa: E402
+from compare import Case  # noqa: E402
+
+SUITES = pathlib.Path(__file__).resolve().parents[1] / "plugins"
+
+
+def plugin(name, module, package=None, suite=None, **more):
+    """A case named like the plugin, in its suite's directory. `package`: Debian's, or several."""
+    if package is None:
+        package = f"python3-pytest-{name}"
+    more.setdefault("quick", False)
+    env = {**packages.environment(package), **more.pop("env", {})}
+    modules = [module] if isinstance(module, str) else module
+    return Case(
+        name.replace("-", "_"), more.pop("files", {}), suite=SUITES / (suite or name), needs=modules, package=package, env=env, **more
+    )
+
+
+
+
+def measured(directory, contexts=False):
+    """{(file, line): by which tests} of the .coverage file that a run left."""
+    from coverage import CoverageData
+
+    data = CoverageData(basename=str(directory / ".coverage"))
+    data.read()
+    return {
+        (os.path.basename(file), line): frozenset(found) if contexts else None
+        for file in data.measured_files()
+        for line, found in data.contexts_by_lineno(file).items()
+        if file.startswith(str(directory / "lib"))
+    }
+
+
+def same_contexts(run):
+    """--cov-context: which test reached which line is what plain pytest says."""
+    ours, theirs = measured(run.directory, True), measured(run.directory.parent / "plain", True)
+    if not any(len(found) > 3 for found in theirs.values()):
+        return "plain pytest measured no contexts: nothing is compared"
+    session = frozenset(c for found in ours.values() for c in found if c.endswith("|teardown"))  # one end a worker
+    wrong = [
+        key
+        for key in sorted(theirs.keys() | ours.keys())
+        if (ours.get(key, frozenset()) - session) != (theirs.get(key, frozenset()) - session)
+        or not ours.get(key, frozenset()) >= theirs.get(key, frozenset())
+    ]
+    return f"{len(wrong)} lines with other contexts: {[(k, theirs.get(k), ours.get(k)) for k in wrong[:3]]}" if wrong else None
+
+
+def same_lines(run):
+    """The file that `coverage run` leaves holds the same lines, and there is no other file beside it."""
+    ours, theirs = measured(run.directory), measured(run.directory.parent / "plain")
+    left = sorted(p.name for p in run.directory.glob(".coverage.*"))
+    if len(theirs) < 15:
+        return f"plain pytest measured {len(theirs)} lines: nothing is compared"
+    if ours != theirs or left:
+        return f"missing {sorted(theirs.keys() - ours.keys())}, too many {sorted(ours.keys() - theirs.keys())}, left {left}"
+    return None
+
+
+def has(*expressions):
+    """The output of shunt's run has a line for each."""
+
+    def check(run):
+        lacking = [e for e in expressions if not any(re.search(e, line) for line in run.output.splitlines())]
+        return f"no line matches {lacking}" if lacking else None
+
+    return check
+
+
+KILLED = """
+import os, time
+import pytest
+from lib import calc
+
+@pytest.mark.parametrize("n", range(3))
+def test_before(n):
+    calc.add(n, n)
+
+def test_waits():
+    calc.never()
+    time.sleep(2.1)  # the worker saves what it has after it
+
+def test_not_saved():
+    calc.add(1, 1)
+
+def test_dies():
+    os.kill(os.getpid(), 9)
+
+def test_after():
+    pass
+"""
+
+
+def names_what_is_lost(run):
+    """The killed test and those after the last save are named; what was saved before is in the report."""
+    lines = [line.strip() for line in run.output.splitlines()]
+    at = next((i for i, line in enumerate(lines) if "coverage lacks what 2 tests reached" in line), None)
+    if at is None or sorted(lines[at + 1 : at + 3]) != ["test_killed.py::test_dies", "test_killed.py::test_not_saved"]:
+        return "the two tests are not named"
+    return None if 42 in {line for _, line in measured(run.directory)} else "lib/calc.py:42 was saved and is not measured"
+
+
+MISSING_LINES = (r"^lib/", r"^TOTAL")
+CASES = [
+    plugin("cov", "pytest_cov", quick=True, args=("--cov=lib", "--cov-report=term-missing"), lines=MISSING_LINES),
+    plugin(
+        "cov-contexts", "pytest_cov", "python3-pytest-cov", "cov",
+        args=("--cov=lib", "--cov-context=test", "test_lines.py"), expect=same_contexts, modes=("plain",),
+    ),
+    plugin(
+        "cov-cold", "pytest_cov", "python3-pytest-cov", "cov",
+        args=("--cov=lib", "--cov-report=term-missing"), lines=MISSING_LINES, shunt_args=("--fork-server=off",),
+        modes=("plain",),
+    ),
+    plugin(
+        "cov-killed", "pytest_cov", "python3-pytest-cov", "cov", files={"test_killed.py": KILLED}, like="", n=1,
+        args=("--cov=lib", "test_killed.py"), expect=names_what_is_lost, modes=(),
+    ),
+    plugin(
+        "coverage-run", "coverage", "python3-coverage", "cov",
+        before=("-m", "coverage", "run"), args=("test_lines.py",), expect=same_lines, modes=("plain",),
+    ),
+    plugin(
+        "coverage-run-cold", "coverage", "python3-coverage", "cov",
+        before=("-m", "coverage", "run"), args=("test_lines.py",), expect=same_lines, modes=("plain",),
+        shunt_args=("--fork-server=off",),
+    ),
+    plugin("asyncio", "pytest_asyncio", quick=True),
+    plugin("timeout", "pytest_timeout", quick=True),
+    plugin("mock", "pytest_mock", quick=True),
+    plugin("benchmark", "pytest_benchmark"),
+    plugin("django", ["pytest_django", "django"], "python3-pytest-django python3-django"),
+    plugin("flask", ["pytest_flask", "flask"]),
+    plugin("httpbin", "pytest_httpbin"),
+    plugin("httpserver", "pytest_httpserver"),
+    plugin("xprocess", "xprocess"),
+    plugin("rerunfailures", "pytest_rerunfailures", like="xdist"),  # Debian's needs xdist loaded
+    plugin("random-order", "random_order"),
+    plugin("repeat", "pytest_repeat"),
+    plugin("subtests", "pytest_subtests"),
+    plugin("sugar", "pytest_sugar"),
+    plugin("instafail", "pytest_instafail"),
+    plugin("order", "pytest_order"),
+    plugin("dependency", "pytest_dependency"),
+    plugin("forked", "pytest_forked"),
+    plugin("tornado", ["pytest_tornado", "tornado"]),
+    plugin("twisted", ["pytest_twisted", "twisted"]),
+    plugin("xvfb", ["pytest_xvfb", "/usr/bin/Xvfb"]),
+    plugin("datadir", "pytest_datadir"),
+    plugin("regressions", "pytest_regressions"),
+    plugin("bdd", "pytest_bdd"),
+    plugin("aiohttp", ["pytest_aiohttp", "aiohttp"]),
+    plugin("hypothesis", "hypothesis", package="python3-hypothesis", quick=True),
+    plugin("trio", "trio", package="python3-trio"),
+    plugin("gevent", "gevent", package="python3-gevent"),
+]

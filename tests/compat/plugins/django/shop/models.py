@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+from django.db import models
+
+
+class Item(models.Model):
+    name = models.CharField(max_length=50, unique=True)
+    price = models.IntegerField()

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+from gevent import monkey
+
+monkey.patch_all()
