@@ -66,6 +66,11 @@ def same_lines(run):
     return None
 
 
+def forked(run):
+    """Workers were forked, not started cold."""
+    return "workers were started cold" if "started cold" in run.output else None
+
+
 def has(*expressions):
     """The output of shunt's run has a line for each."""
 
@@ -153,7 +158,7 @@ CASES = [
     plugin("dependency", "pytest_dependency"),
     plugin("forked", "pytest_forked"),
     plugin("tornado", ["pytest_tornado", "tornado"]),
-    plugin("twisted", ["pytest_twisted", "twisted"]),
+    plugin("twisted", ["pytest_twisted", "twisted"], expect=has("Twisted's reactor was made while collecting")),
     plugin("xvfb", ["pytest_xvfb", "/usr/bin/Xvfb"]),
     plugin("datadir", "pytest_datadir"),
     plugin("regressions", "pytest_regressions"),
@@ -161,5 +166,5 @@ CASES = [
     plugin("aiohttp", ["pytest_aiohttp", "aiohttp"]),
     plugin("hypothesis", "hypothesis", package="python3-hypothesis", quick=True),
     plugin("trio", "trio", package="python3-trio"),
-    plugin("gevent", "gevent", package="python3-gevent"),
+    plugin("gevent", "gevent", package="python3-gevent", expect=forked),
 ]

@@ -3,18 +3,15 @@
 import gc
 import os
 import sys
-import threading
 from typing import Any, Dict, List, Optional
 
 import pytest
 from _pytest._code.code import ReprFileLocation
 
-from . import coverage_support, reports, suite, template
+from . import coverage_support, reports, suite, template, unforkable
 from .channel import Channel, Closed, Message, printable
 from .state import State
-
-# Threads of these modules live in the controller on purpose; a worker does without them.
-CONTROLLER_THREADS = ("pytest_rerunfailures", "execnet", "_pytest", "pluggy")
+from .ties import Ties
 
 
 class _Gateway:
@@ -36,18 +33,6 @@ class _Node:
             "executable": sys.executable,
             "cwd": os.getcwd(),
         }
-
-
-def _project_thread() -> Optional[str]:
-    """A Python thread that would be dead in every forked worker."""
-    for thread in threading.enumerate():
-        if thread is threading.main_thread():
-            continue
-        target = getattr(thread, "_target", None)
-        module = getattr(target, "__module__", None) or type(thread).__module__
-        if not str(module).startswith(CONTROLLER_THREADS):
-            return f"thread {thread.name!r} ({module}) was started while collecting and would be dead in a forked worker"
-    return None
 
 
 def _same_file(a: int, b: int) -> bool:
@@ -110,16 +95,14 @@ class Controller:
                 f"{early.where} before a worker exists; read it in a fixture or a function that tests call, "
                 "and workers can be forked again"
             )
-        if not hasattr(os, "fork"):
-            return "no fork here"
-        return _project_thread()
+        return unforkable.why()
 
     def _send_suite(self) -> None:
         why = self._why_not_fork()
         options = self.state.options.as_suite()
         markers = suite.serial_markers(self.config)
         try:
-            chunks = list(suite.packets(self.items, markers, self.state.options.dist))
+            chunks = list(suite.packets(self.items, markers, self.state.options.dist, Ties(self.items, self.config)))
         except suite.BadMarker as error:
             raise pytest.UsageError(str(error)) from None
         several = isinstance(options["n"], str) or (options["n"] or 2) > 1

@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 import pytest
 
 from .channel import MAX_PAYLOAD, printable
+from .ties import Ties
 
 SERIAL_MARKERS = ["parallel_unsafe", "serial"]
 MARKER_HELP = [
@@ -91,7 +92,7 @@ def read_shunt_marker(item: Any) -> Dict[str, Any]:
     return found
 
 
-def _group(item: Any, dist: str) -> Optional[str]:
+def _group(item: Any, dist: str, ties: Ties) -> Optional[str]:
     for marker in ("xdist_group", "serial_group"):
         mark = item.get_closest_marker(marker)
         if mark is not None:
@@ -101,7 +102,8 @@ def _group(item: Any, dist: str) -> Optional[str]:
         return printable("file:" + item.nodeid.split("::", 1)[0], 4096)
     if dist == "loadscope":
         return printable("scope:" + item.nodeid.rsplit("::", 1)[0], 4096)
-    return None
+    tied = ties.group(item)
+    return None if tied is None else printable(tied, 4096)
 
 
 def _junit_names(nodeid: str) -> Tuple[str, str]:
@@ -115,7 +117,7 @@ def _junit_names(nodeid: str) -> Tuple[str, str]:
         return file, name
 
 
-def describe(item: Any, serial_markers: List[str], dist: str) -> Dict[str, Any]:
+def describe(item: Any, serial_markers: List[str], dist: str, ties: Ties) -> Dict[str, Any]:
     own = read_shunt_marker(item)
     lane = own.pop("lane", None)
     why = 'marker shunt(lane="serial")' if lane == "serial" else None
@@ -134,17 +136,17 @@ def describe(item: Any, serial_markers: List[str], dist: str) -> Dict[str, Any]:
     }
     if why:
         test["why"] = why
-    group = _group(item, dist)
+    group = _group(item, dist, ties)
     if group is not None:
         test["group"] = group
     return test
 
 
-def packets(items: List[Any], serial_markers: List[str], dist: str) -> Iterator[Tuple[int, int, bytes]]:
+def packets(items: List[Any], serial_markers: List[str], dist: str, ties: Ties) -> Iterator[Tuple[int, int, bytes]]:
     """(first index, count, JSON array) so that each array fits a payload."""
     first, texts, size = 0, [], 2  # type: int, List[bytes], int
     for index, item in enumerate(items):
-        text = json.dumps(describe(item, serial_markers, dist), separators=(",", ":")).encode("ascii")
+        text = json.dumps(describe(item, serial_markers, dist, ties), separators=(",", ":")).encode("ascii")
         if texts and size + len(text) + 1 > MAX_PAYLOAD:
             yield first, len(texts), b"[" + b",".join(texts) + b"]"
             first, texts, size = index, [], 2
