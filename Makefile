@@ -268,7 +268,7 @@ check-vm: all $(addprefix $(BUILD)/tests/,test_cgroup_real test_mounts_real test
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 30
 fuzz_dir := $(BUILD)/fuzz
-fuzz_names := profile $(if $(wildcard sandbox/policy/*.c),policy)
+fuzz_names := profile filter $(if $(wildcard sandbox/policy/*.c),policy)
 fuzz_programs := $(addprefix $(fuzz_dir)/fuzz_,$(fuzz_names))
 fuzz_cflags := $(base_cflags) $(warnings) $(if $(DEV),-Werror) -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
@@ -279,13 +279,15 @@ $(fuzz_dir)/obj/%.o: %.c $(BUILD)/flags | ready
 	@echo '  FUZZ  $<'
 	$(Q)$(FUZZ_CC) $(fuzz_cflags) -MMD -MP -c -o $@ $<
 
+fuzz_filter_src := $(wildcard supervisor/core/filter*.c) supervisor/core/verdict.c
+$(fuzz_dir)/fuzz_filter: $(call fuzz_obj,$(fuzz_filter_src))
 $(fuzz_dir)/fuzz_%: $(fuzz_dir)/obj/tests/fuzz/fuzz_%.o $(call fuzz_obj,$(sandbox_src))
 	@echo '  LD    $@'
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(LDFLAGS) -o $@ $^ $(LIBS)
 
--include $(patsubst %.o,%.d,$(call fuzz_obj,$(sandbox_src) $(wildcard tests/fuzz/*.c)))
+-include $(patsubst %.o,%.d,$(call fuzz_obj,$(sandbox_src) $(fuzz_filter_src) $(wildcard tests/fuzz/*.c)))
 
-check-fuzz: $(fuzz_programs) ## fuzz the parsers of profiles and policies, FUZZ_SECONDS=30 each
+check-fuzz: $(fuzz_programs) ## fuzz the parsers of profiles, policies and filters, FUZZ_SECONDS=30 each
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' tests/tools/run-fuzz $(fuzz_dir) $(fuzz_names)
 
 bench: all ## side by side with plain pytest and xdist

@@ -46,6 +46,22 @@ static int mend_stdio(struct err *err)
     return 0;
 }
 
+static int run_with(struct run_options *options, int argc, char **argv, struct err *err)
+{
+    int r = run_options_parse(options, argc, argv, err);
+
+    if (r == 0 && options->help)
+        return cmd_run_help();
+    if (r == 0 && !options->config.from_path)
+        r = run_options_check_command(options->config.command, true, err);
+    if (r == 0)
+        r = mend_stdio(err);
+    if (r < 0)
+        return r;
+    scope_enter(argv);
+    return run_main(&options->config, err);
+}
+
 int cmd_run(int argc, char **argv)
 {
     struct run_options options;
@@ -53,19 +69,7 @@ int cmd_run(int argc, char **argv)
     int r;
 
     run_options_init(&options);
-    r = run_options_parse(&options, argc, argv, &err);
-    if (r < 0)
-        return cli_fail(&err);
-    if (options.help)
-        return cmd_run_help();
-    if (!options.config.from_path)
-        r = run_options_check_command(options.config.command, true, &err);
-    if (r < 0)
-        return cli_fail(&err);
-    r = mend_stdio(&err);
-    if (r < 0)
-        return cli_fail(&err);
-    scope_enter(argv);
-    r = run_main(&options.config, &err);
+    r = run_with(&options, argc, argv, &err);
+    run_options_done(&options);
     return r < 0 ? cli_fail(&err) : r;
 }

@@ -272,6 +272,23 @@ static int print_tests(const json_t *document, const char *wanted, FILE *out)
     return EXIT_PASSED;
 }
 
+int history_table_list(const json_t *document, FILE *out)
+{
+    const json_t *tests = json_object_get(document, "tests");
+    json_t *test;
+    size_t i;
+
+    json_array_foreach (tests, i, test) {
+        char time[32];
+
+        fprintf(out, "%-13s %-8s %9s  ", text_of(test, "last_outcome"), text_of(test, "last_lane"),
+                time_of(length_of(test), time, sizeof(time)));
+        print_id(test, out);
+    }
+    fprintf(out, "%zu test%s\n", json_array_size(tests), json_array_size(tests) == 1 ? " matches" : "s match");
+    return EXIT_PASSED;
+}
+
 int history_table_print(const json_t *document, const char *test, FILE *out)
 {
     return test ? print_tests(document, test, out) : print_all(document, out);

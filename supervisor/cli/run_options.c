@@ -11,6 +11,7 @@
 #include "sandbox/base/units.h"
 #include "supervisor/adapters/adapter.h"
 #include "supervisor/cli/values.h"
+#include "supervisor/core/filter.h"
 #include "supervisor/core/verdict.h"
 
 enum {
@@ -292,6 +293,19 @@ static int set_adapter(void *target, const char *text, struct err *err)
     return nearest ? err_hint(err, "did you mean %s?", nearest) : err_hint(err, "adapters are %s", list);
 }
 
+static int set_filter(void *target, const char *text, struct err *err)
+{
+    struct run_config *config = config_of(target);
+    int r;
+
+    if (config->nfilters == RUN_CONFIG_FILTERS)
+        return err_set(err, ERR_USAGE, E2BIG, "more than 32 of them: join them with or");
+    r = filter_parse(text, "is no filter", &config->filters[config->nfilters], err);
+    if (r == 0)
+        config->nfilters++;
+    return r;
+}
+
 static int set_history(void *target, const char *text, struct err *err)
 {
     return set_path(&config_of(target)->history_path, text, err);
@@ -425,6 +439,11 @@ const struct option_row run_option_table[] = {
      NULL},
     {"exitfirst", 'x', NULL, "stop after the first failure, as --maxfail=1", set_exitfirst, NULL},
 
+    {"filter", 'E', "EXPR",
+     "run only the tests that match, e.g. 'marker(db) and not last(passed)';\n"
+     "may be given several times (docs/filters.md)",
+     set_filter, "Selection"},
+
     {"history", 0, "FILE",
      "what earlier runs came to; known offenders start in the serial lane\n"
      "(default: .shunt/history.db below the suite's root)",
@@ -467,6 +486,13 @@ void run_options_init(struct run_options *options)
             },
     };
     sandbox_config_init(&options->sandbox);
+}
+
+void run_options_done(struct run_options *options)
+{
+    for (size_t i = 0; i < options->config.nfilters; i++)
+        filter_free(options->config.filters[i]);
+    options->config.nfilters = 0;
 }
 
 int run_options_parse(struct run_options *options, int argc, char **argv, struct err *err)

@@ -18,6 +18,7 @@ struct run_options {
 extern const struct option_row run_option_table[];
 
 void run_options_init(struct run_options *options);
+void run_options_done(struct run_options *options);
 /* Parses argv (argv[0] is the name of the command) and looks the user's command up. */
 int run_options_parse(struct run_options *options, int argc, char **argv, struct err *err);
 /* Is there a program of that name? Else ERR_USAGE with the remedy. */

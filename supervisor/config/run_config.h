@@ -21,6 +21,9 @@ enum run_list { LIST_NONE, LIST_TEXT, LIST_JSON };
 enum run_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 struct sandbox_config;
+struct filter;
+
+#define RUN_CONFIG_FILTERS 32
 
 struct run_config {
     const struct sandbox_config *sandbox;
@@ -54,6 +57,9 @@ struct run_config {
     enum run_confirm confirm; /* which results of a starved test count only once it has run alone */
     enum run_fork_server fork_server;
     bool no_sandbox;           /* --sandbox=off: lanes and limits only */
+
+    struct filter *filters[RUN_CONFIG_FILTERS]; /* -E: tests that one of them matches run; none: all */
+    size_t nfilters;
 
     const char *history_path;  /* NULL: .shunt/history.db below the suite's root */
     bool no_history;           /* neither read nor written */

@@ -5,21 +5,26 @@
 
 #include "sandbox/base/mem.h"
 
+static void test_done(struct test *t)
+{
+    for (char **marker = t->markers; marker && *marker; marker++)
+        free(*marker);
+    free(t->markers);
+    free(t->id);
+    free(t->file);
+    free(t->classname);
+    free(t->name);
+    free(t->why);
+    free(t->group);
+    free(t->message);
+    free(t->starved);
+    free(t->text);
+}
+
 void suite_done(struct suite *suite)
 {
-    for (size_t i = 0; i < suite->count; i++) {
-        struct test *t = &suite->tests[i];
-
-        free(t->id);
-        free(t->file);
-        free(t->classname);
-        free(t->name);
-        free(t->why);
-        free(t->group);
-        free(t->message);
-        free(t->starved);
-        free(t->text);
-    }
+    for (size_t i = 0; i < suite->count; i++)
+        test_done(&suite->tests[i]);
     free(suite->tests);
     free(suite->root);
     *suite = (struct suite){0};
@@ -28,8 +33,38 @@ void suite_done(struct suite *suite)
 struct test *suite_add(struct suite *suite)
 {
     mem_grow(&suite->tests, &suite->room, suite->count + 1, sizeof(*suite->tests));
-    suite->tests[suite->count] = (struct test){.verdict = VERDICT_NONE, .known = VERDICT_NONE, .weight = 1, .worker = -1};
+    suite->tests[suite->count] = (struct test){.verdict = VERDICT_NONE, .known = VERDICT_NONE, .weight = 1, .worker = -1,
+                                               .number = suite->count};
     return &suite->tests[suite->count++];
+}
+
+void suite_keep(struct suite *suite, const bool *keep)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < suite->count; i++) {
+        if (keep[i])
+            suite->tests[n++] = suite->tests[i];
+        else
+            test_done(&suite->tests[i]);
+    }
+    suite->count = n;
+}
+
+/* Numbers grow with the index. */
+size_t suite_find(const struct suite *suite, size_t number)
+{
+    size_t low = 0, high = suite->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (suite->tests[middle].number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < suite->count && suite->tests[low].number == number ? low : (size_t)-1;
 }
 
 void suite_count(const struct suite *suite, struct ledger *ret)

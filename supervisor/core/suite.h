@@ -21,6 +21,8 @@ struct test {
     char *name;
     char *why;       /* why it is in the serial lane; NULL */
     char *group;     /* NULL: none */
+    char **markers;  /* NULL-terminated; NULL: none, or nobody asked for them */
+    size_t number;   /* by which the framework knows it: its index in what was collected */
     enum lane lane;
     uint64_t tasks, memory_bytes, timeout_ns; /* 0: the lane's */
     uint64_t slow_ns, grace_ns;               /* 0: the run's */
@@ -49,6 +51,10 @@ struct suite {
 };
 
 void suite_done(struct suite *suite);
+/* Only the tests that `keep` says stay, in their order; the others are freed. */
+void suite_keep(struct suite *suite, const bool *keep);
+/* The index of the framework's test `number`; (size_t)-1: it was deselected, or there is none. */
+size_t suite_find(const struct suite *suite, size_t number);
 /* Appends a zeroed test (outcome NONE, verdict NONE, weight 1, worker -1) and returns it; valid until the next. */
 struct test *suite_add(struct suite *suite);
 

@@ -26,7 +26,7 @@ struct told { /* of one test, from its newest runs */
     struct told_incident incidents[VERDICT_COUNT];
     uint64_t peak_tasks, peak_memory_bytes;
     bool peak_tasks_serial;
-    char serial_outcome[16], last_lane[16], why[16];
+    char serial_outcome[16], last_lane[16], last_outcome[16], why[16];
     uint64_t wall_us[HISTORY_SHOWN_RUNS];
     json_t *results;
 };
@@ -190,6 +190,7 @@ static void tell(struct document *document, struct told *told, sqlite3_stmt *row
     serial = strcmp(lane, "serial") == 0;
     if (!told->runs) {
         snprintf(told->last_lane, sizeof(told->last_lane), "%s", serial ? "serial" : "parallel");
+        snprintf(told->last_outcome, sizeof(told->last_outcome), "%s", outcome);
         column_text(row, RESULT_WHY, told->why, sizeof(told->why));
     }
     if (serial && !*told->serial_outcome)
@@ -278,12 +279,12 @@ static json_t *json_of_test(struct told *told)
     json_t *object;
 
     object = json_pack(
-        "{s:o,s:o,s:I,s:I,s:o,s:o,s:I,s:s,s:I,s:o,s:s,s:o,s:I,s:f,s:o}", "id", text_or_null(told->id), "file",
+        "{s:o,s:o,s:I,s:I,s:o,s:o,s:I,s:s,s:I,s:o,s:s,s:o,s:o,s:I,s:f,s:o}", "id", text_or_null(told->id), "file",
         text_or_null(told->file), "runs", (json_int_t)told->runs, "parallel_runs", (json_int_t)told->parallel_runs,
         "outcomes", json_of_outcomes(told), "incidents", json_of_incidents(told), "peak_tasks", (json_int_t)told->peak_tasks,
         "peak_tasks_lane", told->peak_tasks_serial ? "serial" : "parallel", "peak_memory_bytes",
         (json_int_t)told->peak_memory_bytes, "serial_outcome", text_or_null(told->serial_outcome), "last_lane",
-        told->last_lane, "why", text_or_null(told->why), "clean_runs", (json_int_t)told->clean_runs, "median_ms",
+        told->last_lane, "last_outcome", text_or_null(told->last_outcome), "why", text_or_null(told->why), "clean_runs", (json_int_t)told->clean_runs, "median_ms",
         median_ms(told), "offender", json_boolean(told->state.verdict != VERDICT_NONE));
     if (told->results) {
         json_object_set_new(object, "results", told->results);

@@ -30,10 +30,10 @@ struct history_place {
     const char *root; /* of the suite; NULL: the current directory */
 };
 
-/* Reads the states of the suite's tests into `states` (suite->count of them). Where there is no file all are unknown, and that
+/* Reads the states of the suite's tests into `states` (suite->count of them), with `outcomes` what each came to last, too. Where there is no file all are unknown, and that
  * is 0. A file that is no history of ours is set aside: `ret_notice` then says so, else it is "". */
-int history_load(const struct history_place *place, const struct suite *suite, struct history_state *states,
-                 char *ret_notice, size_t size, struct err *err);
+int history_load(const struct history_place *place, const struct suite *suite, bool outcomes,
+                 struct history_state *states, char *ret_notice, size_t size, struct err *err);
 
 struct history_run {
     int64_t time_s;

@@ -20,6 +20,7 @@
 
 struct history_state {
     bool known;                /* recorded before */
+    enum outcome last;         /* of the last of them, where it was asked for; NONE */
     uint64_t runs;             /* in which it had an outcome of its own */
     uint64_t wall_us, cpu_us;  /* moving averages of setup + call + teardown */
     uint64_t peak_tasks, peak_memory_bytes; /* largest, fading; 0: never measured */

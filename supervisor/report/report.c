@@ -295,6 +295,12 @@ void report_notice(struct report *report, const char *fmt, ...)
     report_emit(report, "notice", json_pack("{s:s}", "text", clean));
 }
 
+void report_selection(struct report *report, size_t run, size_t deselected)
+{
+    sayf(report, "shunt: %zu deselected by -E, %zu of %zu tests run\n", deselected, run, run + deselected);
+    report_emit(report, "selection", json_pack("{s:I,s:I}", "run", (json_int_t)run, "deselected", (json_int_t)deselected));
+}
+
 void report_remedy(struct report *report, const char *text)
 {
     sayf(report, "  %s\n", text);

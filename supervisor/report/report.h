@@ -173,6 +173,9 @@ void report_worker(struct report *report, const char *event, unsigned slot, unsi
 /* One line for people, with a leading "shunt: "; also an event. */
 void report_notice(struct report *report, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* `run` of the tests that were collected run, `deselected` do not (-E). */
+void report_selection(struct report *report, size_t run, size_t deselected);
+
 /* What to do about the last notice: a line below it. */
 void report_remedy(struct report *report, const char *text);
 

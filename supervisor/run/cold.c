@@ -46,10 +46,10 @@ int cold_collected(struct worker *worker, struct packet *packet)
     if (packet_int(packet, "count", 0, 1 << 20, &count) < 0 ||
         packet_text(packet, "digest", 64, false, &digest) < 0)
         return -EPROTO;
-    if ((size_t)count != run->suite.count)
+    if ((size_t)count != run->options.collected)
         run_fail(run, "a worker collected %lld tests where the first process collected %zu: test ids "
                       "that depend on time, random numbers or the order of a set cannot be distributed",
-                 (long long)count, run->suite.count);
+                 (long long)count, run->options.collected);
     else if (strcmp(digest, run->options.digest) != 0)
         run_fail(run, "a worker collected the tests in another order or with other ids: ids that depend "
                       "on time, random numbers or the order of a set cannot be distributed");

@@ -25,6 +25,7 @@
 #include "supervisor/run/cpu.h"
 #include "sandbox/plan/plan.h"
 #include "supervisor/run/scratch.h"
+#include "supervisor/run/select.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/suite_reader.h"
 
@@ -68,6 +69,7 @@ static int controller_suite_end(struct controller *controller, struct packet *pa
     /* Seen from inside the run sandbox only: it cannot name more than the template reaches anyway. */
     if (keep && *keep == '/')
         run_init_keep(run->init, keep);
+    run->options.collected = run->suite.count;
     snprintf(run->options.digest, sizeof(run->options.digest), "%s", digest ? digest : "");
     run_suite_ready(run);
     return 0;
@@ -180,7 +182,8 @@ static void visitor_is_controller(struct visitor *visitor)
                                                                        .closed = controller_closed,
                                                                        .arg = controller,
                                                                        .priority = PRIORITY_MESSAGE});
-    channel_sendf(controller->channel, "{\"t\":\"welcome\",\"v\":1,\"cpu_count\":%u}", cpu_count_told(controller->run, NULL));
+    channel_sendf(controller->channel, "{\"t\":\"welcome\",\"v\":1,\"cpu_count\":%u,\"markers\":%s}",
+                  cpu_count_told(controller->run, NULL), select_needs_markers(controller->run) ? "true" : "false");
     visitor_free(visitor);
 }
 

@@ -13,6 +13,8 @@
 #include "supervisor/run/controller.h"
 #include "supervisor/run/state.h"
 
+#define RANGES_MAX 2000 /* of one message: below 64 KiB */
+
 void controller_error(struct controller *controller, const char *message)
 {
     json_t *header;
@@ -26,6 +28,28 @@ void controller_error(struct controller *controller, const char *message)
     free(text);
     json_decref(header);
     controller->state = CONTROLLER_FINISHED;
+}
+
+/* Ranges, so that a message holds many; as many messages as it takes. */
+void controller_deselect(struct controller *controller, const bool *keep, size_t count)
+{
+    json_t *ranges = json_array();
+
+    for (size_t i = 0; i < count; i++) {
+        size_t first = i;
+
+        while (i < count && !keep[i])
+            i++;
+        if (i > first)
+            json_array_append_new(ranges, json_pack("[I,I]", (json_int_t)first, (json_int_t)(i - first)));
+        if (json_array_size(ranges) && (i >= count || json_array_size(ranges) == RANGES_MAX)) {
+            _cleanup_free_ char *text = json_dumps(ranges, JSON_COMPACT);
+
+            channel_send(controller->channel, "{\"t\":\"deselect\"}", text, strlen(text), NULL, 0);
+            json_array_clear(ranges);
+        }
+    }
+    json_decref(ranges);
 }
 
 /* As a string of JSON. */
@@ -42,7 +66,7 @@ static char *quote(const char *text)
 void controller_feed_reports(struct controller *controller, size_t test, const char *name, const char *failed,
                              struct chunk_list *held)
 {
-    long long index = test == TEST_NONE ? -1 : (long long)test;
+    long long index = test == TEST_NONE ? -1 : (long long)controller->run->suite.tests[test].number;
     _cleanup_free_ char *quoted = failed ? quote(failed) : NULL;
 
     for (struct chunk *chunk = held->head; controller->channel && chunk; chunk = chunk->next) {
@@ -70,7 +94,7 @@ void controller_feed_bare(struct controller *controller, size_t test, const char
                      (json_int_t)t->teardown_us, "message", message);
     text = json_dumps(bare, JSON_COMPACT);
     json_decref(bare);
-    snprintf(header, sizeof(header), "{\"t\":\"feed\",\"i\":%zu,\"worker\":\"%s\"}", test, name);
+    snprintf(header, sizeof(header), "{\"t\":\"feed\",\"i\":%zu,\"worker\":\"%s\"}", t->number, name);
     channel_send(controller->channel, header, text, strlen(text), NULL, 0);
 }
 
@@ -93,8 +117,8 @@ void controller_feed_killed(struct controller *controller, size_t test, const ch
     size += 2 + incident->output_size;
     if (size > CHANNEL_MAX_PAYLOAD)
         size = CHANNEL_MAX_PAYLOAD;
-    header = json_pack("{s:s,s:I,s:s,s:s,s:s}", "t", "killed", "i", (json_int_t)test, "worker",
-                       name, "verdict", verdict_name(incident->verdict), "message", incident->text);
+    header = json_pack("{s:s,s:I,s:s,s:s,s:s}", "t", "killed", "i",
+                       (json_int_t)run->suite.tests[test].number, "worker", name, "verdict", verdict_name(incident->verdict), "message", incident->text);
     text = json_dumps(header, JSON_COMPACT | JSON_ENSURE_ASCII);
     channel_send(controller->channel, text, payload, size, NULL, 0);
     json_decref(header);

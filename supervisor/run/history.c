@@ -12,6 +12,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/mem.h"
+#include "supervisor/core/filter.h"
 #include "supervisor/history/git.h"
 #include "supervisor/history/history.h"
 #include "supervisor/run/state.h"
@@ -85,7 +86,7 @@ static void apply(struct run *run, size_t i)
     }
 }
 
-void run_history_read(struct run *run)
+void run_history_load(struct run *run, bool outcomes)
 {
     struct run_history *history;
     uint64_t start = clock_now_ns();
@@ -95,12 +96,42 @@ void run_history_read(struct run *run)
     run->history = history = mem_zalloc(sizeof(*history));
     history->place = (struct history_place){.file = run->config->history_path, .root = run->suite.root};
     history->states = mem_calloc(run->suite.count, sizeof(*history->states));
-    history->began = mem_zalloc(run->suite.count);
     history->time_s = time(NULL);
-    history_load(&history->place, &run->suite, history->states, history->notice, sizeof(history->notice), &history->err);
+    history_load(&history->place, &run->suite, outcomes, history->states, history->notice, sizeof(history->notice),
+                 &history->err);
+    history->ns = clock_now_ns() - start;
+}
+
+void run_history_facts(const struct run *run, size_t test, struct filter_facts *facts)
+{
+    const struct history_state *state = run->history ? &run->history->states[test] : NULL;
+
+    if (!state || !state->known)
+        return;
+    facts->known = true;
+    facts->last = state->last;
+    facts->duration_us = state->wall_us;
+}
+
+void run_history_keep(struct run *run, const bool *keep)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; run->history && i < run->suite.count; i++)
+        if (keep[i])
+            run->history->states[n++] = run->history->states[i];
+}
+
+void run_history_read(struct run *run)
+{
+    uint64_t start = clock_now_ns();
+
+    if (!run->history)
+        return;
+    run->history->began = mem_zalloc(run->suite.count + 1);
     for (size_t i = 0; i < run->suite.count; i++)
         apply(run, i);
-    history->ns = clock_now_ns() - start;
+    run->history->ns += clock_now_ns() - start;
 }
 
 static void say_trouble(struct run *run, const char *what)

@@ -27,6 +27,7 @@
 #include "supervisor/run/isolation.h"
 #include "supervisor/run/native.h"
 #include "supervisor/run/scratch.h"
+#include "supervisor/run/select.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/detect/thresholds.h"
 
@@ -93,6 +94,7 @@ void run_suite_ready(struct run *run)
 {
     struct err err = ERR_INIT;
 
+    select_tests(run);
     if (limits_resolve(run, &err) < 0) {
         run_fail(run, "%s", err.message);
         return;
@@ -124,6 +126,7 @@ void run_suite_ready(struct run *run)
     run->phase = PHASE_PARALLEL;
     evidence_place(run);
     report_header(run);
+    select_say(run);
     run_history_say(run);
 }
 

@@ -55,6 +55,7 @@ struct budget;
 struct channel;
 struct denial_listener;
 struct denials;
+struct filter_facts;
 struct lanes;
 struct native;
 struct native_output;
@@ -225,6 +226,7 @@ struct suite_options { /* what the framework's own options ask for */
     bool fork;
     char why_not_fork[512];
     char digest[65];
+    size_t collected;  /* tests, those that are deselected too */
 };
 
 struct run_quit { /* what a test asked for: pytest.exit(), KeyboardInterrupt */
@@ -252,6 +254,7 @@ struct run {
     struct ev_loop *loop;
     struct report *report;
     struct suite suite;
+    size_t deselected; /* tests that were collected, and that this run is not about */
     struct suite_options options;
     struct lanes *lanes;
     struct cgroup_host *host;
@@ -419,7 +422,11 @@ int run_learn_finish(struct run *run, int status, struct err *err);
 /* list.c: `shunt list` */
 void list_print(const struct run *run);
 
-/* history.c. Once limits are known and before the lanes are: what is expected of tests, and where they begin. */
+/* history.c. Once the suite is known; `outcomes`: what tests came to last, too. */
+void run_history_load(struct run *run, bool outcomes);
+void run_history_facts(const struct run *run, size_t test, struct filter_facts *facts);
+void run_history_keep(struct run *run, const bool *keep); /* as suite_keep(), which follows */
+/* Once limits are known and before the lanes are: what is expected of tests, and where they begin. */
 void run_history_read(struct run *run);
 void run_history_say(struct run *run);
 /* At the end, when every test has its outcome; `status`: of the run. */
@@ -433,6 +440,8 @@ const char *controller_socket_path(const struct controller *controller);
 bool controller_in_loop(const struct controller *controller); /* it waits for feed */
 bool controller_seen(const struct controller *controller);
 void controller_plan(struct controller *controller);
+/* Tells it which of its tests do not run: those that `keep` (of `count`) does not say. */
+void controller_deselect(struct controller *controller, const bool *keep, size_t count);
 void controller_error(struct controller *controller, const char *message);
 /* `failed`: why the test counts as failed although its reports say that it passed; NULL. */
 void controller_feed_reports(struct controller *controller, size_t test, const char *name, const char *failed,

@@ -242,11 +242,11 @@ void worker_go(struct worker *worker, size_t test, size_t next)
     blame_confirm_go(worker, test);
     judge_start(worker);
     if (next != TEST_NONE)
-        snprintf(next_text, sizeof(next_text), "%zu", next);
+        snprintf(next_text, sizeof(next_text), "%zu", run->suite.tests[next].number);
     worker->state = WORKER_RUNNING;
     report_test_start(run->report, &run->suite, test, worker->slot->index, worker->generation,
                       worker->slot->serial ? LANE_SERIAL : LANE_PARALLEL, run_elapsed_ns(run));
-    channel_sendf(worker->channel, "{\"t\":\"go\",\"i\":%zu,\"next\":%s}", test, next_text);
+    channel_sendf(worker->channel, "{\"t\":\"go\",\"i\":%zu,\"next\":%s}", run->suite.tests[test].number, next_text);
 }
 
 void worker_end(struct worker *worker)

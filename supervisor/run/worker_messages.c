@@ -81,6 +81,12 @@ static void worker_ready(struct worker *worker, struct packet *packet)
 
 /* --- messages --- */
 
+/* Does the worker mean this test of the suite? */
+static bool is_number_of(const struct worker *worker, size_t test, int64_t number)
+{
+    return test != TEST_NONE && worker->run->suite.tests[test].number == (size_t)number;
+}
+
 static int worker_done(struct worker *worker, struct packet *packet)
 {
     struct test_result result = {0};
@@ -88,7 +94,7 @@ static int worker_done(struct worker *worker, struct packet *packet)
     int64_t test, setup, call, teardown, errnum;
 
     if (worker->owed != TEST_NONE || packet_int(packet, "i", 0, INT32_MAX, &test) < 0 ||
-        (size_t)test != worker->test || packet_text(packet, "outcome", 16, false, &outcome) < 0 ||
+        !is_number_of(worker, worker->test, test) || packet_text(packet, "outcome", 16, false, &outcome) < 0 ||
         packet_int_or(packet, "setup_us", 0, 1LL << 53, 0, &setup) < 0 ||
         packet_int_or(packet, "call_us", 0, 1LL << 53, 0, &call) < 0 ||
         packet_int_or(packet, "teardown_us", 0, 1LL << 53, 0, &teardown) < 0 ||
@@ -125,16 +131,18 @@ static int worker_quit(struct worker *worker, struct packet *packet)
     int64_t test, status;
     const char *why;
     bool interrupt;
+    size_t of;
 
     if (worker->owed != TEST_NONE || packet_int(packet, "i", 0, INT32_MAX, &test) < 0 ||
-        (size_t)test != worker->test || packet_text(packet, "why", 1024, false, &why) < 0 ||
+        !is_number_of(worker, worker->test, test) || packet_text(packet, "why", 1024, false, &why) < 0 ||
         packet_int_or(packet, "status", 0, 255, -1, &status) < 0 ||
         packet_bool(packet, "interrupt", false, &interrupt) < 0)
         return -EPROTO;
     worker->state = WORKER_WAITING;
+    of = worker->test;
     if (judge_quit(worker))
         return 0;
-    run_quit(run, (size_t)test, &(struct run_quit){.status = (int)status, .interrupt = interrupt}, why);
+    run_quit(run, of, &(struct run_quit){.status = (int)status, .interrupt = interrupt}, why);
     return 0;
 }
 
@@ -164,7 +172,7 @@ static int worker_report(struct worker *worker, struct packet *packet)
     if (packet_int(packet, "i", -1, INT32_MAX, &test) < 0 ||
         packet_bool(packet, "more", false, &more) < 0 || !packet->payload)
         return -EPROTO;
-    if (of == TEST_NONE ? test != -1 || worker->state != WORKER_ENDING : (size_t)test != of)
+    if (of == TEST_NONE ? test != -1 || worker->state != WORKER_ENDING : !is_number_of(worker, of, test))
         return -EPROTO;
     if (worker->held.bytes + packet->payload_size > PAYLOAD_LIMIT)
         return -EFBIG;

@@ -90,7 +90,7 @@ static int record_at(struct place *p, int64_t time_s)
 static int load(struct place *p)
 {
     p->err = (struct err)ERR_INIT;
-    return history_load(&p->place, &p->suite, p->states, p->notice, sizeof(p->notice), &p->err);
+    return history_load(&p->place, &p->suite, true, p->states, p->notice, sizeof(p->notice), &p->err);
 }
 
 static char *path_of(const struct place *p, const char *name)

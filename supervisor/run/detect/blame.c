@@ -171,10 +171,9 @@ static bool beside_leftovers(const struct worker *worker, const struct blame_loo
 /* What the black box says of a test: only one that has run already. */
 static size_t ended_test(const struct run *run, uint32_t number)
 {
-    return number > 0 && number <= run->suite.count &&
-                   run->suite.tests[number - 1].outcome != OUTCOME_NONE
-               ? number - 1
-               : TEST_NONE;
+    size_t test = number > 0 ? suite_find(&run->suite, number - 1) : TEST_NONE;
+
+    return test != TEST_NONE && run->suite.tests[test].outcome != OUTCOME_NONE ? test : TEST_NONE;
 }
 
 size_t blame_settle(struct worker *worker, const struct blame_look *look, struct incident *incident)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The first process: sends the suite, then shows what has been judged, in pytest's own words."""
 import gc
+import json
 import os
 import sys
 from typing import Any, Dict, List, Optional
@@ -102,7 +103,7 @@ class Controller:
         options = self.state.options.as_suite()
         markers = suite.serial_markers(self.config)
         try:
-            chunks = list(suite.packets(self.items, markers, self.state.options.dist, Ties(self.items, self.config)))
+            chunks = list(suite.packets(self.items, markers, self.state.options.dist, Ties(self.items, self.config), self.state.want_markers))
         except suite.BadMarker as error:
             raise pytest.UsageError(str(error)) from None
         several = isinstance(options["n"], str) or (options["n"] or 2) > 1
@@ -137,12 +138,21 @@ class Controller:
 
     def _plan(self) -> Message:
         answer = self.channel.recv()
+        while answer.type == "deselect":
+            self._deselect(answer.payload)
+            answer = self.channel.recv()
         if answer.type == "error":
             raise pytest.UsageError(str(answer.header.get("message")))
         self.state.run_id = str(answer.header["run"])
         self.state.enter_lib = str(answer.header["enter_lib"])
         self.xdist = bool(answer.header["xdist"])
         return answer
+
+    def _deselect(self, ranges: bytes) -> None:
+        """As pytest says it of -k; the items stay, since their indices are how both sides speak of them."""
+        items = [item for first, n in json.loads(ranges) for item in self.items[first : first + n]]
+        self.session.testscollected -= len(items)
+        self.config.hook.pytest_deselected(items=items)
 
     def _fork_template(self, fd: int) -> None:
         if self.state.seed_watch is not None:

@@ -61,6 +61,7 @@ def _hello() -> None:
         return
     _state.channel = connection
     cpu_share.answer_cpu_count(answer.header.get("cpu_count", 0))
+    _state.want_markers = bool(answer.header.get("markers"))
     _state.cold_worker = cell is not None
 
 

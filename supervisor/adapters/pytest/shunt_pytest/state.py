@@ -22,4 +22,5 @@ class State:
         self.early_exit: Optional[EarlyExit] = None
         self.random_state: Optional[Any] = None
         self.run_id = ""
+        self.want_markers = False  # somebody's filter asks for them
         self.enter_lib = ""

@@ -142,11 +142,21 @@ def describe(item: Any, serial_markers: List[str], dist: str, ties: Ties) -> Dic
     return test
 
 
-def packets(items: List[Any], serial_markers: List[str], dist: str, ties: Ties) -> Iterator[Tuple[int, int, bytes]]:
+def _markers(item: Any) -> List[str]:
+    names = {printable(mark.name, 250) for mark in item.iter_markers()}
+    return sorted(names)[:64]
+
+
+def packets(
+    items: List[Any], serial_markers: List[str], dist: str, ties: Ties, markers: bool = False
+) -> Iterator[Tuple[int, int, bytes]]:
     """(first index, count, JSON array) so that each array fits a payload."""
     first, texts, size = 0, [], 2  # type: int, List[bytes], int
     for index, item in enumerate(items):
-        text = json.dumps(describe(item, serial_markers, dist, ties), separators=(",", ":")).encode("ascii")
+        described = describe(item, serial_markers, dist, ties)
+        if markers:
+            described["markers"] = _markers(item)
+        text = json.dumps(described, separators=(",", ":")).encode("ascii")
         if texts and size + len(text) + 1 > MAX_PAYLOAD:
             yield first, len(texts), b"[" + b",".join(texts) + b"]"
             first, texts, size = index, [], 2

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/run/select.h"
+
+#include <stdlib.h>
+
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/mem.h"
+#include "supervisor/core/filter.h"
+#include "supervisor/run/controller.h"
+#include "supervisor/run/state.h"
+
+static unsigned needs(const struct run *run)
+{
+    unsigned bits = 0;
+
+    for (size_t i = 0; i < run->config->nfilters; i++)
+        bits |= filter_needs(run->config->filters[i]);
+    return bits;
+}
+
+bool select_needs_markers(const struct run *run)
+{
+    return needs(run) & FILTER_NEEDS_MARKERS;
+}
+
+static bool is_wanted(const struct run *run, const struct filter_facts *facts)
+{
+    for (size_t i = 0; i < run->config->nfilters; i++)
+        if (filter_matches(run->config->filters[i], facts))
+            return true;
+    return run->config->nfilters == 0;
+}
+
+void select_tests(struct run *run)
+{
+    _cleanup_free_ bool *keep = NULL;
+    size_t collected = run->suite.count, kept = 0;
+
+    run_history_load(run, needs(run) & FILTER_NEEDS_HISTORY);
+    if (!run->config->nfilters)
+        return;
+    keep = mem_calloc(collected, sizeof(*keep));
+    for (size_t i = 0; i < collected; i++) {
+        const struct test *test = &run->suite.tests[i];
+        struct filter_facts facts = {.id = test->id,
+                                     .file = test->file,
+                                     .framework = "pytest",
+                                     .group = test->group,
+                                     .markers = test->markers,
+                                     .serial = test->lane == LANE_SERIAL};
+
+        run_history_facts(run, i, &facts);
+        keep[i] = is_wanted(run, &facts);
+        kept += keep[i];
+    }
+    if (kept == collected)
+        return;
+    controller_deselect(run->controller, keep, collected);
+    run_history_keep(run, keep);
+    suite_keep(&run->suite, keep);
+    run->deselected = collected - kept;
+}
+
+void select_say(struct run *run)
+{
+    if (!run->deselected)
+        return;
+    report_selection(run->report, run->suite.count, run->deselected);
+    if (run->suite.count == 0)
+        report_remedy(run->report, "no test matches: \"pytest --collect-only -q\" lists their ids, docs/filters.md the language");
+}
