@@ -208,6 +208,7 @@ check-style: all ## include directions, documents against options and keys, the 
 	@tests/tools/check-includes
 	@tests/tools/check-options $(shunt)
 	@tests/tools/check-policies $(shunt)
+	@tests/tools/check-config $(shunt)
 	@tests/tools/check-verdicts
 	@tests/tools/check-library $(BUILD) '$(CC)' $(harden_ldflags)
 
@@ -323,7 +324,7 @@ install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	install -m 644 README.md NEWS.md LICENSE docs/*.md $(dest)/share/doc/shunt/
 	rm -rf $(dest)/share/shunt
 	mkdir -p $(dest)/share/shunt
-	cp -R $(share)/python $(share)/policies $(dest)/share/shunt/
+	cp -R $(share)/python $(share)/policies docs/shunt.schema.json $(dest)/share/shunt/
 	find $(dest)/share/shunt -name __pycache__ -prune -exec rm -rf {} +
 	$(call byte_compile,$(dest)/share/shunt/python)
 	chmod -R u=rwX,go=rX $(dest)/share/shunt

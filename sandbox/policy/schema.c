@@ -169,6 +169,9 @@ static const cyaml_schema_field_t project_fields[] = {
     TEXT("policy", struct raw_project, policy),
     CYAML_FIELD_SEQUENCE_COUNT("policies", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct raw_project, policies,
                                npolicies, &policy_item, 0, CYAML_UNLIMITED),
+    /* Of shunt run; read and checked there. */
+    CYAML_FIELD_IGNORE("profiles", CYAML_FLAG_OPTIONAL),
+    CYAML_FIELD_IGNORE("rules", CYAML_FLAG_OPTIONAL),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t project_schema = {
@@ -224,6 +227,8 @@ int schema_load(enum schema_kind kind, const struct document *doc, void **ret, s
     int r;
 
     status = cyaml_load_data((const uint8_t *)doc->bytes, doc->size, &config, schema_of(kind), &raw, NULL);
+    if (status == CYAML_OK && !raw && kind == SCHEMA_PROJECT && root.node->kind == DOCUMENT_MAP && root.node->n)
+        raw = cyaml_mem(NULL, NULL, sizeof(struct raw_project)); /* nothing but keys of others */
     if (status == CYAML_OK && raw) {
         *ret = raw;
         return 0;

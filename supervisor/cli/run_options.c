@@ -10,6 +10,7 @@
 #include "sandbox/base/nearest.h"
 #include "sandbox/base/units.h"
 #include "supervisor/adapters/adapter.h"
+#include "supervisor/cli/rules_reader.h"
 #include "supervisor/cli/values.h"
 #include "supervisor/core/filter.h"
 #include "supervisor/core/verdict.h"
@@ -306,6 +307,14 @@ static int set_filter(void *target, const char *text, struct err *err)
     return r;
 }
 
+static int set_profile(void *target, const char *text, struct err *err)
+{
+    if (!*text)
+        return cli_expected(err, "the name of a profile", "profiles are in the project's shunt.yaml");
+    ((struct run_options *)target)->profile = text;
+    return 0;
+}
+
 static int set_history(void *target, const char *text, struct err *err)
 {
     return set_path(&config_of(target)->history_path, text, err);
@@ -443,6 +452,8 @@ const struct option_row run_option_table[] = {
      "run only the tests that match, e.g. 'marker(db) and not last(passed)';\n"
      "may be given several times (docs/filters.md)",
      set_filter, "Selection"},
+    {"profile", 0, "NAME", "options and rules of this profile of the project's shunt.yaml\n(default: default; docs/configuration.md)",
+     set_profile, NULL},
 
     {"history", 0, "FILE",
      "what earlier runs came to; known offenders start in the serial lane\n"
@@ -488,17 +499,55 @@ void run_options_init(struct run_options *options)
     sandbox_config_init(&options->sandbox);
 }
 
+static void drop_filters(struct run_config *config)
+{
+    while (config->nfilters)
+        filter_free(config->filters[--config->nfilters]);
+}
+
 void run_options_done(struct run_options *options)
 {
-    for (size_t i = 0; i < options->config.nfilters; i++)
-        filter_free(options->config.filters[i]);
-    options->config.nfilters = 0;
+    drop_filters(&options->config);
+    rules_done(&options->rules);
+    project_file_done(&options->file);
+}
+
+/* What the command line says counts more than the profile, so it comes after it; which profile, only it knows. */
+static int parse_both(struct run_options *options, int argc, char **argv, int *ret_first, struct err *err)
+{
+    bool filters, history, no_history;
+    int r = options_parse(run_option_table, argc, argv, options, ret_first, err);
+    const char *profile = options->profile;
+
+    if (r < 0 || options->help)
+        return r;
+    filters = options->config.nfilters > 0;
+    history = options->config.history_path || options->config.relearn;
+    no_history = options->config.no_history;
+    run_options_done(options);
+    run_options_init(options);
+    r = project_file_open(&options->file, PROJECT_FILE, profile, err);
+    if (r == 0)
+        r = project_file_apply(&options->file, run_option_table, options, err);
+    if (r == 0)
+        r = rules_read(&options->file, &options->rules, err);
+    if (r < 0)
+        return r;
+    if (filters)
+        drop_filters(&options->config);
+    if (history)
+        options->config.no_history = false;
+    if (no_history)
+        options->config.history_path = NULL;
+    if (no_history)
+        options->config.relearn = false;
+    return options_parse(run_option_table, argc, argv, options, ret_first, err);
 }
 
 int run_options_parse(struct run_options *options, int argc, char **argv, struct err *err)
 {
     int first;
-    int r = options_parse(run_option_table, argc, argv, options, &first, err);
+    int r = parse_both(options, argc, argv, &first, err);
 
     if (r < 0 || options->help)
         return r;
@@ -521,5 +570,6 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
     options->from_command[0] = (char *)options->config.from_path;
     options->config.command = options->config.from_path ? options->from_command : argv + first;
     options->config.sandbox = &options->sandbox;
+    options->config.rules = options->rules.n ? &options->rules : NULL;
     return 0;
 }

@@ -22,6 +22,7 @@ enum run_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 struct sandbox_config;
 struct filter;
+struct rules;
 
 #define RUN_CONFIG_FILTERS 32
 
@@ -60,6 +61,7 @@ struct run_config {
 
     struct filter *filters[RUN_CONFIG_FILTERS]; /* -E: tests that one of them matches run; none: all */
     size_t nfilters;
+    const struct rules *rules; /* of the project's shunt.yaml; NULL: none */
 
     const char *history_path;  /* NULL: .shunt/history.db below the suite's root */
     bool no_history;           /* neither read nor written */

@@ -5,6 +5,7 @@
 
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/mem.h"
+#include "supervisor/config/rules.h"
 #include "supervisor/core/filter.h"
 #include "supervisor/run/controller.h"
 #include "supervisor/run/state.h"
@@ -15,7 +16,7 @@ static unsigned needs(const struct run *run)
 
     for (size_t i = 0; i < run->config->nfilters; i++)
         bits |= filter_needs(run->config->filters[i]);
-    return bits;
+    return run->config->rules ? bits | rules_needs(run->config->rules) : bits;
 }
 
 bool select_needs_markers(const struct run *run)
@@ -31,25 +32,42 @@ static bool is_wanted(const struct run *run, const struct filter_facts *facts)
     return run->config->nfilters == 0;
 }
 
+static void facts_of(const struct run *run, size_t i, struct filter_facts *ret)
+{
+    const struct test *test = &run->suite.tests[i];
+
+    *ret = (struct filter_facts){.id = test->id,
+                                 .file = test->file,
+                                 .framework = "pytest",
+                                 .group = test->group,
+                                 .markers = test->markers,
+                                 .serial = test->lane == LANE_SERIAL};
+    run_history_facts(run, i, ret);
+}
+
+static void apply_rules(struct run *run)
+{
+    struct filter_facts facts;
+
+    for (size_t i = 0; run->config->rules && i < run->suite.count; i++) {
+        facts_of(run, i, &facts);
+        rules_apply(run->config->rules, &facts, &run->suite.tests[i]);
+    }
+}
+
 void select_tests(struct run *run)
 {
     _cleanup_free_ bool *keep = NULL;
     size_t collected = run->suite.count, kept = 0;
+    struct filter_facts facts;
 
     run_history_load(run, needs(run) & FILTER_NEEDS_HISTORY);
+    apply_rules(run);
     if (!run->config->nfilters)
         return;
     keep = mem_calloc(collected, sizeof(*keep));
     for (size_t i = 0; i < collected; i++) {
-        const struct test *test = &run->suite.tests[i];
-        struct filter_facts facts = {.id = test->id,
-                                     .file = test->file,
-                                     .framework = "pytest",
-                                     .group = test->group,
-                                     .markers = test->markers,
-                                     .serial = test->lane == LANE_SERIAL};
-
-        run_history_facts(run, i, &facts);
+        facts_of(run, i, &facts);
         keep[i] = is_wanted(run, &facts);
         kept += keep[i];
     }

@@ -6,7 +6,7 @@
 
 struct run;
 
-/* Takes the others out of the suite, and says so. */
+/* Gives the tests what the rules say, and takes those out of the suite that this run is not about. */
 void select_tests(struct run *run);
 /* Does anything ask for the markers of tests? Then the framework sends them. */
 bool select_needs_markers(const struct run *run);
