@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/cli/config_schema.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -60,31 +61,6 @@ static json_t *profile_schema(void)
     return closed_object(properties);
 }
 
-/* "parallel|serial" are words; anything else is a scalar. */
-static json_t *rule_value(const struct rule_row *row)
-{
-    json_t *value = scalar();
-
-    if (strcmp(row->value, "parallel|serial") == 0) {
-        json_decref(value);
-        value = json_pack("{s:[s,s]}", "enum", "parallel", "serial");
-    }
-    json_object_set_new(value, "description", description_of(row->help));
-    return value;
-}
-
-static json_t *rule_schema(void)
-{
-    json_t *properties = json_object(), *schema;
-
-    for (const struct rule_row *row = rule_rows; row->name; row++)
-        json_object_set_new(properties, row->name, rule_value(row));
-    schema = closed_object(properties);
-    json_object_set_new(schema, "required", json_pack("[s]", "match"));
-    json_object_set_new(schema, "minProperties", json_integer(2));
-    return schema;
-}
-
 static json_t *policy_value(const char *words)
 {
     json_t *list;
@@ -109,6 +85,31 @@ static json_t *policy_value(const char *words)
         words += length + (words[length] == '|');
     }
     return json_pack("{s:o}", "enum", list);
+}
+
+/* "parallel|serial" are words; anything else is a scalar. */
+static json_t *rule_value(const struct rule_row *row)
+{
+    json_t *value = scalar();
+
+    if (islower((unsigned char)*row->value) && strchr(row->value, '|')) {
+        json_decref(value);
+        value = policy_value(row->value);
+    }
+    json_object_set_new(value, "description", description_of(row->help));
+    return value;
+}
+
+static json_t *rule_schema(void)
+{
+    json_t *properties = json_object(), *schema;
+
+    for (const struct rule_row *row = rule_rows; row->name; row++)
+        json_object_set_new(properties, row->name, rule_value(row));
+    schema = closed_object(properties);
+    json_object_set_new(schema, "required", json_pack("[s]", "match"));
+    json_object_set_new(schema, "minProperties", json_integer(2));
+    return schema;
 }
 
 /* "policy files.tmp host|overlay|fresh": one level of nesting. */

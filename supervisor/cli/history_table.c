@@ -66,10 +66,10 @@ static bool is_offender(const json_t *test)
 
 static bool is_flaky(const json_t *test)
 {
-    json_int_t good = outcome_count(test, "passed") + outcome_count(test, "passed-serial");
+    json_int_t good = outcome_count(test, "passed") + outcome_count(test, "passed-serial") + outcome_count(test, "flaky");
     json_int_t bad = outcome_count(test, "failed") + outcome_count(test, "error") + outcome_count(test, "killed");
 
-    return good && bad;
+    return (good && bad) || outcome_count(test, "flaky");
 }
 
 static double weight_of(const json_t *test)

@@ -8,6 +8,7 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/base/nearest.h"
 #include "supervisor/cli/values.h"
+#include "supervisor/cli/verdict_set.h"
 #include "supervisor/config/run_config.h"
 #include "supervisor/core/filter.h"
 
@@ -113,6 +114,45 @@ static int set_grace(struct rule *rule, const struct place *place, struct err *e
     return set_time(rule, place, RULE_GRACE, &rule->grace_ns, err);
 }
 
+static int set_retries(struct rule *rule, const struct place *place, struct err *err)
+{
+    uint64_t value;
+
+    if (cli_parse_count(place->node->text, 0, RETRY_MAX, &value, err) < 0)
+        return wrong_value(place, err);
+    rule->retry.retries = (unsigned)value;
+    rule->has |= RULE_BIT(RULE_RETRIES);
+    return 0;
+}
+
+static int set_retry_delay(struct rule *rule, const struct place *place, struct err *err)
+{
+    if (cli_parse_time(place->node->text, &rule->retry.delay_ns, err) < 0)
+        return wrong_value(place, err);
+    rule->has |= RULE_BIT(RULE_RETRY_DELAY);
+    return 0;
+}
+
+static int set_retry_backoff(struct rule *rule, const struct place *place, struct err *err)
+{
+    static const char *const words[] = {"fixed", "exponential", NULL};
+    int i = cli_index_of(place->node->text, words);
+
+    if (i < 0)
+        return place_complain(place, err, "\"%.40s\": expected fixed or exponential", place->node->text);
+    rule->retry.exponential = i == 1;
+    rule->has |= RULE_BIT(RULE_RETRY_BACKOFF);
+    return 0;
+}
+
+static int set_retry_on(struct rule *rule, const struct place *place, struct err *err)
+{
+    if (verdict_set_retry(place->node->text, &rule->retry.on, err) < 0)
+        return wrong_value(place, err);
+    rule->has |= RULE_BIT(RULE_RETRY_ON);
+    return 0;
+}
+
 const struct rule_row rule_rows[] = {
     {"match", "EXPR", "which tests it is about: a filter expression (docs/filters.md)", set_match},
     {"profile", "NAME", "only in runs with this profile, or with one that inherits from it", set_profile},
@@ -124,6 +164,10 @@ const struct rule_row rule_rows[] = {
     {"timeout", "TIME", "wall time of each", set_timeout},
     {"slow", "TIME", "when to say that one takes long", set_slow},
     {"grace", "TIME", "between SIGTERM and SIGKILL at its timeout", set_grace},
+    {"retries", "N", "how often one that ends badly runs again", set_retries},
+    {"retry-delay", "TIME", "before a retry", set_retry_delay},
+    {"retry-backoff", "fixed|exponential", "how that delay grows", set_retry_backoff},
+    {"retry-on", "LIST", "what is retried: failed, error, verdicts", set_retry_on},
     {.name = NULL},
 };
 

@@ -11,8 +11,11 @@
 #include "sandbox/base/units.h"
 #include "supervisor/adapters/adapter.h"
 #include "supervisor/cli/rules_reader.h"
+#include "supervisor/cli/test_options.h"
 #include "supervisor/cli/values.h"
+#include "supervisor/cli/verdict_set.h"
 #include "supervisor/core/filter.h"
+#include "supervisor/core/retry.h"
 #include "supervisor/core/verdict.h"
 
 enum {
@@ -24,66 +27,6 @@ enum {
 static struct run_config *config_of(void *target)
 {
     return &((struct run_options *)target)->config;
-}
-
-/* ---- --reroute --------------------------------------------------------------------------- */
-
-static int reroute_word(const char *word, unsigned *set, struct err *err)
-{
-    const char *name = word + (*word == '-');
-    enum verdict verdict = verdict_parse(name);
-    const char *names[VERDICT_COUNT + 1] = {NULL};
-    const char *nearest;
-    unsigned bits;
-
-    if (strcmp(name, "all") == 0)
-        bits = VERDICT_ALL_BITS;
-    else if (strcmp(name, "default") == 0)
-        bits = VERDICT_REROUTE_DEFAULT;
-    else if (strcmp(word, "none") == 0)
-        bits = 0;
-    else if (verdict != VERDICT_NONE)
-        bits = VERDICT_BIT(verdict);
-    else {
-        for (int v = 0; v < VERDICT_COUNT; v++)
-            names[v] = verdict_name((enum verdict)v);
-        nearest = nearest_word(name, names);
-        err_set(err, ERR_USAGE, EINVAL, "\"%.40s\" is no verdict", name);
-        if (nearest)
-            return err_hint(err, "did you mean %s?", nearest);
-        return err_hint(err, "verdicts are tasks, memory, stall, timeout, leak, signal, exit, "
-                             "denied, protocol, cpu, contention, external; also all, none, default, "
-                             "and -VERDICT to take one out");
-    }
-    if (*word == '-')
-        *set &= ~bits;
-    else
-        *set |= bits;
-    return 0;
-}
-
-int run_options_parse_reroute(const char *text, unsigned *ret, struct err *err)
-{
-    unsigned set = *text == '-' ? VERDICT_REROUTE_DEFAULT : 0;
-    char word[40];
-
-    for (;;) {
-        size_t length = strcspn(text, ",");
-        int r;
-
-        if (length >= sizeof(word))
-            return cli_expected(err, "a list of verdicts", "e.g. tasks,memory or all,-leak");
-        memcpy(word, text, length);
-        word[length] = '\0';
-        r = reroute_word(word, &set, err);
-        if (r < 0)
-            return r;
-        if (text[length] == '\0')
-            break;
-        text += length + 1;
-    }
-    *ret = set;
-    return 0;
 }
 
 /* ---- one setter an option ---------------------------------------------------------------- */
@@ -184,7 +127,7 @@ static int set_stall(void *target, const char *text, struct err *err)
 
 static int set_reroute(void *target, const char *text, struct err *err)
 {
-    return run_options_parse_reroute(text, &config_of(target)->reroute, err);
+    return verdict_set_reroute(text, &config_of(target)->reroute, err);
 }
 
 static int set_on_reroute(void *target, const char *text, struct err *err)
@@ -236,6 +179,14 @@ static int set_exitfirst(void *target, const char *text, struct err *err)
     (void)text;
     (void)err;
     config_of(target)->max_fail = 1;
+    return 0;
+}
+
+static int set_no_fail_fast(void *target, const char *text, struct err *err)
+{
+    (void)text;
+    (void)err;
+    config_of(target)->max_fail = 0;
     return 0;
 }
 
@@ -292,27 +243,6 @@ static int set_adapter(void *target, const char *text, struct err *err)
     nearest = nearest_word(text, names);
     err_set(err, ERR_USAGE, EINVAL, "\"%.40s\" is no adapter", text);
     return nearest ? err_hint(err, "did you mean %s?", nearest) : err_hint(err, "adapters are %s", list);
-}
-
-static int set_filter(void *target, const char *text, struct err *err)
-{
-    struct run_config *config = config_of(target);
-    int r;
-
-    if (config->nfilters == RUN_CONFIG_FILTERS)
-        return err_set(err, ERR_USAGE, E2BIG, "more than 32 of them: join them with or");
-    r = filter_parse(text, "is no filter", &config->filters[config->nfilters], err);
-    if (r == 0)
-        config->nfilters++;
-    return r;
-}
-
-static int set_profile(void *target, const char *text, struct err *err)
-{
-    if (!*text)
-        return cli_expected(err, "the name of a profile", "profiles are in the project's shunt.yaml");
-    ((struct run_options *)target)->profile = text;
-    return 0;
 }
 
 static int set_history(void *target, const char *text, struct err *err)
@@ -446,14 +376,12 @@ const struct option_row run_option_table[] = {
      set_confirm, NULL},
     {"maxfail", 0, "N", "stop after N failures; 0: never (default: the suite's own)", set_maxfail,
      NULL},
+    {"max-fail", 0, "N", "the same", set_maxfail, NULL},
     {"exitfirst", 'x', NULL, "stop after the first failure, as --maxfail=1", set_exitfirst, NULL},
+    {"fail-fast", 0, NULL, "the same", set_exitfirst, NULL},
+    {"no-fail-fast", 0, NULL, "never stop for failures, as --maxfail=0", set_no_fail_fast, NULL},
 
-    {"filter", 'E', "EXPR",
-     "run only the tests that match, e.g. 'marker(db) and not last(passed)';\n"
-     "may be given several times (docs/filters.md)",
-     set_filter, "Selection"},
-    {"profile", 0, "NAME", "options and rules of this profile of the project's shunt.yaml\n(default: default; docs/configuration.md)",
-     set_profile, NULL},
+    TEST_OPTION_ROWS,
 
     {"history", 0, "FILE",
      "what earlier runs came to; known offenders start in the serial lane\n"
@@ -489,6 +417,7 @@ void run_options_init(struct run_options *options)
                 .slow_ns = 60 * NS_PER_SEC,
                 .grace_ns = NS_PER_SEC,
                 .confirm = CONFIRM_FAILED,
+                .retry = {.on = RETRY_ON_DEFAULT},
                 .reroute = VERDICT_REROUTE_DEFAULT,
                 .on_reroute = ON_REROUTE_WARN,
                 .leaks = LEAKS_RECORD,

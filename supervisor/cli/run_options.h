@@ -28,6 +28,3 @@ void run_options_done(struct run_options *options);
 int run_options_parse(struct run_options *options, int argc, char **argv, struct err *err);
 /* Is there a program of that name? Else ERR_USAGE with the remedy. */
 int run_options_check_command(char *const *command, bool suite, struct err *err);
-/* "tasks,memory", "all", "none", "-leak": words make a set, words with a minus shrink it (or the
- * default). */
-int run_options_parse_reroute(const char *text, unsigned *ret, struct err *err);

@@ -35,7 +35,8 @@ static unsigned own_keys(const struct test *test)
     return (test->lane == LANE_SERIAL ? RULE_BIT(RULE_LANE) : 0) | (test->group ? RULE_BIT(RULE_GROUP) : 0) |
            (test->weight > 1 ? RULE_BIT(RULE_WEIGHT) : 0) | (test->tasks ? RULE_BIT(RULE_TASKS) : 0) |
            (test->memory_bytes ? RULE_BIT(RULE_MEMORY) : 0) | (test->timeout_ns ? RULE_BIT(RULE_TIMEOUT) : 0) |
-           (test->slow_ns ? RULE_BIT(RULE_SLOW) : 0) | (test->grace_ns ? RULE_BIT(RULE_GRACE) : 0);
+           (test->slow_ns ? RULE_BIT(RULE_SLOW) : 0) | (test->grace_ns ? RULE_BIT(RULE_GRACE) : 0) |
+           (test->retries >= 0 ? RULE_BIT(RULE_RETRIES) : 0);
 }
 
 static void apply_lane(const struct rule *rule, struct test *test)
@@ -45,6 +46,18 @@ static void apply_lane(const struct rule *rule, struct test *test)
         return;
     free(test->why);
     test->why = mem_printf("rule %s", rule->where);
+}
+
+static void apply_retry(const struct retry_policy *retry, unsigned keys, struct retry_policy *to)
+{
+    if (keys & RULE_BIT(RULE_RETRIES))
+        to->retries = retry->retries;
+    if (keys & RULE_BIT(RULE_RETRY_DELAY))
+        to->delay_ns = retry->delay_ns;
+    if (keys & RULE_BIT(RULE_RETRY_BACKOFF))
+        to->exponential = retry->exponential;
+    if (keys & RULE_BIT(RULE_RETRY_ON))
+        to->on = retry->on;
 }
 
 static void apply(const struct rule *rule, unsigned keys, struct test *test)
@@ -65,6 +78,7 @@ static void apply(const struct rule *rule, unsigned keys, struct test *test)
         test->slow_ns = rule->slow_ns;
     if (keys & RULE_BIT(RULE_GRACE))
         test->grace_ns = rule->grace_ns;
+    apply_retry(&rule->retry, keys, &test->retry);
 }
 
 void rules_apply(const struct rules *rules, const struct filter_facts *facts, struct test *test)

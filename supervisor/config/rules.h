@@ -14,7 +14,8 @@
 struct filter;
 struct filter_facts;
 
-enum rule_key { RULE_LANE, RULE_GROUP, RULE_WEIGHT, RULE_TASKS, RULE_MEMORY, RULE_TIMEOUT, RULE_SLOW, RULE_GRACE, RULE_KEYS };
+enum rule_key { RULE_LANE, RULE_GROUP, RULE_WEIGHT, RULE_TASKS, RULE_MEMORY, RULE_TIMEOUT, RULE_SLOW, RULE_GRACE,
+                RULE_RETRIES, RULE_RETRY_DELAY, RULE_RETRY_BACKOFF, RULE_RETRY_ON, RULE_KEYS };
 #define RULE_BIT(key) (1u << (key))
 
 struct rule {
@@ -27,6 +28,7 @@ struct rule {
     unsigned weight;                /* slots, 1 to 4096 */
     uint64_t tasks, memory_bytes;
     uint64_t timeout_ns, slow_ns, grace_ns;
+    struct retry_policy retry;
 };
 
 struct rules {

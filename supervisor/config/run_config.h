@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "supervisor/core/retry.h"
+
 #define RUN_CONFIG_AUTO UINT64_MAX    /* "auto": find out */
 #define RUN_CONFIG_UNSET (UINT64_MAX - 1) /* not given here: the suite's own value, else auto */
 
@@ -51,6 +53,9 @@ struct run_config {
     enum run_cpu_view cpu_view; /* what a worker of the parallel lane sees: mask, os.cpu_count() */
 
     enum run_budget budget;    /* auto: make's, where make started shunt */
+
+    struct retry_policy retry; /* of tests without one of their own */
+    bool flaky_fails;          /* --on-flaky=fail */
 
     unsigned reroute;          /* bit per enum verdict (supervisor/core/verdict.h) */
     enum run_on_reroute on_reroute;

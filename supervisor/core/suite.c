@@ -19,6 +19,7 @@ static void test_done(struct test *t)
     free(t->message);
     free(t->starved);
     free(t->text);
+    attempts_done(&t->attempts);
 }
 
 void suite_done(struct suite *suite)
@@ -33,7 +34,7 @@ void suite_done(struct suite *suite)
 struct test *suite_add(struct suite *suite)
 {
     mem_grow(&suite->tests, &suite->room, suite->count + 1, sizeof(*suite->tests));
-    suite->tests[suite->count] = (struct test){.verdict = VERDICT_NONE, .known = VERDICT_NONE, .weight = 1, .worker = -1,
+    suite->tests[suite->count] = (struct test){.verdict = VERDICT_NONE, .known = VERDICT_NONE, .weight = 1, .retries = -1, .worker = -1,
                                                .number = suite->count};
     return &suite->tests[suite->count++];
 }

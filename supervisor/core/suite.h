@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "supervisor/core/retry.h"
 #include "supervisor/core/verdict.h"
 
 enum lane { LANE_PARALLEL, LANE_SERIAL };
@@ -26,6 +27,8 @@ struct test {
     enum lane lane;
     uint64_t tasks, memory_bytes, timeout_ns; /* 0: the lane's */
     uint64_t slow_ns, grace_ns;               /* 0: the run's */
+    int retries;                              /* its own; -1: none */
+    struct retry_policy retry;
     unsigned weight;                          /* slots that it takes; 1 */
     uint64_t expected_us;                     /* from earlier runs; 0: not known */
 
@@ -34,6 +37,7 @@ struct test {
     enum verdict verdict; /* of the last incident; NONE */
     enum verdict known;   /* an earlier run moved it to the serial lane for this; NONE */
     bool rerouted;        /* was moved to the serial lane by an incident, of this run or of an earlier one */
+    struct attempts attempts; /* tries that were not the last */
     unsigned voided;      /* tries lost to pressure from outside */
     int worker;           /* slot of the last try; -1 */
     uint64_t setup_us, call_us, teardown_us;

@@ -27,6 +27,7 @@
     X(XFAILED, "xfailed")                                                                          \
     X(XPASSED, "xpassed")                                                                          \
     X(PASSED_SERIAL, "passed-serial")                                                              \
+    X(FLAKY, "flaky")                                                                              \
     X(KILLED, "killed")                                                                            \
     X(NOT_RUN, "not-run")
 

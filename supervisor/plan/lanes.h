@@ -11,10 +11,11 @@
  * (they share a worker), then those that an earlier run has moved there, then the rerouted ones in the order of their
  * incidents.
  *
- * A test is at any time in exactly one of the states queued, pinned (the next of a slot), running, finished.
+ * A test is at any time in exactly one of the states queued, pinned (the next of a slot), running, delayed, finished.
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct lanes;
 struct suite;
@@ -49,6 +50,12 @@ void lanes_serial_retry(struct lanes *lanes);
 /* A finished test is to run once more, fresh, at the end of the serial lane. False when it is not finished. */
 bool lanes_serial_again(struct lanes *lanes, size_t test);
 bool lanes_serial_done(const struct lanes *lanes);
+
+/* The running test of `slot`, or of the serial lane, is to run again in its lane, in a fresh worker, once `due_ns` (of any clock) has
+ * come: lanes_wake() queues those in front. Until then they are in no queue, and their lane is not done. */
+void lanes_delay(struct lanes *lanes, unsigned slot, uint64_t due_ns);
+void lanes_serial_delay(struct lanes *lanes, uint64_t due_ns);
+void lanes_wake(struct lanes *lanes, uint64_t now_ns);
 
 /* Numbers for progress and for deciding whether a standby still makes sense. */
 size_t lanes_queued(const struct lanes *lanes);        /* parallel: queued or pinned */

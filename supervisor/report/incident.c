@@ -147,6 +147,10 @@ static void print_consequence(FILE *out, const struct incident *incident)
                          ? "; this test is not blamed and runs again in a fresh worker"
                          : "; nobody is blamed, the test runs again");
         break;
+    case INCIDENT_AGAIN:
+        print_worker_fate(out, incident);
+        fprintf(out, "; the test is tried again (--retries)");
+        break;
     case INCIDENT_KILLED:
         if (incident->blame.belated)
             fprintf(out, "its earlier outcome is void, it counts as killed");

@@ -116,7 +116,7 @@ static void add_evidence(json_t *fields, const struct incident *incident)
 
 json_t *incident_json(const struct suite *suite, const struct incident *incident)
 {
-    static const char *const nexts[] = {"recorded", "failed", "rerouted", "retried", "killed", "no-test"};
+    static const char *const nexts[] = {"recorded", "failed", "rerouted", "retried", "again", "killed", "no-test"};
     json_t *fields = json_pack(
         "{s:i,s:s,s:b,s:o,s:i,s:i,s:s,s:o,s:o,s:s,s:I,s:I,s:b}", "number", (int)incident->number, "verdict",
         verdict_name(incident->verdict), "void", incident->is_void, "id", id_json(suite, incident->test), "worker",

@@ -71,9 +71,11 @@ static void properties(FILE *out, const struct test *test, const struct denial *
 {
     bool serial = test->rerouted || test->lane == LANE_SERIAL;
 
-    if (!serial && test->verdict == VERDICT_NONE && !test->peak_tasks && !test->peak_memory_bytes && !denial)
+    if (!serial && test->verdict == VERDICT_NONE && !test->peak_tasks && !test->peak_memory_bytes && !denial && !test->attempts.n)
         return;
     fprintf(out, "<properties>");
+    if (test->attempts.n)
+        fprintf(out, "<property name=\"shunt.tries\" value=\"%zu\"/>", test->attempts.n + 1);
     if (serial)
         fprintf(out, "<property name=\"shunt.lane\" value=\"serial\"/>");
     if (test->verdict != VERDICT_NONE)
@@ -124,6 +126,25 @@ static char *killed_text(const struct suite *suite, size_t test, const struct re
     return NULL;
 }
 
+/* As surefire writes them, and CI servers read them: flakyFailure in a test that passed, rerunFailure in one that did not. */
+static void write_attempts(FILE *out, const struct test *test)
+{
+    const char *kind = outcome_is_bad(test->outcome) ? "rerun" : "flaky";
+
+    for (size_t i = 0; i < test->attempts.n; i++) {
+        const struct attempt *attempt = &test->attempts.items[i];
+        _cleanup_free_ char *text = text_xml(attempt->text ? attempt->text : "", attempt->text ? strlen(attempt->text) : 0);
+        const char *tag = attempt->outcome == OUTCOME_FAILED ? "Failure" : "Error";
+
+        if (!outcome_is_bad(attempt->outcome))
+            continue;
+        fprintf(out, "<%s%s", kind, tag);
+        attribute(out, "message", attempt->message);
+        attribute(out, "type", attempt->verdict == VERDICT_NONE ? outcome_name(attempt->outcome) : verdict_name(attempt->verdict));
+        fprintf(out, "><stackTrace>%s</stackTrace></%s%s>", text, kind, tag);
+    }
+}
+
 static void write_case(FILE *out, const struct suite *suite, size_t index,
                        const struct report_summary *summary)
 {
@@ -158,6 +179,7 @@ static void write_case(FILE *out, const struct suite *suite, size_t index,
     default:
         break;
     }
+    write_attempts(out, test);
     fprintf(out, "</testcase>\n");
 }
 

@@ -184,51 +184,6 @@ void report_suite(struct report *report, const struct suite *suite)
                    "root", events_text(suite->root)));
 }
 
-/* --- tests --- */
-
-void report_test_start(struct report *report, const struct suite *suite, size_t test, unsigned slot,
-                       unsigned generation, enum lane lane, uint64_t now_ns)
-{
-    (void)now_ns;
-    if (!report->events)
-        return;
-    report_emit(report, "test-start",
-         json_pack("{s:I,s:o,s:s,s:i,s:i}", "test", (json_int_t)test, "id",
-                   events_text(suite->tests[test].id), "lane", lane == LANE_SERIAL ? "serial" : "parallel",
-                   "worker", (int)slot, "generation", (int)generation));
-}
-
-void report_test_end(struct report *report, const struct suite *suite, size_t test, uint64_t now_ns)
-{
-    const struct test *t = &suite->tests[test];
-    json_t *fields;
-
-    (void)now_ns;
-    lines_test(report, suite, test);
-    if (!report->events)
-        return;
-    fields = json_pack("{s:I,s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "test", (json_int_t)test, "id",
-                       events_text(t->id), "outcome", outcome_name(t->outcome), "setup_us",
-                       (json_int_t)t->setup_us, "call_us", (json_int_t)t->call_us, "teardown_us",
-                       (json_int_t)t->teardown_us, "peak_tasks", (json_int_t)t->peak_tasks,
-                       "peak_memory_bytes", (json_int_t)t->peak_memory_bytes, "cpu_us",
-                       (json_int_t)(t->cpu_ns / 1000));
-    if (t->verdict != VERDICT_NONE)
-        json_object_set_new(fields, "verdict", json_string(verdict_name(t->verdict)));
-    if (t->message)
-        json_object_set_new(fields, "message", events_text(t->message));
-    report_emit(report, "test-end", fields);
-}
-
-void report_test_revised(struct report *report, const struct suite *suite, size_t test, enum outcome was)
-{
-    const struct test *t = &suite->tests[test];
-
-    report_emit(report, "test-revised",
-                json_pack("{s:I,s:o,s:s,s:s,s:o}", "test", (json_int_t)test, "id", events_text(t->id), "was",
-                          outcome_name(was), "outcome", outcome_name(t->outcome), "message", events_text(t->message)));
-}
-
 /* --- incidents --- */
 
 void report_set_state_root(struct report *report, const char *root)

@@ -83,6 +83,7 @@ enum incident_next { /* what becomes of the test */
     INCIDENT_FAILED,   /* recorded, and the test counts as failed for it */
     INCIDENT_REROUTED, /* to the serial lane */
     INCIDENT_RETRIED,  /* void by pressure from outside: again in its lane */
+    INCIDENT_AGAIN,    /* killed, and tried again (--retries) */
     INCIDENT_KILLED,   /* its outcome is killed */
     INCIDENT_NO_TEST   /* no test was running (start, session end) */
 };
@@ -170,6 +171,8 @@ char *incident_text(const struct suite *suite, const struct incident *incident, 
 
 void report_worker(struct report *report, const char *event, unsigned slot, unsigned generation,
                    int pid, uint64_t ns); /* events file only: "ready", "assigned", "ended", "killed"... */
+/* Its last attempt was bad, and after `delay_ns` there will be another. */
+void report_test_retry(struct report *report, const struct suite *suite, size_t test, uint64_t delay_ns);
 /* One line for people, with a leading "shunt: "; also an event. */
 void report_notice(struct report *report, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -18,7 +18,7 @@
 
 static void print_ledger(FILE *out, const struct suite *suite, const struct report_summary *summary)
 {
-    static const enum outcome order[] = {OUTCOME_PASSED,  OUTCOME_PASSED_SERIAL, OUTCOME_FAILED,
+    static const enum outcome order[] = {OUTCOME_PASSED,  OUTCOME_PASSED_SERIAL, OUTCOME_FLAKY, OUTCOME_FAILED,
                                          OUTCOME_ERROR,   OUTCOME_KILLED,        OUTCOME_NOT_RUN,
                                          OUTCOME_SKIPPED, OUTCOME_XFAILED,       OUTCOME_XPASSED};
     const char *glue = ": ";
@@ -157,6 +157,13 @@ static void print_passed_serial(FILE *out, const struct suite *suite, const stru
         fprintf(out, "  \"shunt mark\" writes %s as a patch\n", n == 1 ? "this marker" : "these markers");
 }
 
+static void print_flaky(FILE *out, const struct suite *suite)
+{
+    for (size_t i = 0; i < suite->count; i++)
+        if (suite->tests[i].outcome == OUTCOME_FLAKY)
+            print_test(out, suite, i, "flaky", suite->tests[i].message, NULL);
+}
+
 static void print_leaks(FILE *out, const struct suite *suite, const struct report_summary *summary)
 {
     size_t n = 0;
@@ -283,6 +290,7 @@ char *summary_text(const struct suite *suite, const struct report_summary *summa
         print_failed(out, suite);
     print_killed(out, suite, summary);
     print_passed_serial(out, suite, summary);
+    print_flaky(out, suite);
     print_low_limits(out, suite, summary);
     print_leaks(out, suite, summary);
     print_crowds(out, suite, summary);

@@ -79,7 +79,7 @@ void controller_feed_reports(struct controller *controller, size_t test, const c
     chunk_list_clear(held);
 }
 
-void controller_feed_bare(struct controller *controller, size_t test, const char *name)
+static void feed_bare(struct controller *controller, size_t test, const char *name, enum outcome outcome, const char *reason)
 {
     const struct test *t = &controller->run->suite.tests[test];
     _cleanup_free_ char *message = text_clean(t->message ? t->message : "", t->message ? strlen(t->message) : 0, 0);
@@ -89,13 +89,24 @@ void controller_feed_bare(struct controller *controller, size_t test, const char
 
     if (!controller->channel)
         return;
-    bare = json_pack("{s:{s:s,s:I,s:I,s:I,s:s}}", "bare", "outcome", outcome_name(t->outcome), "setup_us",
+    bare = json_pack("{s:{s:s,s:I,s:I,s:I,s:s,s:s}}", "bare", "outcome", outcome_name(outcome), "setup_us",
                      (json_int_t)t->setup_us, "call_us", (json_int_t)t->call_us, "teardown_us",
-                     (json_int_t)t->teardown_us, "message", message);
+                     (json_int_t)t->teardown_us, "message", message, "reason", reason);
     text = json_dumps(bare, JSON_COMPACT);
     json_decref(bare);
     snprintf(header, sizeof(header), "{\"t\":\"feed\",\"i\":%zu,\"worker\":\"%s\"}", t->number, name);
     channel_send(controller->channel, header, text, strlen(text), NULL, 0);
+}
+
+void controller_feed_bare(struct controller *controller, size_t test, const char *name)
+{
+    feed_bare(controller, test, name, controller->run->suite.tests[test].outcome,
+              "the worker ended before it could send its reports");
+}
+
+void controller_feed_given_up(struct controller *controller, size_t test, enum outcome outcome)
+{
+    feed_bare(controller, test, "gw0", outcome, "the run was stopped before it could be tried again");
 }
 
 void controller_feed_killed(struct controller *controller, size_t test, const char *name,

@@ -9,6 +9,7 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/native.h"
+#include "supervisor/run/retry.h"
 #include "supervisor/run/state.h"
 
 #define STOP_GRACE_NS (5 * NS_PER_SEC)
@@ -41,6 +42,8 @@ static void test_not_run(void *arg, size_t test)
 
     if (run->suite.tests[test].outcome != OUTCOME_NONE)
         return; /* a suspect that was to run again */
+    if (retry_given_up(run, test))
+        return;
     free(run->suite.tests[test].message);
     run->suite.tests[test].message = mem_strdup(run->stop_reason);
     run_test_outcome(run, test, OUTCOME_NOT_RUN);

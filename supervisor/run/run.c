@@ -502,6 +502,8 @@ static int exit_status(struct run *run, const char **ret_reason)
         *ret_reason = "a worker died while no test was running";
     else if (run->config->on_reroute == ON_REROUTE_FAIL && ledger.rerouted)
         *ret_reason = "tests passed only once they ran alone (--on-reroute=fail)";
+    else if (run->config->flaky_fails && ledger.by_outcome[OUTCOME_FLAKY])
+        *ret_reason = "tests passed only in a later try (--on-flaky=fail)";
     return *ret_reason ? 1 : 0;
 }
 

@@ -13,6 +13,7 @@
 #include "supervisor/run/channel.h"
 #include "supervisor/run/detect/leak_watch.h"
 #include "supervisor/run/native.h"
+#include "supervisor/run/retry.h"
 #include "supervisor/run/state.h"
 
 /* More at once would only compete for the CPUs. */
@@ -96,9 +97,12 @@ static bool start_deferred(struct run *run)
     return true;
 }
 
-/* A worker that keeps too much of what its tests left behind goes, but only between two modules. */
+/* A worker that keeps too much of what its tests left behind goes, but only between two modules; and a retry wants one that ran
+ * nothing else. */
 static bool wants_replacement(const struct run *run, const struct worker *worker, size_t next)
 {
+    if (worker->last_test != TEST_NONE && retry_wants_fresh(run, next))
+        return true;
     return worker->last_test != TEST_NONE &&
            leak_wants_replacement(worker->leaked, worker->limits.tasks) &&
            strcmp(run->suite.tests[worker->last_test].file, run->suite.tests[next].file) != 0;
@@ -292,6 +296,7 @@ void scheduler_pump(struct run *run)
     if (run->frozen_since_ns || !run->lanes || controller_congested(run->controller))
         return;
     budget_begin(run);
+    lanes_wake(run->lanes, run_clock_ns(run));
     if (run->phase == PHASE_PARALLEL)
         pump_parallel(run);
     if (run->phase == PHASE_SERIAL)

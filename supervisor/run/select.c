@@ -49,9 +49,16 @@ static void apply_rules(struct run *run)
 {
     struct filter_facts facts;
 
-    for (size_t i = 0; run->config->rules && i < run->suite.count; i++) {
-        facts_of(run, i, &facts);
-        rules_apply(run->config->rules, &facts, &run->suite.tests[i]);
+    for (size_t i = 0; i < run->suite.count; i++) {
+        struct test *test = &run->suite.tests[i];
+
+        test->retry = run->config->retry;
+        if (run->config->rules) {
+            facts_of(run, i, &facts);
+            rules_apply(run->config->rules, &facts, test);
+        }
+        if (test->retries >= 0)
+            test->retry.retries = (unsigned)test->retries;
     }
 }
 

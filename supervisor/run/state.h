@@ -448,6 +448,8 @@ void controller_feed_reports(struct controller *controller, size_t test, const c
                              struct chunk_list *held);
 /* The reports of a judged test never came: what the ledger knows of it. */
 void controller_feed_bare(struct controller *controller, size_t test, const char *name);
+/* Its reports were dropped, as it was to run again; now it will not. */
+void controller_feed_given_up(struct controller *controller, size_t test, enum outcome outcome);
 void controller_feed_killed(struct controller *controller, size_t test, const char *name,
                             const struct incident *incident);
 void controller_output(struct controller *controller, const char *name, const void *data,

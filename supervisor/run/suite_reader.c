@@ -116,7 +116,7 @@ static int read_markers(const json_t *object, char ***ret)
 static int read_test(const json_t *object, struct suite *suite)
 {
     struct test *test = suite_add(suite);
-    uint64_t timeout_ms = 0, slow_ms = 0, grace_ms = 0, weight = 1;
+    uint64_t timeout_ms = 0, slow_ms = 0, grace_ms = 0, weight = 1, retries = UINT64_MAX;
 
     if (read_text(object, "id", true, &test->id) < 0 ||
         read_text(object, "file", false, &test->file) < 0 ||
@@ -131,6 +131,7 @@ static int read_test(const json_t *object, struct suite *suite)
         read_number(object, "timeout_ms", 1, 1ULL << 40, &timeout_ms) < 0 ||
         read_number(object, "slow_ms", 1, 1ULL << 40, &slow_ms) < 0 ||
         read_number(object, "grace_ms", 1, 1ULL << 40, &grace_ms) < 0 ||
+        read_number(object, "retries", 0, RETRY_MAX, &retries) < 0 ||
         read_number(object, "weight", 1, 4096, &weight) < 0)
         return -EPROTO;
     if (!test->file)
@@ -143,6 +144,7 @@ static int read_test(const json_t *object, struct suite *suite)
     test->slow_ns = slow_ms * NS_PER_MS;
     test->grace_ns = grace_ms * NS_PER_MS;
     test->weight = (unsigned)weight;
+    test->retries = retries == UINT64_MAX ? -1 : (int)retries;
     return 0;
 }
 

@@ -246,7 +246,7 @@ static void a_notice_is_cut_between_characters(void **state)
 
 static void an_incident_without_a_test(void **state)
 {
-    static const char *const nexts[] = {"recorded", "failed", "rerouted", "retried", "killed", "no-test"};
+    static const char *const nexts[] = {"recorded", "failed", "rerouted", "retried", "again", "killed", "no-test"};
     struct fixture *f = *state;
     struct incident incident = {.verdict = VERDICT_NONE, .test = (size_t)-1};
 
@@ -255,8 +255,8 @@ static void an_incident_without_a_test(void **state)
         report_incident(f->report, &f->suite, &incident);
     }
     read_lines(f); /* incidents are on the disk at once */
-    assert_int_equal(f->nlines, 6);
-    for (size_t i = 0; i < 6; i++)
+    assert_int_equal(f->nlines, 7);
+    for (size_t i = 0; i < 7; i++)
         assert_string_equal(text_of(f->lines[i], "next"), nexts[i]);
     assert_true(json_is_null(json_object_get(f->lines[0], "id")));
     assert_true(json_is_null(json_object_get(f->lines[0], "output")));

@@ -137,7 +137,7 @@ static void the_head_has_the_numbers(void **state)
     /* failed; error and killed; skipped, xfailed and not-run */
     assert_ptr_equal(strstr(f->text, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
                                      "<testsuites><testsuite name=\"pytest\" errors=\"2\" failures=\"1\" "
-                                     "skipped=\"3\" tests=\"10\" time=\"1.500\" timestamp=\"2"),
+                                     "skipped=\"3\" tests=\"11\" time=\"1.500\" timestamp=\"2"),
                      f->text);
     expect(f, "</testcase>\n</testsuite></testsuites>\n");
 }

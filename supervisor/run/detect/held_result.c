@@ -10,7 +10,8 @@
 
 static bool may_fail(const struct run *run, enum outcome outcome)
 {
-    return run->config->leaks == LEAKS_FAIL && (outcome == OUTCOME_PASSED || outcome == OUTCOME_PASSED_SERIAL);
+    return run->config->leaks == LEAKS_FAIL && 
+           (outcome == OUTCOME_PASSED || outcome == OUTCOME_PASSED_SERIAL || outcome == OUTCOME_FLAKY);
 }
 
 bool held_result_begin(struct worker *worker, size_t test, enum outcome outcome)

@@ -10,6 +10,7 @@
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/detect/blame.h"
 #include "supervisor/run/detect/contention.h"
+#include "supervisor/run/retry.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/detect/thresholds.h"
 
@@ -83,14 +84,15 @@ static enum incident_next decide(struct run *run, const struct incident *inciden
     test = &run->suite.tests[incident->test];
     if (incident->is_void && ++test->voided < VOID_MAX)
         return INCIDENT_RETRIED;
-    if (incident->serial || run->no_new_tests)
-        return INCIDENT_KILLED;
-    return run->config->reroute & VERDICT_BIT(incident->verdict) ? INCIDENT_REROUTED
-                                                                 : INCIDENT_KILLED;
+    if (!incident->serial && !run->no_new_tests && run->config->reroute & VERDICT_BIT(incident->verdict))
+        return INCIDENT_REROUTED;
+    return retry_killed(run, incident) ? INCIDENT_AGAIN : INCIDENT_KILLED;
 }
 
-static void move_test(struct run *run, struct slot *slot, enum incident_next next)
+static void move_test(struct run *run, struct slot *slot, size_t test, enum incident_next next)
 {
+    if (next == INCIDENT_AGAIN)
+        retry_queue(slot, test);
     if (slot->serial) {
         if (next == INCIDENT_RETRIED)
             lanes_serial_retry(run->lanes);
@@ -177,7 +179,7 @@ static void settle_test(struct run *run, struct slot *slot, size_t index, uint64
     thresholds_note(run, incident);
     if (incident->test != TEST_NONE)
         note_on_test(run, slot, incident);
-    move_test(run, slot, incident->next);
+    move_test(run, slot, incident->test, incident->next);
     judge_incident_flush(slot);
     slot->pending = index;
     slot->killed_at_ns = detected;

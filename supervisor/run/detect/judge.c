@@ -22,6 +22,7 @@
 #include "supervisor/run/detect/held_result.h"
 #include "supervisor/run/detect/leak_files.h"
 #include "supervisor/run/detect/leak_watch.h"
+#include "supervisor/run/retry.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/detect/timeout.h"
 
@@ -162,6 +163,7 @@ static void accept_result(struct worker *worker, const struct test_result *resul
     size_t index = worker->test;
     struct test *test = &run->suite.tests[index];
     bool passed_serial = test->rerouted && result->outcome == OUTCOME_PASSED;
+    enum outcome outcome = passed_serial ? OUTCOME_PASSED_SERIAL : result->outcome;
 
     test->setup_us = result->setup_us;
     test->call_us = result->call_us;
@@ -177,6 +179,7 @@ static void accept_result(struct worker *worker, const struct test_result *resul
         free(test->message);
         test->message = result->message ? mem_strdup(result->message) : NULL;
     }
+    outcome = retry_outcome(run, index, outcome);
     if (result->text_size) {
         free(test->text);
         test->text = strndup(result->text, result->text_size);
@@ -191,8 +194,8 @@ static void accept_result(struct worker *worker, const struct test_result *resul
     worker->owed = index;
     leak_watch_boundary(worker, index);
     leak_files_boundary(worker, index);
-    if (!held_result_begin(worker, index, passed_serial ? OUTCOME_PASSED_SERIAL : result->outcome))
-        run_test_outcome(run, index, passed_serial ? OUTCOME_PASSED_SERIAL : result->outcome);
+    if (!held_result_begin(worker, index, outcome))
+        run_test_outcome(run, index, outcome);
 }
 
 /* Recorded only, unless --reroute names it. */
@@ -220,7 +223,7 @@ void judge_boundary(struct worker *worker, const struct test_result *result)
         judge_break(worker, &verdict, result);
     else if (worker->confirming)
         suspect_ends(worker, worker->test);
-    else if (contention_moved(worker, result))
+    else if (contention_moved(worker, result) || retry_result(worker, result))
         leak_watch_boundary(worker, worker->owed);
     else
         accept_result(worker, result);

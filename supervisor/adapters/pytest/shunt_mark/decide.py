@@ -6,7 +6,7 @@ from .document import Incident, Measured
 
 # Of others the test is not the cause (external, contention), or running it alone is no answer (leak, denied, protocol).
 ANSWERED_BY_LANE = {"tasks", "memory", "stall", "timeout", "signal", "exit", "cpu"}
-PASSED = {"passed", "passed-serial", "xfailed", "xpassed"}
+PASSED = {"passed", "passed-serial", "flaky", "xfailed", "xpassed"}
 STRETCH = 2  # a parallel slot can give up to this many times its limit
 CLASS_LEAST, CLASS_SHARE = 3, (2, 3)
 CLEAN_RUNS = 3

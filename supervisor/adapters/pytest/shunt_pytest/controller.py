@@ -315,13 +315,13 @@ class Controller:
         return report
 
     def _bare(self, item: Any, name: str, known: Dict[str, Any]) -> List[Any]:
-        """Reports in place of those that a worker took to its grave after its test had been judged."""
-        outcome, why = known["outcome"], f"{known['message']}\n(the worker ended before it could send its reports)"
+        """Reports in place of those that never came."""
+        outcome, why = known["outcome"], f"{known['message']}\n({known['reason']})"
         found = []
         for when in ("setup", "call", "teardown"):
             report = self._synthetic(item, name, why, b"")
             report.when, report.duration = when, known[f"{when}_us"] / 1e6
-            if when != ("setup" if outcome == "error" else "call") or outcome.startswith(("passed", "xpassed")):
+            if when != ("setup" if outcome == "error" else "call") or outcome.startswith(("passed", "xpassed", "flaky")):
                 report.outcome, report.longrepr = "passed", None
             elif outcome in ("skipped", "xfailed"):
                 report.outcome, report.longrepr = "skipped", (str(item.path), 0, known["message"])

@@ -16,7 +16,7 @@ MARKER_HELP = [
     "serial: runs alone, in shunt's serial lane",
     "xdist_group(name): tests of one group run on one worker, in order",
     "serial_group(name): tests of one group run on one worker, in order",
-    "shunt(lane=, tasks=, memory=, timeout=, slow=, grace=, weight=): where this test runs, and its own limits",
+    "shunt(lane=, tasks=, memory=, timeout=, slow=, grace=, weight=, retries=): where this test runs, and its own limits",
 ]
 SIZE = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 TIME_MS = {"": 1000.0, "s": 1000.0, "ms": 1.0, "m": 60_000.0, "h": 3_600_000.0}
@@ -62,6 +62,12 @@ def _lane(value: Any) -> str:
     raise ValueError('"parallel" or "serial"')
 
 
+def _retries(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100:
+        return value
+    raise ValueError("a whole number from 0 to 100")
+
+
 ARGUMENTS = {
     "lane": ("lane", _lane),
     "tasks": ("tasks", _count),
@@ -70,6 +76,7 @@ ARGUMENTS = {
     "slow": ("slow_ms", _timeout),
     "grace": ("grace_ms", _timeout),
     "weight": ("weight", _weight),
+    "retries": ("retries", _retries),
 }
 
 

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Options of `shunt run` that say which tests run, and how often. Their target is a struct run_options. */
+struct err;
+
+int test_option_filter(void *target, const char *text, struct err *err);
+int test_option_profile(void *target, const char *text, struct err *err);
+int test_option_retries(void *target, const char *text, struct err *err);
+int test_option_retry_delay(void *target, const char *text, struct err *err);
+int test_option_retry_backoff(void *target, const char *text, struct err *err);
+int test_option_retry_on(void *target, const char *text, struct err *err);
+int test_option_on_flaky(void *target, const char *text, struct err *err);
+
+#define TEST_OPTION_ROWS                                                                                               \
+    {"filter", 'E', "EXPR",                                                                                            \
+     "run only the tests that match, e.g. 'marker(db) and not last(passed)';\n"                                        \
+     "may be given several times (docs/filters.md)",                                                                   \
+     test_option_filter, "Selection"},                                                                                 \
+        {"profile", 0, "NAME",                                                                                         \
+         "options and rules of this profile of the project's shunt.yaml\n"                                             \
+         "(default: default; docs/configuration.md)",                                                                  \
+         test_option_profile, NULL},                                                                                   \
+        {"retries", 0, "N",                                                                                            \
+         "run a test that ends badly again, up to N times, in a fresh worker;\n"                                       \
+         "what passes then is flaky (default: 0)",                                                                     \
+         test_option_retries, "Retries"},                                                                              \
+        {"retry-delay", 0, "TIME", "wait so long before a retry (default: off)", test_option_retry_delay, NULL},       \
+        {"retry-backoff", 0, "HOW", "fixed (default), or exponential: each delay is twice the last",                   \
+         test_option_retry_backoff, NULL},                                                                             \
+        {"retry-on", 0, "LIST",                                                                                        \
+         "what is retried: failed, error, and verdicts of killed tests\n"                                              \
+         "(default: failed,error,stall,timeout,signal,exit,external)",                                                 \
+         test_option_retry_on, NULL},                                                                                  \
+    {                                                                                                                  \
+        "on-flaky", 0, "WHAT", "what flaky means: pass (default) or fail", test_option_on_flaky, NULL                  \
+    }
