@@ -14,7 +14,7 @@ static const struct {
 } words[OUTCOME_COUNT] = {
     [OUTCOME_PASSED] = {"PASS", "\033[32m"},  [OUTCOME_PASSED_SERIAL] = {"ALONE", "\033[33m"}, [OUTCOME_FAILED] = {"FAIL", "\033[31m"},
     [OUTCOME_ERROR] = {"ERROR", "\033[31m"},  [OUTCOME_SKIPPED] = {"SKIP", "\033[33m"},        [OUTCOME_XFAILED] = {"XFAIL", "\033[33m"},
-    [OUTCOME_XPASSED] = {"XPASS", "\033[33m"}, [OUTCOME_KILLED] = {"KILL", "\033[31m"},        [OUTCOME_NOT_RUN] = {"NORUN", "\033[31m"},
+    [OUTCOME_XPASSED] = {"XPASS", "\033[33m"}, [OUTCOME_FLAKY] = {"FLAKY", "\033[33m"},       [OUTCOME_KILLED] = {"KILL", "\033[31m"},        [OUTCOME_NOT_RUN] = {"NORUN", "\033[31m"},
 };
 
 void report_show_tests(struct report *report, const char *framework, size_t total)

@@ -252,6 +252,7 @@ void report_notice(struct report *report, const char *fmt, ...)
 
 void report_selection(struct report *report, size_t run, size_t deselected)
 {
+    report->total = run;
     sayf(report, "shunt: %zu deselected by -E, %zu of %zu tests run\n", deselected, run, run + deselected);
     report_emit(report, "selection", json_pack("{s:I,s:I}", "run", (json_int_t)run, "deselected", (json_int_t)deselected));
 }

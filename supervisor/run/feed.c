@@ -45,7 +45,8 @@ void controller_deselect(struct controller *controller, const bool *keep, size_t
         if (json_array_size(ranges) && (i >= count || json_array_size(ranges) == RANGES_MAX)) {
             _cleanup_free_ char *text = json_dumps(ranges, JSON_COMPACT);
 
-            channel_send(controller->channel, "{\"t\":\"deselect\"}", text, strlen(text), NULL, 0);
+            if (controller->channel)
+                channel_send(controller->channel, "{\"t\":\"deselect\"}", text, strlen(text), NULL, 0);
             json_array_clear(ranges);
         }
     }

@@ -39,7 +39,7 @@ static json_t *words(char *const list[])
 static json_t *test_json(const struct run *run, size_t i)
 {
     const struct test *test = &run->suite.tests[i];
-    const struct adapter_entry *entry = run->native ? &run->native->list.entries[i] : NULL;
+    const struct adapter_entry *entry = run->native ? native_entry(run, i) : NULL;
     json_t *object = json_object();
 
     set_text(object, "id", test->id);
@@ -86,7 +86,7 @@ static void print_text(const struct run *run)
 
     for (size_t i = 0; i < run->suite.count; i++) {
         const struct test *test = &run->suite.tests[i];
-        const struct adapter_entry *entry = run->native ? &run->native->list.entries[i] : NULL;
+        const struct adapter_entry *entry = run->native ? native_entry(run, i) : NULL;
         const char *why = entry && entry->skipped ? entry->skipped : test->why;
         _cleanup_free_ char *id = text_clean(test->id, strlen(test->id), 0);
         _cleanup_free_ char *reason = text_clean(why ? why : "", why ? strlen(why) : 0, 0);

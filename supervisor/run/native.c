@@ -197,7 +197,7 @@ static int read_done(struct worker *worker, struct packet *packet, struct done *
 {
     int64_t test;
 
-    if (packet_int(packet, "i", 0, INT32_MAX, &test) < 0 || (size_t)test != worker->test ||
+    if (packet_int(packet, "i", 0, INT32_MAX, &test) < 0 || (size_t)test != worker->run->suite.tests[worker->test].number ||
         packet_int(packet, "status", 0, 65535, &ret->status) < 0 || packet_int(packet, "us", 0, 1LL << 53, &ret->us) < 0 ||
         packet_int_or(packet, "errno", 1, 4095, 0, &ret->errnum) < 0 ||
         packet_text(packet, "stage", 64, true, &ret->stage) < 0 ||
@@ -207,10 +207,15 @@ static int read_done(struct worker *worker, struct packet *packet, struct done *
     return 0;
 }
 
+const struct adapter_entry *native_entry(const struct run *run, size_t test)
+{
+    return &run->native->list.entries[run->suite.tests[test].number];
+}
+
 static void judge_test(struct worker *worker, const struct done *done, struct adapter_judgement *ret)
 {
     struct native *native = worker->run->native;
-    const struct adapter_entry *entry = &native->list.entries[worker->test];
+    const struct adapter_entry *entry = native_entry(worker->run, worker->test);
     const struct adapter *adapter = native_adapter(native);
     const struct native_output *output = worker->native_output;
     struct adapter_result result = {.wait_status = (int)done->status,
@@ -244,7 +249,7 @@ static void say_left(struct worker *worker, size_t test, const struct done *done
 
 static bool is_pass(enum outcome outcome)
 {
-    return outcome == OUTCOME_PASSED || outcome == OUTCOME_PASSED_SERIAL;
+    return outcome == OUTCOME_PASSED || outcome == OUTCOME_PASSED_SERIAL || outcome == OUTCOME_FLAKY;
 }
 
 int native_done(struct worker *worker, struct packet *packet)
@@ -292,13 +297,16 @@ static enum native_start settle(struct run *run, size_t test, enum outcome outco
 
 enum native_start native_may_start(struct run *run, size_t test)
 {
-    const struct adapter_entry *entry = &run->native->list.entries[test];
+    const struct adapter_entry *entry = native_entry(run, test);
 
     if (entry->skipped)
         return settle(run, test, OUTCOME_SKIPPED, mem_strdup(entry->skipped));
     for (size_t i = 0; i < entry->nneeds; i++) {
-        const struct test *needed = &run->suite.tests[entry->needs[i]];
+        size_t index = suite_find(&run->suite, entry->needs[i]); /* select.c keeps what is needed */
+        const struct test *needed = index == TEST_NONE ? NULL : &run->suite.tests[index];
 
+        if (!needed)
+            continue;
         if (needed->outcome == OUTCOME_NONE && needed->rerouted && !run->suite.tests[test].rerouted && run->phase == PHASE_PARALLEL)
             return NATIVE_LATER;
         if (!is_pass(needed->outcome))

@@ -64,6 +64,7 @@ bool whole_command_settle(struct run *run);
 
 int native_make_table(struct native *native);
 int native_launch(struct worker *worker); /* in its cell */
+const struct adapter_entry *native_entry(const struct run *run, size_t test); /* what its adapter said of it */
 int native_done(struct worker *worker, struct packet *packet); /* a `done` of its runner: -EPROTO when malformed */
 /* What it wrote: kept for the running test, within bounds. */
 void native_output(struct worker *worker, const char *data, size_t size);

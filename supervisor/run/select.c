@@ -8,6 +8,7 @@
 #include "supervisor/config/rules.h"
 #include "supervisor/core/filter.h"
 #include "supervisor/run/controller.h"
+#include "supervisor/run/native.h"
 #include "supervisor/run/state.h"
 
 static unsigned needs(const struct run *run)
@@ -38,7 +39,7 @@ static void facts_of(const struct run *run, size_t i, struct filter_facts *ret)
 
     *ret = (struct filter_facts){.id = test->id,
                                  .file = test->file,
-                                 .framework = "pytest",
+                                 .framework = run->native ? native_adapter(run->native)->name : "pytest",
                                  .group = test->group,
                                  .markers = test->markers,
                                  .serial = test->lane == LANE_SERIAL};
@@ -62,6 +63,28 @@ static void apply_rules(struct run *run)
     }
 }
 
+/* What a test that runs needs runs, too: it is told by its adapter, a fixture of CTest for instance. */
+static size_t keep_needed(const struct run *run, bool *keep)
+{
+    size_t added = 0, before;
+
+    if (!run->native)
+        return 0;
+    do {
+        before = added;
+        for (size_t i = 0; i < run->suite.count; i++) {
+            const struct adapter_entry *entry = native_entry(run, i);
+
+            for (size_t k = 0; keep[i] && k < entry->nneeds; k++)
+                if (!keep[entry->needs[k]]) {
+                    keep[entry->needs[k]] = true;
+                    added++;
+                }
+        }
+    } while (added > before);
+    return added;
+}
+
 void select_tests(struct run *run)
 {
     _cleanup_free_ bool *keep = NULL;
@@ -78,6 +101,7 @@ void select_tests(struct run *run)
         keep[i] = is_wanted(run, &facts);
         kept += keep[i];
     }
+    kept += keep_needed(run, keep);
     if (kept == collected)
         return;
     controller_deselect(run->controller, keep, collected);
@@ -92,5 +116,5 @@ void select_say(struct run *run)
         return;
     report_selection(run->report, run->suite.count, run->deselected);
     if (run->suite.count == 0)
-        report_remedy(run->report, "no test matches: \"pytest --collect-only -q\" lists their ids, docs/filters.md the language");
+        report_remedy(run->report, "no test matches: \"shunt list\" before the same command shows their ids; docs/filters.md has the language");
 }

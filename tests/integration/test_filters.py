@@ -101,3 +101,30 @@ def test_wrong_ones_are_shown_with_their_place(suite):
     assert "expected and, or, or the end\n    test(a) nad test(b)\n            ^\n" in done.stderr, done.stderr
     done = subprocess.run([SHUNT, "history", "-E", "marker(x)"], cwd=suite.path, capture_output=True, text=True)
     assert done.returncode == 4 and "does not keep" in done.stderr
+
+
+def commands(suite, lines, *options):
+    (suite.path / "commands").write_text(lines)
+    argv = [SHUNT, "run", "-n", "2", "--no-history", "--events", "e.jsonl", *options, "--from", "commands"]
+    done = subprocess.run(argv, cwd=suite.path, capture_output=True, text=True, env=clean_environment())
+    events = [json.loads(line) for line in (suite.path / "e.jsonl").read_text().splitlines()]
+    return done, {e["id"]: e["outcome"] for e in events if e["event"] == "test-end"}
+
+
+def test_programs_are_selected_by_the_same_words(suite):
+    """Their table is made before the selection: each worker must start what is meant."""
+    lines = "sh -c 'exit 1 # a'\nsh -c 'exit 0 # b'\nsh -c 'exit 1 # c'\nsh -c 'exit 0 # d'\n"
+    done, outcomes = commands(suite, lines, "-E", "framework(commands) and (test(~# b) or test(~# c) or test(~# d))")
+    assert outcomes == {
+        "sh -c 'exit 0 # b'": "passed",
+        "sh -c 'exit 1 # c'": "failed",
+        "sh -c 'exit 0 # d'": "passed",
+    }, done
+    assert done.returncode == 1 and "(3/3)" in done.stdout, done
+    assert commands(suite, lines, "-E", "none()")[0].returncode == 5
+
+
+def test_flaky_programs(suite):
+    done, outcomes = commands(suite, "sh -c 'test -e there || { touch there; exit 3; }'\ntrue\n", "--retries", "1")
+    assert done.returncode == 0 and sorted(outcomes.values()) == ["flaky", "passed"], done
+    assert "FLAKY" in done.stdout

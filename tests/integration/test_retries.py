@@ -135,7 +135,7 @@ def test_nothing_is_retried_once_the_run_stops(suite):
     assert short(result) == {"test_a": "failed", "test_b": "failed"}, result
     assert "2 failed" in result.stdout and "the run was stopped before it could be tried again" in result.stdout
     suite.write(test_a="def test_a(): assert 0\ndef test_b(): pass\ndef test_c(): assert 0\n")
-    result = suite.run("-n", 1, "--retries", 1, "--retry-delay", "300ms", "--fail-fast")
+    result = suite.run("-n", 1, "--retries", 1, "--retry-delay", "2s", "--fail-fast")
     assert [e["id"].split("::")[-1] for e in result.of("test-start")] == ["test_a", "test_b", "test_c", "test_a"], result
     assert short(result) == {"test_a": "failed", "test_b": "passed", "test_c": "failed"}
     assert short(suite.run("-n", 1, "--no-fail-fast", pytest_args=["-x"])) == {
