@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests that run again, but not before their time. */
+#include <string.h>
+
 #include "sandbox/base/mem.h"
 #include "supervisor/plan/lanes_internal.h"
 
+/* The list is in the order in which they are due. */
 static void add(struct lanes *lanes, struct lanes_delayed delayed)
 {
+    size_t at = lanes->ndelayed;
+
     mem_grow(&lanes->delayed, &lanes->delayed_room, lanes->ndelayed + 1, sizeof(*lanes->delayed));
-    lanes->delayed[lanes->ndelayed++] = delayed;
+    for (; at > 0 && lanes->delayed[at - 1].due_ns > delayed.due_ns; at--)
+        lanes->delayed[at] = lanes->delayed[at - 1];
+    lanes->delayed[at] = delayed;
+    lanes->ndelayed++;
     lanes->state[delayed.test] = DELAYED;
 }
 
@@ -55,12 +63,13 @@ static bool wake(struct lanes *lanes, const struct lanes_delayed *delayed)
     return true;
 }
 
+/* Each goes in front of what is queued, so the one that is due first is woken last. */
 void lanes_wake(struct lanes *lanes, uint64_t now_ns)
 {
-    size_t kept = 0;
-
-    for (size_t i = 0; i < lanes->ndelayed; i++)
+    for (size_t i = lanes->ndelayed; i-- > 0;) {
         if (lanes->delayed[i].due_ns > now_ns || !wake(lanes, &lanes->delayed[i]))
-            lanes->delayed[kept++] = lanes->delayed[i];
-    lanes->ndelayed = kept;
+            continue;
+        lanes->ndelayed--;
+        memmove(&lanes->delayed[i], &lanes->delayed[i + 1], (lanes->ndelayed - i) * sizeof(*lanes->delayed));
+    }
 }

@@ -137,6 +137,31 @@ static void test_a_delayed_test_keeps_its_lane_open(void **state)
     lanes_free(lanes);
 }
 
+/* Two that are due by the time somebody looks run in the order in which they were due. */
+static void test_what_was_due_first_runs_first(void **state)
+{
+    struct lanes *lanes = lanes_of(3, 0, 1);
+    size_t next;
+
+    (void)state;
+    assert_int_equal(lanes_take(lanes, 0, &next), 0);
+    lanes_delay(lanes, 0, 200);
+    assert_int_equal(lanes_take(lanes, 0, &next), 1);
+    lanes_delay(lanes, 0, 100);
+    assert_int_equal(lanes_take(lanes, 0, &next), 2);
+    lanes_delay(lanes, 0, 300);
+    lanes_wake(lanes, 200);
+    assert_int_equal(lanes_take(lanes, 0, &next), 1);
+    lanes_finish(lanes, 0);
+    assert_int_equal(lanes_take(lanes, 0, &next), 0);
+    lanes_finish(lanes, 0);
+    assert_int_equal(lanes_take(lanes, 0, &next), LANES_NONE);
+    lanes_wake(lanes, 300);
+    assert_int_equal(lanes_take(lanes, 0, &next), 2);
+    lanes_finish(lanes, 0);
+    lanes_free(lanes);
+}
+
 /* What a slot has begun is never stolen: a retry must not wait behind a long test there. */
 static void test_a_retry_goes_to_a_slot_that_is_idle(void **state)
 {
@@ -224,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_what_is_kept_of_tries_is_bounded),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_a_delayed_test_keeps_its_lane_open),
+        cmocka_unit_test(test_what_was_due_first_runs_first),
         cmocka_unit_test(test_a_retry_goes_to_a_slot_that_is_idle),
         cmocka_unit_test(test_with_no_slot_idle_it_waits),
         cmocka_unit_test(test_the_serial_lane_waits_too_and_gives_a_fresh_worker),
