@@ -136,7 +136,8 @@ def test_nothing_is_retried_once_the_run_stops(suite):
     assert "2 failed" in result.stdout and "the run was stopped before it could be tried again" in result.stdout
     suite.write(test_a="def test_a(): assert 0\ndef test_b(): pass\ndef test_c(): assert 0\n")
     result = suite.run("-n", 1, "--retries", 1, "--retry-delay", "2s", "--fail-fast")
-    assert [e["id"].split("::")[-1] for e in result.of("test-start")] == ["test_a", "test_b", "test_c", "test_a"], result
+    started = [e["id"].split("::")[-1] for e in result.of("test-start")]
+    assert started[:3] == ["test_a", "test_b", "test_c"] and started[3:] in (["test_a"], ["test_c"]), result  # jitter
     assert short(result) == {"test_a": "failed", "test_b": "passed", "test_c": "failed"}
     assert short(suite.run("-n", 1, "--no-fail-fast", pytest_args=["-x"])) == {
         "test_a": "failed", "test_b": "passed", "test_c": "failed"
