@@ -172,6 +172,7 @@ static const cyaml_schema_field_t project_fields[] = {
     /* Of shunt run; read and checked there. */
     CYAML_FIELD_IGNORE("profiles", CYAML_FLAG_OPTIONAL),
     CYAML_FIELD_IGNORE("rules", CYAML_FLAG_OPTIONAL),
+    CYAML_FIELD_IGNORE("locks", CYAML_FLAG_OPTIONAL),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t project_schema = {

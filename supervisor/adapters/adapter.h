@@ -55,7 +55,7 @@ struct adapter_entry {
     enum lane lane;
     char *why;                    /* of the serial lane */
     char *group;                  /* tests of one group stay on one worker, in order */
-    char **locks;                 /* names; of tests that share one, one runs at a time. NULL-terminated */
+    char **locks;                 /* names of semaphores that it holds while it runs; NULL-terminated */
     size_t *after;                /* indices of tests that end before this one starts */
     size_t nafter;
     size_t *needs;                /* those of `after` that must have passed; else this one is not run */
@@ -128,7 +128,7 @@ struct adapter_entry *adapter_add(struct adapter_list *list, const char *id);
 char **adapter_words(char *const words[]); /* a copy */
 /* Appends to a NULL-terminated list, which may be NULL. */
 void adapter_append(char ***words, const char *word);
-/* Ids become unique ("x", "x#2"), locks and order become groups: what must not overlap, or has an order, goes to one worker
+/* Ids become unique ("x", "x#2"), and order becomes groups: what has an order, or names one group, goes to one worker
  * in that order. -ELOOP with `err` where there is no such order. Call once, when all entries are there. */
 int adapter_list_finish(struct adapter_list *list, struct err *err);
 void adapter_list_done(struct adapter_list *list);

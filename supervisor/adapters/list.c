@@ -205,7 +205,7 @@ static void join_sets(size_t *sets, size_t a, size_t b)
         sets[a] = b;
 }
 
-/* Whoever shares a name (of a lock, of a group) with an earlier one. */
+/* Whoever shares the name of a group with an earlier one. */
 static void join_by_name(struct adapter_list *list, size_t *sets)
 {
     struct named *names = NULL;
@@ -213,11 +213,8 @@ static void join_by_name(struct adapter_list *list, size_t *sets)
 
     for (size_t i = 0; i < list->nentries; i++) {
         const struct adapter_entry *entry = &list->entries[i];
-        size_t more = count_words(entry->locks) + (entry->group != NULL);
 
-        mem_grow(&names, &room, n + more + 1, sizeof(*names));
-        for (size_t k = 0; k < count_words(entry->locks); k++)
-            names[n++] = (struct named){entry->locks[k], i};
+        mem_grow(&names, &room, n + 1, sizeof(*names));
         if (entry->group)
             names[n++] = (struct named){entry->group, i};
     }
@@ -251,7 +248,7 @@ static void sets_to_groups(struct adapter_list *list, size_t *sets)
         if (serial[first] && entry->lane != LANE_SERIAL) {
             entry->lane = LANE_SERIAL;
             free(entry->why);
-            entry->why = mem_strdup("shares a lock or an order with tests that are serial");
+            entry->why = mem_strdup("shares an order with tests that are serial");
         }
     }
     free(sizes);
@@ -379,5 +376,7 @@ void adapter_list_to_suite(const struct adapter_list *list, struct suite *suite)
         test->slow_ns = entry->slow_ns;
         test->grace_ns = entry->grace_ns;
         test->weight = entry->weight ? entry->weight : 1;
+        for (char **lock = entry->locks; lock && *lock; lock++)
+            test_add_lock(test, *lock);
     }
 }

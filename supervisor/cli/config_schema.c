@@ -90,7 +90,7 @@ static json_t *policy_value(const char *words)
 /* "parallel|serial" are words; anything else is a scalar. */
 static json_t *rule_value(const struct rule_row *row)
 {
-    json_t *value = scalar();
+    json_t *value = strcmp(row->value, "NAMES") == 0 ? scalar_or_list() : scalar();
 
     if (islower((unsigned char)*row->value) && strchr(row->value, '|')) {
         json_decref(value);
@@ -159,10 +159,11 @@ static json_t *policy_schema(void)
 void config_schema_print(FILE *out)
 {
     json_t *schema =
-        json_pack("{s:s,s:s,s:s,s:{s:{s:s},s:{s:s,s:o},s:{s:s,s:o},s:{s:s,s:o}},s:b}", "$schema",
+        json_pack("{s:s,s:s,s:s,s:{s:{s:s},s:{s:s,s:o},s:{s:s,s:o},s:{s:s,s:o},s:{s:s,s:{s:s,s:i}}},s:b}", "$schema",
                   "https://json-schema.org/draft/2020-12/schema", "title", "shunt.yaml", "type", "object", "properties", "policy",
                   "type", "string", "policies", "type", "array", "items", policy_schema(), "profiles", "type", "object",
                   "additionalProperties", profile_schema(), "rules", "type", "array", "items", rule_schema(),
+                  "locks", "type", "object", "additionalProperties", "type", "integer", "minimum", 1,
                   "additionalProperties", 0);
 
     json_dumpf(schema, out, JSON_INDENT(1) | JSON_SORT_KEYS);

@@ -12,7 +12,7 @@
 #include "supervisor/config/run_config.h"
 #include "supervisor/core/filter.h"
 
-enum { RULES_MAX = 512, WEIGHT_MAX = 4096, NAMES_MAX = 32 };
+enum { RULES_MAX = 512, LOCKS_MAX = 16, LOCK_NAME_MAX = 100, LOCK_LIMITS_MAX = 256, WEIGHT_MAX = 4096, NAMES_MAX = 32 };
 
 /* --- values --- */
 
@@ -153,12 +153,38 @@ static int set_retry_on(struct rule *rule, const struct place *place, struct err
     return 0;
 }
 
+static int add_lock(struct rule *rule, const struct place *place, size_t n, struct err *err)
+{
+    if (place->node->kind != DOCUMENT_SCALAR || !*place->node->text || strlen(place->node->text) > LOCK_NAME_MAX)
+        return place_complain(place, err, "expected the name of a lock");
+    rule->locks[n] = mem_strdup(place->node->text);
+    return 0;
+}
+
+static int set_locks(struct rule *rule, const struct place *place, struct err *err)
+{
+    size_t n = place->node->kind == DOCUMENT_LIST ? place->node->n : 1;
+    int r = 0;
+
+    if (n == 0 || n > LOCKS_MAX)
+        return place_complain(place, err, "expected a name, or a list of at most %d", LOCKS_MAX);
+    rule->locks = mem_zalloc((n + 1) * sizeof(*rule->locks));
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        struct place item = place->node->kind == DOCUMENT_LIST ? place_item(place, i) : *place;
+
+        r = add_lock(rule, &item, i, err);
+    }
+    rule->has |= RULE_BIT(RULE_LOCKS);
+    return r;
+}
+
 const struct rule_row rule_rows[] = {
     {"match", "EXPR", "which tests it is about: a filter expression (docs/filters.md)", set_match},
     {"profile", "NAME", "only in runs with this profile, or with one that inherits from it", set_profile},
     {"lane", "parallel|serial", "where they run", set_lane},
     {"group", "NAME", "they share one worker and keep their order", set_group},
     {"weight", "N|all", "slots that each takes", set_weight},
+    {"locks", "NAMES", "semaphores that each holds while it runs", set_locks},
     {"tasks", "N", "own limit of each on threads and processes", set_tasks},
     {"memory", "SIZE", "own limit of each on memory", set_memory},
     {"timeout", "TIME", "wall time of each", set_timeout},
@@ -215,7 +241,7 @@ static int read_rule(const struct place *place, struct rule *rule, struct err *e
 
         if (!row)
             return unknown_key(&below, place->node->children[i].key, err);
-        if (below.node->kind != DOCUMENT_SCALAR || !*below.node->text)
+        if (row->set != set_locks && (below.node->kind != DOCUMENT_SCALAR || !*below.node->text))
             return place_complain(&below, err, "found %s: expected %s", document_kind_name(below.node), row->value);
         r = row->set(rule, &below, err);
         if (r < 0)
@@ -228,17 +254,35 @@ static int read_rule(const struct place *place, struct rule *rule, struct err *e
     return 0;
 }
 
-int rules_read(const struct project_file *file, struct rules *ret, struct err *err)
+/* "locks: {database: 2}" */
+static int read_limits(const struct place *root, struct rules *rules, struct err *err)
 {
-    struct place root, list;
+    struct place list = place_below(root, "locks");
+    uint64_t most;
+
+    if (!document_child(root->node, "locks"))
+        return 0;
+    if (list.node->kind != DOCUMENT_MAP || list.node->n > LOCK_LIMITS_MAX)
+        return place_complain(&list, err, "found %s: expected at most %d locks and how many may hold each (database: 2)",
+                              document_kind_name(list.node), LOCK_LIMITS_MAX);
+    for (size_t i = 0; i < list.node->n; i++) {
+        const struct document_node *child = &list.node->children[i];
+        struct place below = place_below(&list, child->key);
+
+        if (child->kind != DOCUMENT_SCALAR || cli_parse_count(child->text, 1, WEIGHT_MAX, &most, err) < 0)
+            return place_complain(&below, err, "expected how many tests may hold it at a time, 1 to %d", WEIGHT_MAX);
+        mem_grow(&rules->limits, &rules->limits_room, rules->nlimits + 1, sizeof(*rules->limits));
+        rules->limits[rules->nlimits++] = (struct lock_limit){.name = mem_strdup(child->key), .most = (unsigned)most};
+    }
+    return 0;
+}
+
+static int read_list(const struct project_file *file, const struct place *root, struct rules *ret, struct err *err)
+{
+    struct place list = place_below(root, "rules");
     int r = 0;
 
-    *ret = (struct rules){0};
-    if (!file->doc)
-        return 0;
-    root = place_root(file->doc);
-    list = place_below(&root, "rules");
-    if (!document_child(root.node, "rules"))
+    if (!document_child(root->node, "rules"))
         return 0;
     if (list.node->kind != DOCUMENT_LIST || list.node->n > RULES_MAX)
         return place_complain(&list, err, "found %s: expected a list of at most %d rules", document_kind_name(list.node),
@@ -254,6 +298,21 @@ int rules_read(const struct project_file *file, struct rules *ret, struct err *e
         r = read_rule(&item, &rules->items[rules->n++], err);
         rules_done(&unused);
     }
+    return r;
+}
+
+int rules_read(const struct project_file *file, struct rules *ret, struct err *err)
+{
+    struct place root;
+    int r;
+
+    *ret = (struct rules){0};
+    if (!file->doc)
+        return 0;
+    root = place_root(file->doc);
+    r = read_limits(&root, ret, err);
+    if (r == 0)
+        r = read_list(file, &root, ret, err);
     if (r < 0)
         rules_done(ret);
     return r;

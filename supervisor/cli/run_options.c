@@ -499,6 +499,6 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
     options->from_command[0] = (char *)options->config.from_path;
     options->config.command = options->config.from_path ? options->from_command : argv + first;
     options->config.sandbox = &options->sandbox;
-    options->config.rules = options->rules.n ? &options->rules : NULL;
+    options->config.rules = &options->rules;
     return 0;
 }

@@ -15,7 +15,13 @@ void rules_done(struct rules *rules)
         free(rule->match);
         free(rule->where);
         free(rule->group);
+        for (char **lock = rule->locks; lock && *lock; lock++)
+            free(*lock);
+        free(rule->locks);
     }
+    for (size_t i = 0; i < rules->nlimits; i++)
+        free(rules->limits[i].name);
+    free(rules->limits);
     free(rules->items);
     *rules = (struct rules){0};
 }
@@ -78,6 +84,8 @@ static void apply(const struct rule *rule, unsigned keys, struct test *test)
         test->slow_ns = rule->slow_ns;
     if (keys & RULE_BIT(RULE_GRACE))
         test->grace_ns = rule->grace_ns;
+    for (char **lock = rule->locks; lock && *lock; lock++)
+        test_add_lock(test, *lock);
     apply_retry(&rule->retry, keys, &test->retry);
 }
 
@@ -91,6 +99,6 @@ void rules_apply(const struct rules *rules, const struct filter_facts *facts, st
         if (!(rule->has & ~taken) || !filter_matches(rule->filter, facts))
             continue;
         apply(rule, rule->has & ~taken, test);
-        taken |= rule->has;
+        taken |= rule->has & ~RULE_BIT(RULE_LOCKS);
     }
 }

@@ -2,14 +2,34 @@
 #include "supervisor/core/suite.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "sandbox/base/mem.h"
 
+static void free_words(char **words)
+{
+    for (char **word = words; word && *word; word++)
+        free(*word);
+    free(words);
+}
+
+void test_add_lock(struct test *test, const char *name)
+{
+    size_t n = 0, room;
+
+    for (; test->locks && test->locks[n]; n++)
+        if (strcmp(test->locks[n], name) == 0)
+            return;
+    room = test->locks ? n + 1 : 0;
+    mem_grow(&test->locks, &room, n + 2, sizeof(*test->locks));
+    test->locks[n] = mem_strdup(name);
+    test->locks[n + 1] = NULL;
+}
+
 static void test_done(struct test *t)
 {
-    for (char **marker = t->markers; marker && *marker; marker++)
-        free(*marker);
-    free(t->markers);
+    free_words(t->markers);
+    free_words(t->locks);
     free(t->id);
     free(t->file);
     free(t->classname);

@@ -22,6 +22,7 @@ struct test {
     char *name;
     char *why;       /* why it is in the serial lane; NULL */
     char *group;     /* NULL: none */
+    char **locks;    /* names of semaphores that it holds while it runs; NULL-terminated; NULL: none */
     char **markers;  /* NULL-terminated; NULL: none, or nobody asked for them */
     size_t number;   /* by which the framework knows it: its index in what was collected */
     enum lane lane;
@@ -48,13 +49,22 @@ struct test {
     bool peak_tasks_exact, peak_memory_exact;
 };
 
+struct lock_limit {
+    char *name;
+    unsigned most; /* tests that may hold it at a time, at least 1 */
+};
+
 struct suite {
+    const struct lock_limit *limits; /* of locks that more than one may hold; somebody else's */
+    size_t nlimits;
     struct test *tests;
     size_t count, room;
     char *root;
 };
 
 void suite_done(struct suite *suite);
+/* Once, however often it is added. */
+void test_add_lock(struct test *test, const char *name);
 /* Only the tests that `keep` says stay, in their order; the others are freed. */
 void suite_keep(struct suite *suite, const bool *keep);
 /* The index of the framework's test `number`; (size_t)-1: it was deselected, or there is none. */

@@ -55,18 +55,61 @@ void lanes_serial_push_front(struct lanes *lanes, size_t test, bool fresh)
 
 /* --- taking and stealing --- */
 
-/* The next queued test of the slot's own, removed from its queue. An atom that is begun becomes the slot's for good. */
+static void begin_atom(struct lanes *lanes, struct lane_slot *slot)
+{
+    struct lane_atom atom = slot->run.atoms[slot->run.head++];
+
+    slot->run.tests -= atom.count;
+    slot->run.cost -= atom.cost;
+    for (size_t i = 0; i < atom.count; i++)
+        open_push_back(slot, lanes->order[atom.first + i]);
+}
+
+/* Makes the first atom whose first test can have its locks the next of the slot's run. */
+static bool bring_startable(struct lanes *lanes, struct lane_slot *slot, size_t ending)
+{
+    struct deque *run = &slot->run;
+
+    for (size_t i = run->head; i < run->tail; i++) {
+        struct lane_atom atom = run->atoms[i];
+
+        if (!locks_can(lanes->locks, lanes->order[atom.first], ending))
+            continue;
+        memmove(run->atoms + run->head + 1, run->atoms + run->head, (i - run->head) * sizeof(*run->atoms));
+        run->atoms[run->head] = atom;
+        return true;
+    }
+    return false;
+}
+
+/* The next queued test of the slot's own that can have its locks, once `ending` (NONE: nobody) has given back its own; it stays in
+ * front of its queue. An atom that is begun becomes the slot's for good. */
+static size_t look_own(struct lanes *lanes, struct lane_slot *slot, size_t ending)
+{
+    bool open = slot->open_head < slot->open_tail;
+
+    if (open && locks_can(lanes->locks, slot->open[slot->open_head], ending))
+        return slot->open[slot->open_head];
+    if (!bring_startable(lanes, slot, ending))
+        return LANES_NONE;
+    if (!open) {
+        begin_atom(lanes, slot);
+        return slot->open[slot->open_head];
+    }
+    if (slot->run.atoms[slot->run.head].count > 1)
+        return LANES_NONE; /* two groups are not mixed */
+    lanes_open_push_front(slot, lanes->order[slot->run.atoms[slot->run.head].first]);
+    slot->run.tests--;
+    slot->run.cost -= slot->run.atoms[slot->run.head++].cost;
+    return slot->open[slot->open_head];
+}
+
 static size_t next_own(struct lanes *lanes, struct lane_slot *slot)
 {
-    if (slot->open_head == slot->open_tail && slot->run.head < slot->run.tail) {
-        struct lane_atom atom = slot->run.atoms[slot->run.head++];
+    size_t test = look_own(lanes, slot, LANES_NONE);
 
-        slot->run.tests -= atom.count;
-        slot->run.cost -= atom.cost;
-        for (size_t i = 0; i < atom.count; i++)
-            open_push_back(slot, lanes->order[atom.first + i]);
-    }
-    return slot->open_head < slot->open_tail ? slot->open[slot->open_head++] : LANES_NONE;
+    slot->open_head += test != LANES_NONE;
+    return test;
 }
 
 /* Where to cut the victim's tail: half of what it costs, moved to a module boundary if one lies in the middle half. */
@@ -108,17 +151,67 @@ static bool steal(struct lanes *lanes, struct lane_slot *thief)
     return true;
 }
 
+/* All that is the slot's own waits for locks: one test of another slot that does not. */
+static size_t take_startable(struct lanes *lanes, const struct lane_slot *thief)
+{
+    for (unsigned s = 0; lanes->locks && s < lanes->nslots; s++) {
+        struct deque *run = &lanes->slots[s].run;
+
+        for (size_t i = run->tail; &lanes->slots[s] != thief && i > run->head; i--) {
+            struct lane_atom atom = run->atoms[i - 1];
+
+            if (atom.count > 1 || !locks_can(lanes->locks, lanes->order[atom.first], LANES_NONE))
+                continue;
+            memmove(run->atoms + i - 1, run->atoms + i, (run->tail - i) * sizeof(*run->atoms));
+            run->tail--;
+            run->tests--;
+            run->cost -= atom.cost;
+            return lanes->order[atom.first];
+        }
+    }
+    return LANES_NONE;
+}
+
+/* The pinned test surely follows: one that needs locks only where the running one has the same, which are handed on. */
 static void pin_next(struct lanes *lanes, struct lane_slot *slot)
 {
+    size_t test;
+
     if (slot->pinned != LANES_NONE)
         return;
-    slot->pinned = next_own(lanes, slot);
+    test = look_own(lanes, slot, slot->running);
     /* Stealing already for the pin spares module fixtures a teardown, but a single queued test is better left to a
      * slot that is idle now. */
-    if (slot->pinned == LANES_NONE && lanes->queued > lanes->nslots && steal(lanes, slot))
-        slot->pinned = next_own(lanes, slot);
-    if (slot->pinned != LANES_NONE)
-        lanes->state[slot->pinned] = PINNED;
+    if (test == LANES_NONE && slot->run.tests == 0 && lanes->queued > lanes->nslots && steal(lanes, slot))
+        test = look_own(lanes, slot, slot->running);
+    if (test == LANES_NONE || (locks_has(lanes->locks, test) && !locks_same(lanes->locks, test, slot->running)))
+        return;
+    slot->open_head++;
+    slot->pinned = test;
+    lanes->state[test] = PINNED;
+}
+
+static void hold(struct lanes *lanes, struct lane_slot *slot, size_t test)
+{
+    if (slot->holds == LANES_NONE)
+        locks_take(lanes->locks, test); /* else it was handed on */
+    slot->holds = locks_has(lanes->locks, test) ? test : LANES_NONE;
+}
+
+static void give_back(struct lanes *lanes, struct lane_slot *slot)
+{
+    if (slot->holds != LANES_NONE)
+        locks_give(lanes->locks, slot->holds);
+    slot->holds = LANES_NONE;
+}
+
+void lanes_leave(struct lanes *lanes, struct lane_slot *slot)
+{
+    slot->running = LANES_NONE;
+    if (slot->pinned != LANES_NONE && locks_has(lanes->locks, slot->pinned))
+        slot->holds = slot->pinned;
+    else
+        give_back(lanes, slot);
 }
 
 size_t lanes_take(struct lanes *lanes, unsigned index, size_t *ret_next)
@@ -132,10 +225,13 @@ size_t lanes_take(struct lanes *lanes, unsigned index, size_t *ret_next)
     slot->pinned = LANES_NONE;
     if (test == LANES_NONE)
         test = next_own(lanes, slot);
-    if (test == LANES_NONE && steal(lanes, slot))
+    if (test == LANES_NONE && slot->run.tests == 0 && steal(lanes, slot))
         test = next_own(lanes, slot);
     if (test == LANES_NONE)
+        test = take_startable(lanes, slot);
+    if (test == LANES_NONE)
         return LANES_NONE;
+    hold(lanes, slot, test);
     slot->running = test;
     lanes->state[test] = RUNNING;
     lanes->queued--;
@@ -152,7 +248,7 @@ void lanes_finish(struct lanes *lanes, unsigned index)
         return;
     lanes->state[slot->running] = FINISHED;
     lanes->parallel_left--;
-    slot->running = LANES_NONE;
+    lanes_leave(lanes, slot);
 }
 
 void lanes_release(struct lanes *lanes, unsigned index)
@@ -161,6 +257,8 @@ void lanes_release(struct lanes *lanes, unsigned index)
 
     if (slot->pinned == LANES_NONE)
         return;
+    if (slot->holds == slot->pinned)
+        give_back(lanes, slot);
     lanes_open_push_front(slot, slot->pinned);
     lanes->state[slot->pinned] = QUEUED;
     slot->pinned = LANES_NONE;
@@ -176,7 +274,7 @@ void lanes_retry(struct lanes *lanes, unsigned index)
     lanes_open_push_front(slot, slot->running);
     lanes->state[slot->running] = QUEUED;
     lanes->queued++;
-    slot->running = LANES_NONE;
+    lanes_leave(lanes, slot);
 }
 
 void lanes_reroute(struct lanes *lanes, unsigned index)
@@ -187,7 +285,7 @@ void lanes_reroute(struct lanes *lanes, unsigned index)
         return;
     lanes_serial_push(lanes, slot->running, true);
     lanes->parallel_left--;
-    slot->running = LANES_NONE;
+    lanes_leave(lanes, slot);
 }
 
 bool lanes_parallel_done(const struct lanes *lanes)
@@ -274,6 +372,8 @@ void lanes_drop(struct lanes *lanes, void (*fn)(void *arg, size_t test), void *a
         slot->run.head = slot->run.tail = slot->run.tests = 0;
         slot->run.cost = 0;
         slot->open_head = slot->open_tail = 0;
+        if (slot->holds == slot->pinned)
+            give_back(lanes, slot);
         slot->pinned = LANES_NONE;
     }
     lanes->serial_head = lanes->serial_tail;

@@ -11,6 +11,8 @@
  * (they share a worker), then those that an earlier run has moved there, then the rerouted ones in the order of their
  * incidents.
  *
+ * Where tests name locks (locks.h), a slot passes over those that cannot have theirs now, and takes the next that can.
+ *
  * A test is at any time in exactly one of the states queued, pinned (the next of a slot), running, delayed, finished.
  */
 #include <stdbool.h>

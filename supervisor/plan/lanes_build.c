@@ -117,7 +117,8 @@ struct lanes *lanes_new(const struct suite *suite, unsigned slots)
     lanes->slots = mem_calloc(slots, sizeof(*lanes->slots));
     lanes->serial_running = LANES_NONE;
     for (unsigned s = 0; s < slots; s++)
-        lanes->slots[s].pinned = lanes->slots[s].running = LANES_NONE;
+        lanes->slots[s].pinned = lanes->slots[s].running = lanes->slots[s].holds = LANES_NONE;
+    lanes->locks = locks_new(suite);
     for (size_t i = 1; i < suite->count; i++)
         lanes->module[i] = lanes->module[i - 1] +
                            (strcmp(suite->tests[i].file, suite->tests[i - 1].file) != 0);
@@ -148,5 +149,6 @@ void lanes_free(struct lanes *lanes)
     free(lanes->serial);
     free(lanes->serial_fresh);
     free(lanes->delayed);
+    locks_free(lanes->locks);
     free(lanes);
 }

@@ -25,7 +25,7 @@ void lanes_delay(struct lanes *lanes, unsigned index, uint64_t due_ns)
     if (slot->running == LANES_NONE)
         return;
     add(lanes, (struct lanes_delayed){.test = slot->running, .due_ns = due_ns, .slot = index});
-    slot->running = LANES_NONE;
+    lanes_leave(lanes, slot);
 }
 
 void lanes_serial_delay(struct lanes *lanes, uint64_t due_ns)

@@ -8,6 +8,7 @@
 
 #include "supervisor/plan/cut.h"
 #include "supervisor/plan/lanes.h"
+#include "supervisor/plan/locks.h"
 
 /*
  * A slot's run is a deque of atoms: a range [head, tail) of one array of atoms per slot. Stealing moves atoms from the
@@ -28,6 +29,7 @@ struct lane_slot {
     size_t *open; /* rest of the group that was begun here, and tests put back: taken first; never stolen */
     size_t open_head, open_tail, open_room;
     size_t pinned, running;
+    size_t holds; /* the test whose locks this slot holds: the running one, or the pinned one that has the same; NONE */
 };
 
 struct lanes_delayed {
@@ -53,10 +55,13 @@ struct lanes {
     size_t serial_running;
     bool serial_running_fresh;
 
+    struct locks *locks; /* NULL: there are none */
     struct lanes_delayed *delayed; /* lanes_delay.c */
     size_t ndelayed, delayed_room;
 };
 
+/* The running test of the slot leaves it: what it holds is given back, or handed on to the pinned one. */
+void lanes_leave(struct lanes *lanes, struct lane_slot *slot);
 void lanes_deque_push(struct deque *deque, struct lane_atom atom);
 void lanes_open_push_front(struct lane_slot *slot, size_t test);
 void lanes_serial_push(struct lanes *lanes, size_t test, bool fresh);

@@ -49,6 +49,8 @@ static json_t *test_json(const struct run *run, size_t i)
     set_text(object, "file", test->file);
     if (test->weight > 1)
         set_number(object, "weight", test->weight);
+    if (test->locks)
+        json_object_set_new(object, "locks", words(test->locks));
     set_number(object, "tasks", test->tasks);
     set_number(object, "memory_bytes", test->memory_bytes);
     set_number(object, "timeout_ms", test->timeout_ns / 1000000);
@@ -58,8 +60,6 @@ static json_t *test_json(const struct run *run, size_t i)
         set_text(object, "cwd", entry->cwd);
         if (entry->env)
             json_object_set_new(object, "env", words(entry->env));
-        if (entry->locks)
-            json_object_set_new(object, "locks", words(entry->locks));
         set_text(object, "skipped", entry->skipped);
     }
     return object;

@@ -50,6 +50,10 @@ static void apply_rules(struct run *run)
 {
     struct filter_facts facts;
 
+    if (run->config->rules) {
+        run->suite.limits = run->config->rules->limits;
+        run->suite.nlimits = run->config->rules->nlimits;
+    }
     for (size_t i = 0; i < run->suite.count; i++) {
         struct test *test = &run->suite.tests[i];
 

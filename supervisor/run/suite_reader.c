@@ -14,8 +14,8 @@
 
 #define TEXT_MAX 4096
 #define TESTS_MAX (1 << 20)
-#define MARKERS_MAX 64 /* of one test */
-#define MARKER_LENGTH_MAX 256
+#define WORDS_MAX 64 /* markers of one test; locks */
+#define WORD_LENGTH_MAX 256
 
 static int read_n(const struct packet *packet, int64_t *ret)
 {
@@ -95,18 +95,20 @@ static int read_lane(const json_t *object, enum lane *ret)
     return 0;
 }
 
-static int read_markers(const json_t *object, char ***ret)
+static int read_words(const json_t *object, const char *key, char ***ret)
 {
-    const json_t *array = json_object_get(object, "markers"), *value;
+    const json_t *array = json_object_get(object, key), *value;
     size_t i;
 
     if (!array || json_is_null(array))
         return 0;
-    if (!json_is_array(array) || json_array_size(array) > MARKERS_MAX)
+    if (!json_is_array(array) || json_array_size(array) > WORDS_MAX)
         return -EPROTO;
+    if (!json_array_size(array))
+        return 0;
     *ret = mem_zalloc((json_array_size(array) + 1) * sizeof(**ret));
     json_array_foreach (array, i, value) {
-        if (!json_is_string(value) || json_string_length(value) > MARKER_LENGTH_MAX)
+        if (!json_is_string(value) || json_string_length(value) > WORD_LENGTH_MAX)
             return -EPROTO;
         (*ret)[i] = mem_strdup(json_string_value(value));
     }
@@ -124,7 +126,7 @@ static int read_test(const json_t *object, struct suite *suite)
         read_text(object, "name", false, &test->name) < 0 ||
         read_text(object, "why", false, &test->why) < 0 ||
         read_text(object, "group", false, &test->group) < 0 ||
-        read_markers(object, &test->markers) < 0 ||
+        read_words(object, "markers", &test->markers) < 0 || read_words(object, "locks", &test->locks) < 0 ||
         read_lane(object, &test->lane) < 0 ||
         read_number(object, "tasks", 1, 1 << 22, &test->tasks) < 0 ||
         read_number(object, "memory", 1 << 20, 1ULL << 50, &test->memory_bytes) < 0 ||

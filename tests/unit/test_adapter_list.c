@@ -15,15 +15,6 @@
 #include "sandbox/base/err.h"
 #include "supervisor/adapters/adapter.h"
 
-static size_t at(const struct adapter_list *list, const char *id)
-{
-    size_t i = adapter_index_of(list, id);
-
-    if (i == (size_t)-1)
-        fail_msg("no test %s", id);
-    return i;
-}
-
 static void finish(struct adapter_list *list)
 {
     struct err err = ERR_INIT;
@@ -84,23 +75,26 @@ static void a_circle_is_an_error(void **state)
     adapter_list_done(&list);
 }
 
-static void locks_make_groups_and_serial_is_catching(void **state)
+static void locks_are_the_suite_s_and_tie_nobody_to_a_worker(void **state)
 {
     struct adapter_list list = {0};
+    struct suite suite = {0};
 
     (void)state;
     adapter_append(&adapter_add(&list, "a")->locks, "db");
-    adapter_add(&list, "alone");
     adapter_append(&adapter_add(&list, "b")->locks, "net");
-    adapter_append(&list.entries[2].locks, "db");
+    adapter_append(&list.entries[1].locks, "db");
     adapter_append(&adapter_add(&list, "c")->locks, "net");
-    list.entries[3].lane = LANE_SERIAL;
+    list.entries[2].lane = LANE_SERIAL;
     finish(&list);
-    assert_string_equal(list.entries[at(&list, "a")].group, list.entries[at(&list, "c")].group);
-    assert_int_equal(list.entries[at(&list, "a")].lane, LANE_SERIAL);
-    assert_non_null(list.entries[at(&list, "a")].why);
-    assert_int_equal(list.entries[at(&list, "alone")].lane, LANE_PARALLEL);
-    assert_null(list.entries[at(&list, "alone")].group);
+    adapter_list_to_suite(&list, &suite);
+    for (size_t i = 0; i < suite.count; i++)
+        assert_null(suite.tests[i].group);
+    assert_int_equal(suite.tests[0].lane, LANE_PARALLEL); /* the serial lane runs when nobody else does */
+    assert_string_equal(suite.tests[1].locks[0], "net");
+    assert_string_equal(suite.tests[1].locks[1], "db");
+    assert_null(suite.tests[1].locks[2]);
+    suite_done(&suite);
     adapter_list_done(&list);
 }
 
@@ -237,7 +231,7 @@ int main(void)
         cmocka_unit_test(ids_become_unique),
         cmocka_unit_test(what_is_after_comes_after),
         cmocka_unit_test(a_circle_is_an_error),
-        cmocka_unit_test(locks_make_groups_and_serial_is_catching),
+        cmocka_unit_test(locks_are_the_suite_s_and_tie_nobody_to_a_worker),
         cmocka_unit_test(adapters_have_names_and_claims),
         cmocka_unit_test(statuses_are_outcomes),
         cmocka_unit_test(lines_are_for_the_shell),

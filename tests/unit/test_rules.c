@@ -183,6 +183,25 @@ static void test_what_a_test_says_itself_counts_more(void **state)
     suite_done(&suite);
 }
 
+static void test_locks_add_up(void **state)
+{
+    struct suite suite = {0};
+    struct test *test = suite_add(&suite);
+
+    (void)state;
+    test_add_lock(test, "own");
+    apply("rules:\n  - {match: all(), locks: db}\n  - {match: all(), locks: [port, db]}\n  - {match: none(), locks: no}\n", NULL, test);
+    assert_string_equal(test->locks[0], "own");
+    assert_string_equal(test->locks[1], "db");
+    assert_string_equal(test->locks[2], "port");
+    assert_null(test->locks[3]);
+    suite_done(&suite);
+    wrong("rules:\n  - match: all()\n    locks: []\n", "shunt.yaml:3: rules[0].locks: expected a name");
+    wrong("rules:\n  - match: all()\n    locks: [[a]]\n", "shunt.yaml:3: rules[0].locks[0]: expected the name");
+    wrong("locks:\n  db: many\n", "shunt.yaml:2: locks.db: expected how many");
+    wrong("locks: [db]\n", "shunt.yaml:1: locks: found a list");
+}
+
 static void test_rules_of_a_profile(void **state)
 {
     static const char yaml[] = "profiles:\n  ci: {}\n  night: {inherits: ci}\n  other: {}\n"
@@ -228,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_wrong_rules_say_where),
         cmocka_unit_test(test_the_first_that_matches_counts_for_each_key),
         cmocka_unit_test(test_what_a_test_says_itself_counts_more),
+        cmocka_unit_test(test_locks_add_up),
         cmocka_unit_test(test_rules_of_a_profile),
         cmocka_unit_test(test_defaults_are_what_they_are_said_to_be),
     };

@@ -16,7 +16,7 @@ MARKER_HELP = [
     "serial: runs alone, in shunt's serial lane",
     "xdist_group(name): tests of one group run on one worker, in order",
     "serial_group(name): tests of one group run on one worker, in order",
-    "shunt(lane=, tasks=, memory=, timeout=, slow=, grace=, weight=, retries=): where this test runs, and its own limits",
+    "shunt(lane=, tasks=, memory=, timeout=, slow=, grace=, weight=, retries=, locks=): where this test runs, and its own limits",
 ]
 SIZE = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 TIME_MS = {"": 1000.0, "s": 1000.0, "ms": 1.0, "m": 60_000.0, "h": 3_600_000.0}
@@ -68,6 +68,13 @@ def _retries(value: Any) -> int:
     raise ValueError("a whole number from 0 to 100")
 
 
+def _locks(value: Any) -> List[str]:
+    names = [value] if isinstance(value, str) else list(value) if isinstance(value, (list, tuple, set)) else []
+    if 1 <= len(names) <= 16 and all(isinstance(name, str) and 1 <= len(name) <= 100 for name in names):
+        return sorted(printable(name, 250) for name in set(names))
+    raise ValueError("the name of a lock, or a list of at most 16")
+
+
 ARGUMENTS = {
     "lane": ("lane", _lane),
     "tasks": ("tasks", _count),
@@ -77,6 +84,7 @@ ARGUMENTS = {
     "grace": ("grace_ms", _timeout),
     "weight": ("weight", _weight),
     "retries": ("retries", _retries),
+    "locks": ("locks", _locks),
 }
 
 
@@ -95,6 +103,9 @@ def read_shunt_marker(item: Any) -> Dict[str, Any]:
                 checked = read(value)
             except ValueError as error:
                 raise BadMarker(f"{item.nodeid}: marker shunt({name}={value!r}): expected {error}") from None
+            if key == "locks":  # those of its class and module count as well
+                checked = sorted({*checked, *found.get(key, [])})
+                found[key] = checked
             found.setdefault(key, checked)
     return found
 
