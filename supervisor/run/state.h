@@ -4,7 +4,7 @@
 /*
  * The state of one `shunt run`, shared by the files of this folder and by nobody else.
  *
- *   run.c         start, phases, end, exit status
+ *   run.c         start, phases, end; exit_status.c: what it comes to; list.c: `shunt list`
  *   signals.c     ^C, ^Z, SIGTERM, SIGUSR1
  *   listing.c, native.c   tests that are programs: which there are; workers that run them; whole.c: a command that is one
  *   controller.c  the framework's first process: hello, suite, plan; feed.c: what it is told
@@ -330,6 +330,9 @@ void run_suite_ready(struct run *run);
 void run_start_command(struct run *run); /* one that may start pytest; in the loop */
 void run_count_failure(struct run *run); /* --maxfail */
 void run_test_outcome(struct run *run, size_t test, enum outcome outcome);
+
+/* exit_status.c: of the run; `ret_reason`: why it is another one than the framework's own */
+int run_exit_status(struct run *run, const char **ret_reason);
 
 /* signals.c */
 void signals_init(struct run *run);

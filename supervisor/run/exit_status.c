@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* What the run comes to as a number: the framework's own status, unless the ledger knows something worse. */
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "supervisor/run/state.h"
+
+#define STATUS_OF_PYTEST 5 /* the highest that it gives itself */
+
+static int native_status(const struct run *run)
+{
+    struct ledger ledger;
+
+    if (run->fatal)
+        return 3;
+    suite_count(&run->suite, &ledger);
+    if (!ledger.total)
+        return 5;
+    return ledger.by_outcome[OUTCOME_FAILED] || ledger.by_outcome[OUTCOME_ERROR] ? 1 : 0;
+}
+
+static int framework_status(struct run *run)
+{
+    int status = run->command_status;
+
+    if (run->native || run->whole)
+        return native_status(run);
+    if (!run->command_exited || run->fatal) /* the latter: why, has been said */
+        return 3;
+    if (WIFSIGNALED(status)) {
+        report_notice(run->report, "%s died of SIG%s", run->config->command[0],
+                      sigabbrev_np(WTERMSIG(status)));
+        return 3;
+    }
+    if (!controller_seen(run->controller)) {
+        report_notice(run->report,
+                      "%s ended with status %d, and no pytest came to shunt: nothing was supervised",
+                      run->config->command[0], WEXITSTATUS(status));
+        report_remedy(run->report, "it starts none, or hides PYTHONPATH and PYTEST_PLUGINS from it (python3 -I or -E, env -i)");
+        return WEXITSTATUS(status) ? WEXITSTATUS(status) : 4;
+    }
+    if (!run->suite.count && WEXITSTATUS(status) > STATUS_OF_PYTEST)
+        report_notice(run->report, "%s exited with status %d before it had told which tests there are: something that it "
+                      "imports ends the process", run->config->command[0], WEXITSTATUS(status));
+    return WEXITSTATUS(status);
+}
+
+/* The framework's own status, unless the ledger knows something worse. */
+int run_exit_status(struct run *run, const char **ret_reason)
+{
+    int status = framework_status(run);
+    struct ledger ledger;
+    size_t bad = 0;
+
+    if (run->interrupted)
+        return 2;
+    if (run->fatal)
+        return 3;
+    suite_count(&run->suite, &ledger);
+    for (int o = 0; o < OUTCOME_COUNT; o++)
+        if (outcome_is_bad((enum outcome)o))
+            bad += ledger.by_outcome[o];
+    if (status == 1 && !bad && !ledger.by_outcome[OUTCOME_FAILED] && !ledger.by_outcome[OUTCOME_ERROR])
+        *ret_reason = run->worker_died ? "a worker died while no test was running"
+                                       : "the framework reports an error outside of the tests, as of a session's teardown: see above";
+    if (status != 0)
+        return status;
+    if (bad)
+        *ret_reason = "tests were killed, or did not run";
+    else if (run->worker_died)
+        *ret_reason = "a worker died while no test was running";
+    else if (run->config->on_reroute == ON_REROUTE_FAIL && ledger.rerouted)
+        *ret_reason = "tests passed only once they ran alone (--on-reroute=fail)";
+    else if (run->config->flaky_fails && ledger.by_outcome[OUTCOME_FLAKY])
+        *ret_reason = "tests passed only in a later try (--on-flaky=fail)";
+    return *ret_reason ? 1 : 0;
+}
