@@ -108,7 +108,7 @@ def test_a_list_says_lane_and_why(project):
     tests = {t["id"]: t for t in document["tests"]}
     assert tests["s"]["lane"] == "serial" and tests["s"]["why"] == "the printer"
     assert tests["true"]["argv"] == ["sh", "-c", "true"]
-    assert tests["l"]["group"] == tests["m"]["group"] and "group" not in tests["true"]
+    assert tests["l"]["locks"] == tests["m"]["locks"] == ["a"] and "locks" not in tests["true"]
     assert not (project.path / ".shunt").exists()
 
 
@@ -157,7 +157,7 @@ def test_what_is_left_behind_is_named_ended_and_kept_from_the_next(project):
 
 
 def test_what_ends_by_itself_is_no_leak(project):
-    project.commands(*[{"id": f"t{i}", "run": "sleep 0.01 & true"} for i in range(5)])
+    project.commands(*[{"id": f"t{i}", "run": ": & true"} for i in range(5)])
     result = project.run("-n", 1, "--leaks", "fail")
     assert result.status == 0 and result.incidents == [], result
 
