@@ -36,12 +36,16 @@ endif
 common_cflags := -fstack-protector-strong -fstack-clash-protection
 all_cflags = $(base_cflags) $(warnings) $(if $(DEV),-Werror) $(common_cflags) $(harden_cflags) $(CFLAGS)
 # Loading eight libraries takes a third of what `shunt exec true` takes, so they are linked statically where their
-# archives are there (Debian's -dev packages have them). LINK=dynamic for packagers.
+# archives are there (Debian's -dev packages have them), and the C library with them into shunt itself: another eighth.
+# Nothing of shunt's looks up users or hosts, which would load libraries all the same; parts of libcgroup and SQLite that are
+# never called do, hence --no-warnings. LINK=dynamic for packagers.
 lib_names := seccomp cap cgroup ev jansson cyaml yaml sqlite3
 archive = $(shell $(CC) -print-file-name=lib$(1).a)
-archives := $(if $(SAN),,$(if $(filter dynamic,$(LINK)),,$(foreach name,$(lib_names),$(if $(findstring /,$(call archive,$(name))),$(name)))))
-LIBS := $(if $(filter $(words $(lib_names)),$(words $(archives))),-Wl$(comma)-Bstatic $(lib_names:%=-l%) \
-	-Wl$(comma)-Bdynamic -lm -lpthread,$(lib_names:%=-l%))
+archives := $(if $(SAN),,$(if $(filter dynamic,$(LINK)),,$(foreach name,$(lib_names) c,$(if $(findstring /,$(call archive,$(name))),$(name)))))
+have_archives := $(if $(filter-out $(archives),$(lib_names)),,yes)
+LIBS := $(if $(have_archives),-Wl$(comma)-Bstatic $(lib_names:%=-l%) -Wl$(comma)-Bdynamic -lm -lpthread,$(lib_names:%=-l%))
+# How shunt itself is linked.
+shunt_libs := $(if $(and $(have_archives),$(filter c,$(archives))),-static-pie -Wl$(comma)--no-warnings $(lib_names:%=-l%) -lm,-pie $(LIBS))
 sandbox_libs := -lseccomp -lcap -lcgroup -ljansson -lcyaml -lyaml
 
 # ---- what there is ---------------------------------------------------------------------------
@@ -130,7 +134,7 @@ $(sandbox_lib) $(supervisor_lib): $(BUILD)/flags
 
 $(shunt): $(call obj,$(main_src)) $(supervisor_lib) $(sandbox_lib)
 	@echo '  LD    $@'
-	$(Q)$(CC) -pie $(harden_ldflags) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(harden_ldflags) $(LDFLAGS) -o $@ $^ $(shunt_libs)
 
 # shunt itself has the archive in it.
 $(sandbox_so): $(call obj,$(sandbox_src)) $(sandbox_map) $(BUILD)/flags
