@@ -97,6 +97,7 @@ static void add_memory(struct cgroup_numbers *numbers, const char *what, const c
 struct walk {
     struct cgroup_numbers *numbers;
     size_t mount_len;
+    bool v2;
 };
 
 static const char *walk_name(const struct walk *walk, const char *path)
@@ -130,12 +131,12 @@ static uint64_t reclaimable(int dir)
 
 static int visit_memory(int dir, const char *path, void *data)
 {
-    static const char *const files[][2] = {{"memory.max", "memory.current"},
-                                           {"memory.high", "memory.current"},
-                                           {"memory.limit_in_bytes", "memory.usage_in_bytes"}};
+    static const char *const files[][2] = {{"memory.limit_in_bytes", "memory.usage_in_bytes"},
+                                           {"memory.max", "memory.current"},
+                                           {"memory.high", "memory.current"}};
     struct walk *walk = data;
 
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = walk->v2, end = walk->v2 ? 3 : 1; i < end; i++) {
         uint64_t limit, used, soft;
 
         if (io_read_u64_at(dir, files[i][0], &limit) < 0 ||
@@ -278,11 +279,11 @@ int cgroup_host_budget(const struct cgroup_host *host, struct cgroup_budget *ret
     for (enum cgroup_resource c = CGROUP_PIDS; c <= CGROUP_CPU; c++)
         for (int i = 0; i < host->n_trees; i++) {
             const struct cgroup_tree *tree = &host->trees[i];
-            struct walk walk = {&numbers, strlen(tree->mount)};
+            struct walk walk = {&numbers, strlen(tree->mount), tree->v2};
 
             /* A v2 cgroup's own files are governed by its parents: look for them, not at
-             * controllers. */
-            if (tree->v2 || tree->controllers & 1u << c)
+             * controllers. The root of everything has no limits. */
+            if (tree->v2 ? !tree->real_root : tree->controllers & 1u << c)
                 cgroup_tree_walk_up(tree, visits[c], &walk);
         }
     gather_nproc(&numbers);
