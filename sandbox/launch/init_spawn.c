@@ -106,6 +106,13 @@ static int open_report(int report[2])
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0 ? -errno : 0;
 }
 
+/* A copy of our page tables would cost more than all else that the child does. Until its exec we stand still, so it must not
+ * have to wait for an answer that comes through us (a listener), and a v2 cgroup takes clone3(). */
+static bool can_share(const struct wire_setup *setup)
+{
+    return setup->plan->quiet_start && (!setup->payload || setup->payload->into_fd < 0);
+}
+
 static void start(struct init *init, uint64_t tag, const struct spawn_plan *plan)
 {
     struct spawn_report failure = {0};
@@ -116,7 +123,7 @@ static void start(struct init *init, uint64_t tag, const struct spawn_plan *plan
         init_send_failed(init, tag, "socketpair", -r);
         return;
     }
-    pid = cgroup_birth_clone(init->setup->payload, 0);
+    pid = can_share(init->setup) ? vfork() : cgroup_birth_clone(init->setup->payload, 0);
     if (pid == 0)
         spawn_exec(plan, report[1]);
     close(report[1]);

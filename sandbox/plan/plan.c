@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sandbox/base/cleanup.h"
@@ -280,6 +282,17 @@ static int compile_filters(const struct plan_request *request, struct sandbox_pl
     return r;
 }
 
+/* Where its first calls are let through by every filter, or none asks. */
+static bool starts_quietly(const struct sandbox_plan *plan)
+{
+    static const uint32_t calls[] = {SYS_sendmsg, SYS_execve, SYS_write, SYS_exit_group};
+
+    for (size_t i = 0; plan->notify && i < sizeof(calls) / sizeof(calls[0]); i++)
+        if (seccomp_evaluate(&plan->notifying, seccomp_native_arch(), calls[i], NULL) != SECCOMP_RET_ALLOW)
+            return false;
+    return true;
+}
+
 int plan_refusing(const struct sandbox_plan *plan, size_t i, struct sock_fprog *ret, struct err *err)
 {
     return seccomp_profile_compile(
@@ -353,6 +366,7 @@ int plan_compile(const struct plan_request *request, struct sandbox_plan **ret, 
         plan_free(plan);
         return r;
     }
+    plan->quiet_start = starts_quietly(plan);
     plan->gives = given(request, plan);
     *ret = plan;
     return 0;

@@ -58,6 +58,7 @@ struct sandbox_plan {
     uint32_t uid, gid; /* the payload's, as it will see them */
     enum plan_task_limit task_limit;
     unsigned long namespaces;      /* CLONE_NEW* of the run sandbox, without NEWUSER */
+    bool quiet_start; /* no filter asks anybody between its loading and exec */
     unsigned long cell_namespaces; /* CLONE_NEW* of a cell; 0: no cells */
     struct mount_plan *mounts[4];  /* by enum mounts_for; NULL: nothing to do */
     struct landlock_rules *landlock; /* NULL: none */

@@ -9,6 +9,7 @@
 
 struct machine {
     uint32_t a, x, mem[BPF_MEMWORDS];
+    bool blind;
     struct seccomp_data data;
 };
 
@@ -28,6 +29,8 @@ static bool load(struct machine *m, const struct sock_filter *insn, uint32_t *re
         return true;
     case BPF_ABS:
         if (insn->k % 4 || insn->k >= sizeof(m->data) || BPF_CLASS(insn->code) != BPF_LD)
+            return false;
+        if (m->blind && insn->k >= offsetof(struct seccomp_data, instruction_pointer))
             return false;
         memcpy(ret, (const char *)&m->data + insn->k, sizeof(*ret));
         return true;
@@ -133,9 +136,10 @@ static bool step(struct machine *m, const struct sock_filter *insn)
 
 uint32_t seccomp_evaluate(const struct sock_fprog *program, uint32_t arch, uint32_t nr, const uint64_t args[6])
 {
-    struct machine m = {.data = {.nr = (int)nr, .arch = arch}};
+    struct machine m = {.data = {.nr = (int)nr, .arch = arch}, .blind = !args};
 
-    memcpy(m.data.args, args, sizeof(m.data.args));
+    if (args)
+        memcpy(m.data.args, args, sizeof(m.data.args));
     for (size_t pc = 0; pc < program->len; pc++) {
         const struct sock_filter *insn = &program->filter[pc];
 

@@ -51,7 +51,8 @@ int seccomp_profile_save(const struct seccomp_request *requests, size_t n, struc
 int seccomp_profile_load_saved(const struct seccomp_request *request, struct sock_fprog *ret);
 
 /* What a program answers to a call, without running it: a SECCOMP_RET_* value with its data. `arch` is AUDIT_ARCH_*.
- * A program that the kernel would not load gives SECCOMP_RET_KILL_PROCESS; any bytes are safe to evaluate. */
+ * A program that the kernel would not load gives SECCOMP_RET_KILL_PROCESS; any bytes are safe to evaluate. With `args` NULL so
+ * does a program that looks at more of the call than its number and architecture: what is left holds for all of them. */
 uint32_t seccomp_evaluate(const struct sock_fprog *program, uint32_t arch, uint32_t nr, const uint64_t args[6]);
 /* Of two answers the one that the kernel obeys when `newer` was stacked on `older`. */
 uint32_t seccomp_strongest(uint32_t older, uint32_t newer);

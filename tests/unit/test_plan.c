@@ -222,6 +222,27 @@ static void a_user_without_user_namespaces_gets_no_other(void **state)
     plan_free(plan);
 }
 
+/* While the payload shares the run init's memory nobody hands a listener on: a call that asks would wait for ever. */
+static void a_start_that_asks_is_not_quiet(void **state)
+{
+    struct sandbox_spec spec;
+    struct plan_request request = {.spec = &spec, .cwd = "/usr"};
+    struct sandbox_plan *plan = NULL;
+    struct err err = ERR_INIT;
+
+    (void)state;
+    for (int learn = 0; learn < 2; learn++) {
+        spec_init(&spec);
+        spec_set_text(&spec.seccomp, "policies/seccomp/default.json");
+        spec.notify = true;
+        request.learn = learn;
+        assert_int_equal(plan_compile(&request, &plan, &err), 0);
+        assert_true(plan->quiet_start == !learn);
+        spec_done(&spec);
+        plan_free(plan);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +254,7 @@ int main(void)
         cmocka_unit_test(the_ladder_of_task_limits),
         cmocka_unit_test(root_becomes_somebody_else),
         cmocka_unit_test(a_user_without_user_namespaces_gets_no_other),
+        cmocka_unit_test(a_start_that_asks_is_not_quiet),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

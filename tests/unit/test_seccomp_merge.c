@@ -511,6 +511,20 @@ static void test_capabilities_and_kernel_count_where_asked_for(void **state)
     clear_shelf(&shelf);
 }
 
+/* What is answered without the arguments is answered whatever they are. */
+static void test_without_arguments_only_what_is_certain(void **state)
+{
+    struct sock_fprog program = compile(&(struct seccomp_request){.path = "policies/seccomp/guard.json", .notify = true});
+    uint32_t arch = seccomp_native_arch();
+
+    (void)state;
+    assert_int_equal(answer(&program, SYS_ioctl, 0, 0), SECCOMP_RET_ALLOW);
+    assert_int_equal(seccomp_evaluate(&program, arch, SYS_ioctl, NULL), SECCOMP_RET_KILL_PROCESS);
+    assert_int_equal(seccomp_evaluate(&program, arch, SYS_execve, NULL), SECCOMP_RET_ALLOW);
+    assert_int_equal(seccomp_evaluate(&program, arch, SYS_clone3, NULL), ERRNO(ENOSYS));
+    seccomp_profile_done(&program);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -522,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_permitted_names_go_on),
         cmocka_unit_test(test_bad_programs_end),
         cmocka_unit_test(test_arithmetic),
+        cmocka_unit_test(test_without_arguments_only_what_is_certain),
         cmocka_unit_test(test_saved_programs_answer_as_compiled_ones),
         cmocka_unit_test(test_stale_and_foreign_saved_programs_are_ignored),
         cmocka_unit_test(test_damaged_saved_programs_are_ignored),
