@@ -112,3 +112,30 @@ int scratch_remove_tree(const char *path)
         return removal.first ? removal.first : -errno;
     return 0;
 }
+
+static void drop_mark(int top, const char *name)
+{
+    const int how = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    _cleanup_close_ int outer = openat(top, name, how);
+    _cleanup_close_ int work = outer < 0 ? -1 : openat(outer, "work", how);
+    struct removal removal = {.top = work};
+    struct stat st;
+
+    if (work < 0 || fstat(work, &st) < 0)
+        return;
+    removal.device = st.st_dev;
+    remove_dir(&removal, work, "incompat", 0);
+}
+
+void scratch_drop_marks(const char *path)
+{
+    _cleanup_closedir_ DIR *dir = path ? opendir(path) : NULL;
+    const struct dirent *entry;
+
+    while (dir && (entry = readdir(dir))) {
+        size_t length = strlen(entry->d_name);
+
+        if (length > 5 && strcmp(entry->d_name + length - 5, ".work") == 0)
+            drop_mark(dirfd(dir), entry->d_name);
+    }
+}

@@ -17,6 +17,9 @@ char *scratch_make_on_disk(void);
 /* Removes a directory and everything in it, the layers of overlays among them, which rm -r cannot remove as an ordinary
  * user; follows no links, crosses no mounts. NULL, or nothing there: 0. Else the first -errno. Allocates. */
 int scratch_remove_tree(const char *path);
+/* While its overlays are mounted: removes the marks that the kernel keeps in their work directories to refuse mounting these
+ * layers once more, which nobody does. So much less is to be removed when somebody waits for it. NULL: nothing. */
+void scratch_drop_marks(const char *path);
 /* Removes below `base` what dead supervisors of this user left. Returns how many. */
 int scratch_sweep_base(const char *base);
 /* All places of scratch_make_on_disk(). */

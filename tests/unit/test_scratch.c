@@ -259,6 +259,32 @@ static void a_pid_used_again_saves_nobody(void **state)
     free(name);
 }
 
+/* As overlayfs leaves it with `volatile`; a link in one of these places leads nowhere. */
+static void marks_of_overlays_go_alone(void **state)
+{
+    char *outside = below(*state, "outside/incompat"), *mark = below(*state, "tmp.work/work/incompat"),
+         *work = below(*state, "tmp.work/work"), *link = below(*state, "link.work/work");
+
+    make_directory(*state, "outside");
+    make_directory(*state, "outside/incompat");
+    make_directory(*state, "tmp.upper");
+    make_directory(*state, "tmp.work");
+    make_directory(*state, "tmp.work/work");
+    make_directory(*state, "tmp.work/work/incompat");
+    make_directory(*state, "tmp.work/work/incompat/volatile");
+    make_directory(*state, "link.work");
+    assert_int_equal(symlink("../outside", link), 0);
+    scratch_drop_marks(*state);
+    scratch_drop_marks(NULL);
+    assert_false(exists(mark));
+    assert_true(exists(work));
+    assert_true(exists(outside));
+    free(outside);
+    free(mark);
+    free(work);
+    free(link);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -273,6 +299,7 @@ int main(void)
         TEST(what_the_dead_left_is_swept),
         TEST(what_was_given_away_is_swept_with_care),
         TEST(a_pid_used_again_saves_nobody),
+        TEST(marks_of_overlays_go_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
