@@ -74,6 +74,9 @@ struct cgroup_run_options {
                       no control leaf, and the only leaf is the run's own directory; 0: everything */
 };
 
+/* Which limits of `wanted` (enum cgroup_has) a run of these alone will have, as far as that is certain before it is made and
+ * takes no moving of processes: 0 where a v2 tree has controllers. */
+unsigned cgroup_host_offers(const struct cgroup_host *host, unsigned wanted);
 /* Creates the subtree with its control leaf, and on v2 makes room for it. Where cgroups cannot be had, fails
  * with ERR_SANDBOX and an exact remedy in `err`, having undone everything. */
 int cgroup_run_create(const struct cgroup_host *host, const struct cgroup_run_options *options,

@@ -17,13 +17,14 @@
 #include "sandbox/base/mem.h"
 #include "sandbox/cgroup/internal.h"
 
+static const unsigned limit_bits[] = {[CGROUP_PIDS] = CGROUP_HAS_TASKS,
+                                      [CGROUP_MEMORY] = CGROUP_HAS_MEMORY,
+                                      [CGROUP_CPU] = CGROUP_HAS_CPU};
+
 /* As few hierarchies as will do: on v1 each is one more move of every worker, and a move may take
  * milliseconds. cpuacct only where no v2 tree counts CPU time; freezer and cpuset never. */
 static void run_choose_trees(struct cgroup_run *run, unsigned only)
 {
-    static const unsigned bits[] = {[CGROUP_PIDS] = CGROUP_HAS_TASKS,
-                                    [CGROUP_MEMORY] = CGROUP_HAS_MEMORY,
-                                    [CGROUP_CPU] = CGROUP_HAS_CPU};
     const struct cgroup_host *host = run->host;
 
     for (int c = 0; c < CGROUP_RESOURCES; c++)
@@ -35,7 +36,7 @@ static void run_choose_trees(struct cgroup_run *run, unsigned only)
     if (run->unified >= 0)
         run->used[run->unified] = true;
     for (enum cgroup_resource c = CGROUP_PIDS; c <= CGROUP_CPU; c++) {
-        if (only && !(only & bits[c]))
+        if (only && !(only & limit_bits[c]))
             continue;
         run->tree_of[c] = cgroup_host_tree(host, c, true);
         if (run->tree_of[c] >= 0)
@@ -47,6 +48,18 @@ static void run_choose_trees(struct cgroup_run *run, unsigned only)
         run->unified >= 0 ? run->unified : cgroup_host_tree(host, CGROUP_CPUACCT, true);
     if (run->tree_of[CGROUP_CPUACCT] >= 0)
         run->used[run->tree_of[CGROUP_CPUACCT]] = true;
+}
+
+unsigned cgroup_host_offers(const struct cgroup_host *host, unsigned wanted)
+{
+    unsigned offers = 0;
+
+    if (host->unified >= 0 && host->trees[host->unified].controllers)
+        return 0;
+    for (enum cgroup_resource c = CGROUP_PIDS; c <= CGROUP_CPU; c++)
+        if (cgroup_host_tree(host, c, true) >= 0)
+            offers |= limit_bits[c];
+    return wanted & offers;
 }
 
 static int v1_make_by_library(const struct cgroup_tree *tree, const char *name)

@@ -64,6 +64,25 @@ static const char *home_of(const struct sandbox_options *options)
     return NULL;
 }
 
+/* What a cgroup gives, or is expected to give. */
+static void promise(const struct sandbox *sandbox, struct run_init_spec *spec)
+{
+    spec->cgroup_tasks = sandbox->has & CGROUP_HAS_TASKS;
+    spec->limits = command_limits(sandbox);
+    spec->limits_missing = sandbox->cgroup_missing;
+}
+
+static bool meanwhile(struct run_init_spec *spec)
+{
+    struct sandbox *sandbox = spec->arg;
+    struct run_init_spec promised = *spec;
+
+    command_make_cgroup(sandbox);
+    promise(sandbox, spec);
+    spec->payload = sandbox->leaf ? &sandbox->birth : NULL;
+    return spec->cgroup_tasks != promised.cgroup_tasks || spec->limits != promised.limits;
+}
+
 static int launch(struct sandbox *sandbox, const struct sandbox_options *options, const struct run_init_first *first,
                   struct err *err)
 {
@@ -71,14 +90,12 @@ static int launch(struct sandbox *sandbox, const struct sandbox_options *options
     _cleanup_free_ char *here = options->cwd ? NULL : getcwd(NULL, 0);
     struct run_init_spec spec = {
         .spec = &sandbox->spec,
-        .payload = sandbox->leaf ? &sandbox->birth : NULL,
-        .cgroup_tasks = sandbox->leaf && sandbox->has & CGROUP_HAS_TASKS,
         .learn = options->learn != NULL,
         .keep_session = true,
         .watch_left = true,
         .first = first,
-        .limits = command_limits(sandbox),
-        .limits_missing = sandbox->cgroup_missing,
+        .meanwhile = meanwhile,
+        .arg = sandbox,
         .cwd = options->cwd ? options->cwd : here,
         .home = home_of(options),
         .scratch = sandbox->scratch,
@@ -88,6 +105,7 @@ static int launch(struct sandbox *sandbox, const struct sandbox_options *options
 
     if (!spec.cwd)
         return io_no_cwd(err);
+    promise(sandbox, &spec);
     r = run_init_start(&spec, &sandbox->init, err);
     return r < 0 ? r : watch(sandbox, run_init_fd(sandbox->init));
 }
@@ -112,7 +130,6 @@ static void make_scratch(struct sandbox *sandbox)
     const struct sandbox_spec *spec = &sandbox->spec;
     bool overlay = spec->tmp == SPEC_TMP_OVERLAY || spec->workdir == SPEC_WORKDIR_OVERLAY;
 
-    scratch_sweep_disk();
     if (overlay && !(spec->uid != SPEC_ID_KEEP && geteuid() == 0))
         sandbox->scratch = scratch_make_on_disk();
 }
@@ -278,6 +295,16 @@ static void command_exited(struct sandbox *sandbox, const struct run_init_event 
     sandbox->over = true;
 }
 
+/* While the command starts nobody waits for us. */
+static void clear_away(struct sandbox *sandbox)
+{
+    scratch_drop_marks(sandbox->scratch);
+    scratch_sweep_disk();
+    if (sandbox->host && !sandbox->swept)
+        cgroup_host_sweep(sandbox->host);
+    sandbox->swept = true;
+}
+
 static int handle_event(struct sandbox *sandbox, struct run_init_event *event)
 {
     switch (event->type) {
@@ -300,6 +327,8 @@ static int handle_event(struct sandbox *sandbox, struct run_init_event *event)
         sandbox->failed_errnum = EPIPE;
         return -EPIPE;
     case RUN_INIT_STARTED:
+        clear_away(sandbox);
+        return 0;
     case RUN_INIT_PENDING:
     case RUN_INIT_CELL:
     case RUN_INIT_NONE:

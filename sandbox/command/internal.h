@@ -19,6 +19,8 @@ struct sandbox {
     int epoll_fd;
     uint64_t start_ns;
     bool over, timeout, hasty;
+    bool adopt; /* see struct sandbox_options */
+    bool swept; /* what dead runs left of their cgroups */
     char *scratch;
 
     struct cgroup_host *host;
@@ -26,7 +28,7 @@ struct sandbox {
     struct cgroup_leaf *leaf;
     struct cgroup_birth birth;
     struct cgroup_counters counters;
-    unsigned has;                   /* enum cgroup_has */
+    unsigned has;                   /* enum cgroup_has; what is to be expected until the cgroup is made */
     struct counted counted;         /* where no cgroup tells of tasks */
     char cgroup_missing[600], missing[1200], limits_by[200];
 
@@ -47,8 +49,10 @@ struct sandbox {
     struct sandbox_result result;
 };
 
-/* limits.c: a cgroup of its own with the spec's limits, as far as it is to be had; SPEC_AUTO is resolved in sandbox->spec. */
+/* limits.c: looks what there is to hold the spec's limits; SPEC_AUTO is resolved in sandbox->spec. */
 int command_open_limits(struct sandbox *sandbox, bool adopt, struct err *err);
+/* A cgroup with these limits, as far as it is to be had, where there is none yet: sandbox->leaf, else why not. */
+void command_make_cgroup(struct sandbox *sandbox);
 /* SPEC_BIT()s that the cgroup gives. */
 unsigned command_limits(const struct sandbox *sandbox);
 /* Once the plan is known: how the limits hold, in words. */

@@ -49,22 +49,41 @@ static unsigned limits_wanted(const struct sandbox_spec *spec)
 
 int command_open_limits(struct sandbox *sandbox, bool adopt, struct err *err)
 {
-    struct cgroup_run_options options = {.adopt = adopt};
-    struct cgroup_limits limits = {0};
-    struct err why = ERR_INIT;
+    unsigned wanted = limits_wanted(&sandbox->spec);
     int r;
 
-    options.only = limits_wanted(&sandbox->spec);
-    if (!options.only)
+    if (!wanted)
         return 0;
     r = cgroup_host_open(&sandbox->host, err);
     if (r < 0)
         return r;
+    sandbox->adopt = adopt;
+    sandbox->has = cgroup_host_offers(sandbox->host, wanted);
+    if (sandbox->has == wanted) {
+        resolve_auto(sandbox);
+        return 0;
+    }
+    sandbox->has = 0;
+    sandbox->swept = true;
     cgroup_host_sweep(sandbox->host);
     resolve_auto(sandbox);
+    command_make_cgroup(sandbox);
+    return 0;
+}
+
+void command_make_cgroup(struct sandbox *sandbox)
+{
+    struct cgroup_run_options options = {.adopt = sandbox->adopt, .only = limits_wanted(&sandbox->spec)};
+    struct cgroup_limits limits = {0};
+    struct err why = ERR_INIT;
+    int r;
+
+    if (!sandbox->host || sandbox->cgroup || *sandbox->cgroup_missing)
+        return;
+    sandbox->has = 0;
     if (cgroup_run_create(sandbox->host, &options, &sandbox->cgroup, &why) < 0) {
         note_cgroup(sandbox, &why);
-        return 0;
+        return;
     }
     sandbox->has = cgroup_run_has(sandbox->cgroup);
     if (!sandbox->spec.observe) {
@@ -81,7 +100,6 @@ int command_open_limits(struct sandbox *sandbox, bool adopt, struct err *err)
         sandbox->has = 0;
         note_cgroup(sandbox, &why);
     }
-    return 0;
 }
 
 static const char *tasks_by(const struct sandbox *sandbox)

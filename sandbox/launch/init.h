@@ -20,8 +20,8 @@ struct child {
 };
 
 struct init {
-    const struct wire_setup *setup;
-    int channel;
+    struct wire_setup *setup;
+    int channel, net_fd;
     struct child children[WIRE_CHILDREN_MAX];
     size_t n;
     char keep[WIRE_KEEP_MAX][WIRE_PATH_MAX];

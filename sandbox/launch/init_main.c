@@ -129,6 +129,27 @@ static void keep_path(struct init *init, const char *path)
     init->nkeep++;
 }
 
+/* The descriptors stay open as long as we live. */
+static void take_payload(struct init *init, int32_t arg, int *fds, size_t nfds)
+{
+    static struct cgroup_birth birth = CGROUP_BIRTH_INIT;
+    size_t next = 0;
+
+    init->setup->payload_comes = false;
+    birth.ntasks = (unsigned)arg & 0xff;
+    if (birth.ntasks > CGROUP_BIRTH_MAX || birth.ntasks + !!(arg & WIRE_HAS_INTO) + !!(arg & WIRE_HAS_PROCS) != nfds)
+        _exit(1);
+    if (nfds == 0)
+        return;
+    for (; next < birth.ntasks; next++)
+        birth.tasks_fd[next] = take_fd(&fds[next]);
+    if (arg & WIRE_HAS_INTO)
+        birth.into_fd = take_fd(&fds[next++]);
+    if (arg & WIRE_HAS_PROCS)
+        birth.procs_fd = take_fd(&fds[next++]);
+    init->setup->payload = &birth;
+}
+
 static void handle_request(struct init *init, const struct wire_request *request, int *fds, size_t nfds)
 {
     struct child *child;
@@ -169,6 +190,13 @@ static void handle_request(struct init *init, const struct wire_request *request
     case WIRE_KEEP:
         keep_path(init, request->text);
         break;
+    case WIRE_NET:
+        if (nfds == 1)
+            init->net_fd = take_fd(&fds[0]);
+        break;
+    case WIRE_PAYLOAD:
+        take_payload(init, request->arg, fds, nfds);
+        break;
     }
 }
 
@@ -202,13 +230,22 @@ static bool read_request(struct init *init)
         }
     handle_request(init, &request, fds, nfds);
     for (size_t i = 0; i < nfds; i++)
-        close(fds[i]);
+        close_fd(&fds[i]);
     return true;
 }
 
 static uint64_t timeval_ns(const struct timeval *tv)
 {
     return (uint64_t)tv->tv_sec * NS_PER_SEC + (uint64_t)tv->tv_usec * NS_PER_US;
+}
+
+/* Whoever lives in our pid namespace has become our child by now, or descends from one. */
+static bool nothing_left(const struct init *init)
+{
+    siginfo_t info;
+
+    return init->setup->plan->namespaces & CLONE_NEWPID && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 &&
+           errno == ECHILD;
 }
 
 static void reap(struct init *init)
@@ -233,7 +270,7 @@ static void reap(struct init *init)
             if (child->pid != pid)
                 continue;
             silent = child->kind == CHILD_KEEPER || child->kind == CHILD_INTERMEDIATE;
-            if (child->kind == CHILD_COMMAND && init->setup->watch_left)
+            if (child->kind == CHILD_COMMAND && init->setup->watch_left && !nothing_left(init))
                 event.left_tasks = init_report_left(init, child->tag);
             event.tag = child->tag;
             child_remove(init, child);
@@ -256,7 +293,21 @@ static _Noreturn void end_everything(struct init *init)
     _exit(0);
 }
 
-_Noreturn void init_main(const struct wire_setup *setup)
+static int enter_net(struct init *init, int32_t *ret_lost, const char **ret_stage)
+{
+    while (init->net_fd < 0)
+        if (!read_request(init))
+            end_everything(init);
+    if (setns(init->net_fd, CLONE_NEWNET) < 0) {
+        *ret_stage = "the network namespace";
+        *ret_lost = (int32_t)SPEC_BIT(SPEC_NET);
+        return -errno;
+    }
+    close_fd(&init->net_fd);
+    return stand_up_net(init->setup->plan, ret_lost, ret_stage);
+}
+
+_Noreturn void init_main(struct wire_setup *setup)
 {
     static struct init init;
     struct wire_event ready = {.type = WIRE_READY};
@@ -267,6 +318,7 @@ _Noreturn void init_main(const struct wire_setup *setup)
     int signal_fd;
 
     init.setup = setup;
+    init.net_fd = -1;
     init.channel = setup->channel;
     sigfillset(&set);
     sigprocmask(SIG_SETMASK, &set, NULL);
@@ -276,10 +328,17 @@ _Noreturn void init_main(const struct wire_setup *setup)
     if (setup->go >= 0 && read(setup->go, &byte, 1) != 1)
         _exit(1);
     ready.errnum = -stand_up(setup, &ready.status, &stage);
+    if (!ready.errnum && setup->net_comes)
+        ready.errnum = -enter_net(&init, &ready.status, &stage);
     snprintf(ready.stage, sizeof(ready.stage), "%s", stage);
     init_send(&init, &ready, NULL, 0);
-    if (ready.errnum)
-        _exit(1);
+    /* Who ends with something unread takes its last words back: shunt would read ECONNRESET. It ends us. */
+    while (ready.errnum)
+        if (!read_request(&init))
+            _exit(1);
+    while (setup->payload_comes)
+        if (!read_request(&init))
+            end_everything(&init);
     if (setup->first)
         init_start_first(&init);
     for (;;) {

@@ -131,6 +131,33 @@ int run_init_keep(struct run_init *init, const char *path)
     return send_message(init, &request, offsetof(struct wire_request, text) + length + 1, NULL, 0);
 }
 
+int run_init_send_net(struct run_init *init, int fd)
+{
+    return send_request(init, WIRE_NET, 0, 0, &fd, 1);
+}
+
+int run_init_send_payload(struct run_init *init, const struct cgroup_birth *birth)
+{
+    static const struct cgroup_birth none = CGROUP_BIRTH_INIT;
+    int fds[CGROUP_BIRTH_MAX + 2], arg;
+    size_t n = 0;
+
+    if (!birth)
+        birth = &none;
+    arg = (int)birth->ntasks;
+    for (; n < birth->ntasks; n++)
+        fds[n] = birth->tasks_fd[n];
+    if (birth->into_fd >= 0) {
+        fds[n++] = birth->into_fd;
+        arg |= WIRE_HAS_INTO;
+    }
+    if (birth->procs_fd >= 0) {
+        fds[n++] = birth->procs_fd;
+        arg |= WIRE_HAS_PROCS;
+    }
+    return send_request(init, WIRE_PAYLOAD, 0, arg, fds, n);
+}
+
 static int command_memfd(char *const argv[], char *const envp[])
 {
     struct wire_command head = {.bytes = sizeof(head)};

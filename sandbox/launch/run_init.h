@@ -45,6 +45,11 @@ struct run_init_spec {
     bool keep_session;            /* the command may share the caller's terminal and process group (spec.tty) */
     bool watch_left;              /* LEFT events when the command exits */
     const struct run_init_first *first; /* NULL: none */
+    /* Called once while the run init builds its view, and may make there what only the payload needs, its cgroup above
+     * all: so that costs no time. It sets `payload` and, where they are not as promised, cgroup_tasks, limits and
+     * limits_missing, and returns whether that is so: then all is tried again with these. NULL: nothing to do. */
+    bool (*meanwhile)(struct run_init_spec *spec);
+    void *arg;
     unsigned limits;              /* SPEC_BIT()s of TASKS, MEMORY, CPU, KILL that a cgroup gives: what of them spec->demands
                                      names besides is an error before anything is started */
     const char *limits_missing;   /* why not more of them; NULL or "": nothing to say */

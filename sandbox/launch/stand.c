@@ -74,6 +74,13 @@ static int join_cgroup(const struct wire_setup *setup)
     return setup->birth ? cgroup_birth_join(setup->birth) : 0;
 }
 
+int stand_up_net(const struct sandbox_plan *plan, int32_t *ret_lost, const char **ret_stage)
+{
+    *ret_stage = "the loopback device";
+    *ret_lost = (int32_t)SPEC_BIT(SPEC_NET);
+    return plan->spec.network == SPEC_NET_LOOPBACK && plan->namespaces & CLONE_NEWNET ? net_loopback_up() : 0;
+}
+
 int stand_up(const struct wire_setup *setup, int32_t *ret_lost, const char **ret_stage)
 {
     const struct sandbox_plan *plan = setup->plan;
@@ -86,9 +93,7 @@ int stand_up(const struct wire_setup *setup, int32_t *ret_lost, const char **ret
     r = join_cgroup(setup);
     if (r < 0)
         return r;
-    *ret_stage = "the loopback device";
-    *ret_lost = (int32_t)SPEC_BIT(SPEC_NET);
-    if (plan->spec.network == SPEC_NET_LOOPBACK && plan->namespaces & CLONE_NEWNET && (r = net_loopback_up()) < 0)
+    if (!setup->net_comes && (r = stand_up_net(plan, ret_lost, ret_stage)) < 0)
         return r;
     /* Of children only: clone() itself has no room for the flag. */
     *ret_stage = "time namespace";

@@ -22,6 +22,7 @@
 #include "sandbox/cgroup/cgroup.h"
 #include "sandbox/launch/internal.h"
 #include "sandbox/launch/wire.h"
+#include "sandbox/net/namespace.h"
 #include "sandbox/notify/notify.h"
 #include "sandbox/plan/plan.h"
 #include "sandbox/seccomp/profile.h"
@@ -65,6 +66,7 @@ void run_init_end_child(struct run_init *init)
 
 struct attempt { /* how one try ended */
     bool cloned;
+    bool again; /* nothing was wrong with the plan */
     unsigned lost;
     char stage[64];
 };
@@ -86,17 +88,46 @@ static int open_setup(const struct run_init_spec *spec, bool userns, int pair[2]
     setup->payload = spec->payload;
     setup->keep_session = spec->keep_session && spec->spec->tty;
     setup->watch_left = spec->watch_left;
+    setup->payload_comes = spec->meanwhile;
     setup->first = spec->first;
     return 0;
 }
 
+/* Once it has been called, each try is told what came of it. */
+static int meanwhile(struct run_init *init, struct run_init_spec *spec, struct attempt *attempt)
+{
+    if (!spec->meanwhile)
+        return 0;
+    if (!init->met) {
+        init->met = true;
+        attempt->again = spec->meanwhile(spec);
+    }
+    if (attempt->again)
+        return -EAGAIN;
+    return run_init_send_payload(init, spec->payload);
+}
+
+/* Making a network namespace takes the kernel as long as all mounts: where it needs no user namespace, it is made here while
+ * the run init mounts. Where that fails, clone() shall make it and say what is the matter. */
+static int make_net(struct run_init *init, struct attempt *attempt)
+{
+    _cleanup_close_ int fd = net_namespace_make();
+
+    if (fd < 0) {
+        init->net_by_clone = attempt->again = true;
+        return fd;
+    }
+    return run_init_send_net(init, fd);
+}
+
 /* One try with exactly this plan. On failure nothing stays. */
-static int try_start(struct run_init *init, const struct run_init_spec *spec, struct cgroup_birth *birth,
+static int try_start(struct run_init *init, struct run_init_spec *spec, struct cgroup_birth *birth,
                      struct attempt *attempt)
 {
     const struct sandbox_plan *plan = init->plan;
     bool userns = plan->identity == PLAN_ID_USERNS;
-    struct wire_setup setup = {.plan = plan, .birth = birth};
+    bool net_beside = plan->namespaces & CLONE_NEWNET && !userns && !init->net_by_clone;
+    struct wire_setup setup = {.plan = plan, .birth = birth, .net_comes = net_beside};
     struct wire_event event = {0};
     int pair[2], go[2], r;
 
@@ -108,7 +139,7 @@ static int try_start(struct run_init *init, const struct run_init_spec *spec, st
     if (r < 0)
         return r;
     fflush(NULL);
-    init->pid = cgroup_birth_clone(birth, plan->namespaces | (userns ? CLONE_NEWUSER : 0));
+    init->pid = cgroup_birth_clone(birth, plan->namespaces ^ (net_beside ? CLONE_NEWNET : 0) ^ (userns ? CLONE_NEWUSER : 0));
     if (init->pid == 0) {
         close(pair[0]);
         close_fd(&go[1]);
@@ -126,12 +157,16 @@ static int try_start(struct run_init *init, const struct run_init_spec *spec, st
     if (r == 0 && userns && write(go[1], "g", 1) != 1)
         r = -EPIPE;
     close_fd(&go[1]);
+    if (r == 0 && net_beside)
+        r = make_net(init, attempt);
+    if (r == 0)
+        r = meanwhile(init, spec, attempt);
     if (r == 0) {
         r = wait_ready(init, &event);
         attempt->lost = (unsigned)event.status;
         event.stage[sizeof(event.stage) - 1] = '\0';
         snprintf(attempt->stage, sizeof(attempt->stage), "%s", event.stage);
-    } else if (userns) {
+    } else if (userns && !attempt->again) {
         attempt->cloned = false;
     }
     if (r < 0)
@@ -265,14 +300,14 @@ static const char *remedy_of(const struct run_init *init, const struct attempt *
     return errnum == EPERM && geteuid() != 0 ? "needs root" : "";
 }
 
-static int start_rungs(struct run_init *init, const struct run_init_spec *given, struct cgroup_birth *birth,
+static int start_rungs(struct run_init *init, const struct run_init_spec *promised, struct cgroup_birth *birth,
                        struct err *err)
 {
+    struct run_init_spec as_is = *promised, *given = &as_is;
     struct sandbox_spec spec;
     struct plan_request request = {
         .spec = &spec,
         .cells = given->cells,
-        .cgroup_tasks = given->cgroup_tasks,
         .learn = given->learn,
         .cwd = given->cwd,
         .home = given->home,
@@ -290,6 +325,7 @@ static int start_rungs(struct run_init *init, const struct run_init_spec *given,
     for (int i = 0; i < TRIES; i++) {
         plan_free(init->plan);
         init->plan = NULL;
+        request.cgroup_tasks = given->cgroup_tasks;
         r = plan_compile(&request, &init->plan, err);
         if (r == 0 && listener_lacks(init, &spec, &request.without))
             continue;
@@ -300,6 +336,8 @@ static int start_rungs(struct run_init *init, const struct run_init_spec *given,
         r = try_start(init, given, birth, &attempt);
         if (r == 0)
             break;
+        if (attempt.again)
+            continue;
         err_set(err, ERR_SYSTEM, -r, "cannot start the sandbox: %s: %m", attempt.stage);
         remedy = remedy_of(init, &attempt, -r);
         if (!leave_out(init, &attempt, &spec, &request.without))

@@ -18,8 +18,13 @@ enum wire_op {
     WIRE_DROP,       /* tag */
     WIRE_KILL_TREE,  /* arg: pid as the run init sees it */
     WIRE_SIGNAL,     /* tag, arg: signal number */
-    WIRE_KEEP        /* text: a path that cells keep as it is outside their /tmp */
+    WIRE_KEEP,       /* text: a path that cells keep as it is outside their /tmp */
+    WIRE_NET,        /* fd: the network namespace to enter */
+    WIRE_PAYLOAD     /* arg: WIRE_HAS_*, number of `tasks`; fds of a cgroup_birth: those, then what it has besides */
 };
+
+#define WIRE_HAS_INTO 0x100
+#define WIRE_HAS_PROCS 0x200
 
 #define WIRE_PATH_MAX 1024
 
@@ -59,6 +64,8 @@ struct wire_setup { /* what the child inherits from shunt's memory */
     const struct sandbox_plan *plan;
     const struct cgroup_birth *birth; /* the run init's own; NULL: none */
     struct cgroup_birth *payload;     /* where its payload is born; NULL: beside the run init */
+    bool net_comes;     /* the network namespace was not made by clone(): NET brings it */
+    bool payload_comes; /* PAYLOAD says that once it is known; nothing is started before */
     bool keep_session; /* the payload shares the caller's terminal and process group */
     uint64_t nproc;    /* RLIMIT_NPROC of the payload; 0: leave */
     bool watch_left;   /* say what the payload leaves behind when it exits */
@@ -66,7 +73,7 @@ struct wire_setup { /* what the child inherits from shunt's memory */
 };
 
 /* The run init. Never returns. */
-_Noreturn void init_main(const struct wire_setup *setup);
+_Noreturn void init_main(struct wire_setup *setup);
 
 /* --- pieces of the run init, each in its own file --- */
 

@@ -29,6 +29,7 @@ NO_USERNS = [
 ]  # fmt: skip
 LISTENER = [sys.executable, CONFINED, "listener"]
 NO_UNSHARE = [sys.executable, CONFINED, "no-unshare"]
+NO_MKDIR = [sys.executable, CONFINED, "no-mkdir"]
 MASKED_PROC = ["unshare", "-m", *sh("mount -t tmpfs none /proc/tty")]
 READONLY_CGROUPS = [
     "unshare", "-m",
@@ -228,6 +229,18 @@ def test_cgroups_that_cannot_be_written(place):
     place.requires(READONLY_CGROUPS, "memory")
     start = place.start(READONLY_CGROUPS)
     assert "memory" in start["lacking"] and "pid" in start["in_force"] and "remedy" in start["missing"]
+
+
+@as_root
+def test_a_cgroup_that_cannot_be_made_after_all(place):
+    """It is made while the sandbox is: the command waits for it, and starts under the next rung or not at all."""
+    in_force, missing, why = place.holds(NO_MKDIR, "--tasks", 64)
+    assert "memory" in missing and "cannot make cgroup" in why
+    assert {"tasks", "pid", "mount", "ipc", "tmp", "seccomp", "kill"} <= in_force
+    done = place.exec(NO_MKDIR, "--require", "memory", "--", "touch", "ran")
+    assert (done.returncode, done.account["verdict"]) == (6, "not-started"), done
+    assert "memory is required" in done.stderr and "cannot make cgroup" in done.stderr
+    assert not (place.path / "ran").exists()
 
 
 @as_root

@@ -21,6 +21,7 @@
 #include "sandbox/base/err.h"
 #include "sandbox/caps/caps.h"
 #include "sandbox/launch/run_init.h"
+#include "sandbox/net/namespace.h"
 #include "sandbox/plan/plan.h"
 
 #define PROFILE "policies/seccomp/default.json"
@@ -360,6 +361,122 @@ static void test_many_cells(void **state)
     run_init_free(init);
 }
 
+/* --- what is made beside the run init --- */
+
+static int calls;
+
+/* The cgroup that was promised is not to be had. */
+static bool breaks_its_promise(struct run_init_spec *spec)
+{
+    calls++;
+    assert_true(spec->cgroup_tasks);
+    spec->cgroup_tasks = false;
+    return true;
+}
+
+static bool keeps_its_promise(struct run_init_spec *spec)
+{
+    calls++;
+    return spec->cgroup_tasks == false;
+}
+
+static struct run_init *start_beside(bool (*meanwhile)(struct run_init_spec *spec), char *const argv[])
+{
+    char cwd[400];
+    struct sandbox_spec policy;
+    const struct run_init_first first = {.tag = 1, .argv = argv, .envp = environ, .stdio = {0, 1, 2}};
+    struct run_init_spec spec = {.spec = &policy,
+                                 .cwd = getcwd(cwd, sizeof(cwd)),
+                                 .first = &first,
+                                 .cgroup_tasks = true,
+                                 .meanwhile = meanwhile};
+    struct run_init *init = NULL;
+    struct err err = ERR_INIT;
+
+    calls = 0;
+    fill(&policy, FULL);
+    policy.limits.tasks = 40;
+    if (run_init_start(&spec, &init, &err) < 0)
+        fail_msg("%s", err.message);
+    spec_done(&policy);
+    return init;
+}
+
+static void test_a_broken_promise_is_another_plan(void **state)
+{
+    char path[] = "/var/tmp/shunt-launch-XXXXXX", script[200];
+    char *const argv[] = {(char *)"sh", (char *)"-c", script, NULL};
+    int fd = mkstemp(path);
+    struct run_init *init;
+
+    (void)state;
+    assert_true(fd >= 0);
+    snprintf(script, sizeof(script), "echo ran >>%s", path);
+    init = start_beside(breaks_its_promise, argv);
+    assert_int_equal(calls, 1);
+    assert_true(run_init_plan(init)->task_limit == PLAN_TASKS_PID_MAX || run_init_plan(init)->task_limit == PLAN_TASKS_NPROC);
+    assert_int_equal(until(init, RUN_INIT_EXITED, 1).status, 0);
+    assert_int_equal(lseek(fd, 0, SEEK_END), strlen("ran\n")); /* once: nothing ran under the first plan */
+    run_init_free(init);
+
+    init = start_beside(keeps_its_promise, argv);
+    assert_int_equal(calls, 1);
+    assert_int_equal(run_init_plan(init)->task_limit, PLAN_TASKS_CGROUP);
+    assert_int_equal(until(init, RUN_INIT_EXITED, 1).status, 0);
+    run_init_free(init);
+    close(fd);
+    unlink(path);
+}
+
+/* Who has failed and ends with something unread takes its last words with it: the socket says ECONNRESET instead. */
+static void test_what_failed_is_heard_past_what_was_sent(void **state)
+{
+    char *const argv[] = {(char *)"true", NULL};
+    struct sandbox_spec policy;
+
+    (void)state;
+    for (int i = 0; i < 30; i++) {
+        char cwd[400];
+        const struct run_init_first first = {.tag = 1, .argv = argv, .envp = environ, .stdio = {0, 1, 2}};
+        struct run_init_spec spec = {.spec = &policy, .cwd = getcwd(cwd, sizeof(cwd)), .first = &first,
+                                     .meanwhile = keeps_its_promise};
+        struct run_init *init = NULL;
+        struct err err = ERR_INIT;
+
+        fill(&policy, FULL);
+        spec_set_text(&policy.hostname, "a-name-that-is-longer-than-the-sixty-four-bytes-that-the-kernel-has-room-for");
+        if (run_init_start(&spec, &init, &err) < 0)
+            fail_msg("%s", err.message);
+        assert_false(has(init, SPEC_UTS));
+        assert_int_equal(until(init, RUN_INIT_EXITED, 1).status, 0);
+        run_init_free(init);
+        spec_done(&policy);
+    }
+}
+
+/* Root of a user namespace could not come back from a network namespace of its own: who made it ended up in there. */
+static void test_a_network_namespace_is_made_beside(void **state)
+{
+    char before[64] = "", after[64] = "", made[64] = "", path[64];
+    int fd;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_true(readlink("/proc/self/ns/net", before, sizeof(before) - 1) > 0);
+    fd = net_namespace_make();
+    assert_true(fd >= 0);
+    assert_true(readlink("/proc/self/ns/net", after, sizeof(after) - 1) > 0);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    assert_true(readlink(path, made, sizeof(made) - 1) > 0);
+    assert_string_equal(before, after);
+    assert_int_equal(strncmp(made, "net:[", 5), 0);
+    assert_string_not_equal(made, before);
+    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1); /* nobody is left to be reaped */
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +484,9 @@ int main(void)
         cmocka_unit_test(test_nothing_survives), cmocka_unit_test(test_orphans_are_reported),
         cmocka_unit_test(test_enter_cell),     cmocka_unit_test(test_spawn_in_cell),
         cmocka_unit_test(test_many_cells),
+        cmocka_unit_test(test_a_broken_promise_is_another_plan),
+        cmocka_unit_test(test_what_failed_is_heard_past_what_was_sent),
+        cmocka_unit_test(test_a_network_namespace_is_made_beside),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
