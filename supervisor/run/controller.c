@@ -55,6 +55,12 @@ bool controller_congested(const struct controller *controller)
     return controller->channel && channel_pending_bytes(controller->channel) > CONGESTED_BYTES;
 }
 
+void controller_hold(struct controller *controller, bool held)
+{
+    if (controller && controller->channel)
+        channel_hold(controller->channel, held);
+}
+
 /* --- what it says --- */
 
 static int controller_suite_end(struct controller *controller, struct packet *packet)

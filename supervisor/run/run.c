@@ -28,6 +28,7 @@
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/select.h"
 #include "supervisor/run/state.h"
+#include "supervisor/run/terminal.h"
 #include "supervisor/run/detect/thresholds.h"
 
 /* Task refusals on cgroup v1 wake nobody (6.12 and later), so counters are read this often while a test runs. */
@@ -38,7 +39,7 @@
 
 uint64_t run_clock_ns(const struct run *run)
 {
-    return clock_now_ns() - run->frozen_ns;
+    return (run->frozen_since_ns ? run->frozen_since_ns : clock_now_ns()) - run->frozen_ns;
 }
 
 uint64_t run_elapsed_ns(const struct run *run)
@@ -416,6 +417,7 @@ void run_start_command(struct run *run)
 
 static void run_close(struct run *run)
 {
+    terminal_close(run);
     for (struct worker *w = run->workers; w; w = w->next)
         worker_kill(w);
     run_init_free(run->init);

@@ -12,6 +12,7 @@
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/budget.h"
 #include "supervisor/run/state.h"
+#include "supervisor/run/terminal.h"
 
 static void stop_now(struct run *run, const char *reason)
 {
@@ -58,6 +59,8 @@ static void on_suspend(struct ev_loop *loop, ev_signal *watcher, int revents)
 
     (void)loop;
     (void)revents;
+    if (terminal_is_taken(run))
+        return; /* ^Z is the debugger's */
     run->frozen_since_ns = clock_now_ns();
     hold_everything(run, true);
     budget_pause(run);

@@ -16,6 +16,7 @@
  *   limits.c      what "auto" means here
  *   budget.c, budget_pool.c   tokens shared with make and with other runs
  *   cpu.c         each slot's CPUs, and the variables that say so
+ *   terminal.c    a terminal for a debugger in a worker
  *   learn.c       --learn: the smallest policy that the run needs
  *   history.c     what earlier runs came to, and what is kept of this one
  *
@@ -61,6 +62,7 @@ struct native;
 struct native_output;
 struct packet;
 struct sock_fprog;
+struct terminal;
 
 #define COMMAND_TAG (1ULL << 40) /* of the command at the run init; above every cell number */
 
@@ -136,6 +138,7 @@ struct worker {
     struct channel *channel;
     pid_t pid, pid_inside; /* 0: unknown */
     int pid_in_cell;       /* as itself sees it; 0 */
+    bool wants_terminal;   /* terminal.c: its debugger waits for it */
     bool exited;           /* the run init reported its death */
     int wait_status;
     bool said_bye;
@@ -275,6 +278,7 @@ struct run {
     bool whole;            /* the command was one test: whole.c */
     bool listed;           /* `shunt list`: has been printed */
     struct controller *controller;
+    struct terminal *terminal; /* a debugger has it; NULL */
     struct channel *template; /* NULL: not there (yet) */
     bool template_ready, cold;
     char cold_why[512];
@@ -461,6 +465,7 @@ void controller_say(void *controller, const char *text);
 void controller_finish(struct controller *controller);
 void controller_interrupt(struct controller *controller, const char *text);
 bool controller_congested(const struct controller *controller);
+void controller_hold(struct controller *controller, bool held); /* what it is told waits here */
 
 /* limits.c */
 int limits_resolve(struct run *run, struct err *err);

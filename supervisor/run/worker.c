@@ -22,6 +22,7 @@
 #include "supervisor/run/detect/leak_watch.h"
 #include "supervisor/run/native.h"
 #include "supervisor/run/state.h"
+#include "supervisor/run/terminal.h"
 #include "supervisor/run/detect/timeout.h"
 
 /* A small budget may be used up for a moment. */
@@ -264,6 +265,7 @@ void worker_kill(struct worker *worker)
 
     if (worker->state == WORKER_DYING)
         return;
+    terminal_release(worker);
     held_result_end(worker);
     if (worker->leaf)
         cgroup_leaf_kill(worker->leaf);

@@ -16,6 +16,7 @@
 #include "supervisor/run/detect/proc_task.h"
 #include "supervisor/run/native.h"
 #include "supervisor/run/state.h"
+#include "supervisor/run/terminal.h"
 
 /* --- entering --- */
 
@@ -192,6 +193,18 @@ static void worker_bye(struct worker *worker)
                                 &worker->held);
 }
 
+/* A debugger in its test. False: it says something else. */
+static bool worker_debug(struct worker *worker, const char *type)
+{
+    if (strcmp(type, "debug") == 0)
+        terminal_ask(worker);
+    else if (strcmp(type, "debug-end") == 0)
+        terminal_release(worker);
+    else
+        return false;
+    return true;
+}
+
 /* Which message is permitted in which state; anything else is a violation. */
 static int worker_message(struct worker *worker, struct packet *packet)
 {
@@ -228,12 +241,18 @@ static int worker_message(struct worker *worker, struct packet *packet)
             return strcmp(type, "done") == 0 ? native_done(worker, packet) : -EPROTO;
         if (strcmp(type, "report") == 0)
             return worker_report(worker, packet);
+        if (worker_debug(worker, type))
+            return 0;
+        terminal_release(worker);
         if (strcmp(type, "quit") == 0)
             return worker_quit(worker, packet);
         return strcmp(type, "done") == 0 ? worker_done(worker, packet) : -EPROTO;
     case WORKER_ENDING:
         if (strcmp(type, "report") == 0)
             return worker_report(worker, packet);
+        if (worker_debug(worker, type))
+            return 0;
+        terminal_release(worker);
         if (strcmp(type, "bye") != 0 || worker->said_bye || worker->owed != TEST_NONE)
             return -EPROTO;
         worker_bye(worker);

@@ -26,6 +26,7 @@ class Case:
     name: str
     files: Dict[str, str]  # path: text; or empty, with `suite` instead
     args: Sequence[str] = ()  # pytest's, in every mode
+    before: Sequence[Sequence[str]] = ()  # arguments of runs that come first, in the same mode
     like: str = "plain"  # which mode shunt is compared with; "" for none: `expect` alone decides
     modes: Sequence[str] = MODES  # xdist is left out where it has no such thing or breaks; `why` says so
     why: str = ""
@@ -187,6 +188,8 @@ def run_case(case, modes) -> Dict[str, Run]:
             directory = pathlib.Path(top, f"{mode:_<5}")
             directory.mkdir()
             write_suite(case, directory)
+            for args in case.before:
+                run_mode(mode, directory, args, case.n, case.env, case.timeout)
             runs[mode] = run_mode(
                 mode, directory, case.args, case.n, case.env, case.timeout, list(case.script) if case.pty else None,
                 case.shunt_args, case.xdist_args, case.before,

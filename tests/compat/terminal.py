@@ -29,6 +29,7 @@ def in_terminal(argv, directory, environ, timeout, script=()):
             shown += data
         if steps and steps[0][0].encode() in shown[at:]:
             at = len(shown)
+            time.sleep(0.1)  # the prompt is shown before the line editor has set the terminal up
             os.write(fd, steps.pop(0)[1].encode())
     else:
         os.kill(pid, signal.SIGTERM)

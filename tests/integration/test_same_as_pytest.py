@@ -304,12 +304,6 @@ def test_the_terminal_of_a_worker_is_silent_but_there(suite, n):
     assert set(result.outcomes.values()) == {"passed"} and "not seen" not in result.stdout, result
 
 
-def test_pdb_is_refused(suite):
-    suite.write(test_a="def test_it(): assert 0")
-    result = suite.run("-n", 1, pytest_args=("--pdb",))
-    assert result.status == 4 and "--pdb" in result.stderr, result
-
-
 def test_workers_have_different_process_ids(suite):
     """As under pytest alone and xdist: names in /tmp are made of them."""
     suite.write(

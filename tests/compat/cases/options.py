@@ -85,7 +85,7 @@ def at_most(count):
 
 
 CASES = [
-    mixed("all", "-ra", "-p", "no:cacheprovider", lines=[SUMMARY, "Warning: ", "^E  ", "^said before"]),
+    mixed("all", "-ra", lines=[SUMMARY, "Warning: ", "^E  ", "^said before"]),
     mixed("report_chars", "-rA", "-q", quick=False, lines=[SUMMARY]),
     mixed("verbose_twice", "-vv", "--tb=short", quick=False, lines=["passed|^E  "]),
     mixed("keyword", "-k", "pass or param and not xpass"),
@@ -143,6 +143,15 @@ CASES = [
          "def pytest_report_header(): return 'a header of its own'\n"
          "def pytest_terminal_summary(terminalreporter): terminalreporter.line('a summary of its own')\n",
          "test_a.py": "def test_a(): pass\n"}, lines=["of its own"]),
+    few("last_failed", "--lf", before=[[]], lines=["previous|passed|failed"]),
+    few("failed_first", "--ff", before=[[]], quick=False, lines=["previous"]),
+    few("new_first", "--nf", before=[["test_a.py"]], quick=False, lines=["passed"]),
+    few("stepwise", "--sw", before=[["-k", "nothing"]], quick=False, tests=False, expect=at_most(3), lines=["^FAILED test_a.py::test_a.3."]),
+    few("stepwise_again", "--sw", before=[["--sw"]], tests=False, expect=at_most(3), lines=["^FAILED test_a.py::test_a.3."]),
+    few("stepwise_skip", "--sw", "--sw-skip", quick=False, tests=False, expect=at_most(4)),
+    few("cache_clear", "--lf", "--cache-clear", before=[[]], quick=False, lines=["passed"]),
+    few("cache_show", "--cache-show", before=[[]], quick=False, lines=["test_a.py::test_a"]),
+    Case("no_capture", {"test_a.py": "import sys\n"
+         "def test_a():\n    print('to stdout')\n    print('to stderr', file=sys.stderr)\n"
+         "def test_b():\n    import os\n    os.write(1, b'to fd 1\\n')\n"}, ["-s"], lines=["to stdout|to stderr|to fd 1"]),
 ]  # fmt: skip
-
-

@@ -13,6 +13,7 @@ from . import (
     controller,
     coverage_support,
     cpu_share,
+    debugger,
     identity,
     inherit,
     options,
@@ -31,7 +32,7 @@ __all__ = [
     "pytest_runtestloop",
 ]
 
-_modules = (channel, coverage_support, inherit, reports, template, worker)
+_modules = (channel, coverage_support, debugger, inherit, reports, template, worker)
 _state = State()
 
 
@@ -159,8 +160,6 @@ def pytest_runtestloop(session: Any) -> Optional[bool]:
         return None
     if session.testsfailed and not session.config.option.continue_on_collection_errors:
         return None
-    if session.config.option.usepdb or getattr(session.config.option, "trace", False):
-        raise pytest.UsageError("--pdb and --trace need the terminal that workers do not have: run that test without shunt")
     if _state.cold_worker:
         worker.run_cold(session, _state)
     items: List[Any] = session.items

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 
 import pytest
 
-from . import blackbox, cpu_share, inherit, listeners, reports, shared_pools, suite
+from . import blackbox, cpu_share, debugger, inherit, listeners, reports, shared_pools, suite
 from .channel import Channel, Closed, Message, printable
 from .coverage_support import WorkerCoverage
 from .state import State
@@ -100,6 +100,7 @@ class Worker:
         self.coverage: Optional[WorkerCoverage] = None
         self.box: Optional[blackbox.BlackBox] = None
         self.sockets: Optional[listeners.Listeners] = None
+        self.debugger: Optional[debugger.Debugger] = None
 
     # -- becoming one --
 
@@ -113,6 +114,9 @@ class Worker:
                 if name == "terminalreporter":
                     manager.register(SilentReporter(plugin), name)
         manager.register(self, "shunt-worker")
+        if manager.hasplugin("debugging"):
+            self.debugger = debugger.Debugger(self.config, self.channel)
+            manager.register(self.debugger, "shunt-debugger")
 
     def assigned(self, message: Message) -> None:
         header = message.header
@@ -271,6 +275,8 @@ class Worker:
             quits = {"why": printable(_where(error), 1000), "status": None, "interrupt": True}
         if os.getpid() != self.pid:
             os._exit(1)  # a child that the test forked came back here: it is no worker
+        if self.debugger is not None:
+            self.debugger.test_is_over()
         if quits is not None:
             self.channel.send({"t": "quit", "i": index, **quits})
             return
