@@ -94,6 +94,13 @@ static int controller_message(struct controller *controller, struct packet *pack
         run_stop(run, why ? why : "the framework asked to stop");
         return 0;
     }
+    if (strcmp(type, "inputs") == 0 && run->inputs_awaited) {
+        run->inputs = mem_zalloc(packet->payload_size + 1);
+        memcpy(run->inputs, packet->payload, packet->payload_size);
+        run->inputs_size = packet->payload_size;
+        run->inputs_awaited = false;
+        return 0;
+    }
     switch (controller->state) {
     case CONTROLLER_COLLECTING:
         if (strcmp(type, "suite") != 0)
@@ -386,6 +393,7 @@ void controller_plan(struct controller *controller)
     free(text);
     json_decref(plan);
     controller->state = CONTROLLER_PLANNED;
+    run->inputs_awaited = run->options.inputs;
     if (!run->cold)
         scratch_remove(controller->scratch); /* nobody else is expected */
 }

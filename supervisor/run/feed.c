@@ -136,6 +136,15 @@ void controller_feed_killed(struct controller *controller, size_t test, const ch
     json_decref(header);
 }
 
+void controller_node_down(struct controller *controller, const char *name, const char *why)
+{
+    _cleanup_free_ char *quoted = quote(why);
+    _cleanup_free_ char *header = mem_printf("{\"t\":\"node-down\",\"worker\":\"%s\",\"why\":%s}", name, quoted);
+
+    if (controller->channel && controller->state == CONTROLLER_PLANNED)
+        channel_send(controller->channel, header, NULL, 0, NULL, 0);
+}
+
 void controller_output(struct controller *controller, const char *name, const void *data,
                        size_t size)
 {

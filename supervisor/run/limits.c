@@ -63,6 +63,8 @@ static unsigned workers_wanted(const struct run *run, const struct cgroup_budget
         n = run->options.n ? (uint64_t)run->options.n : 1;
     if (n >= RUN_CONFIG_UNSET) /* auto or still unset */
         n = budget->cpus < 1 ? 1 : (uint64_t)budget->cpus;
+    if (run->options.n_max && run->config->workers == RUN_CONFIG_UNSET && n > (uint64_t)run->options.n_max)
+        n = (uint64_t)run->options.n_max;
     if (n > WORKERS_MAX)
         n = WORKERS_MAX;
     if (n > run->suite.count)

@@ -490,6 +490,7 @@ static void run_free(struct run *run)
     run_history_free(run->history);
     native_free(run->native);
     free(run->quit.why);
+    free(run->inputs);
     suite_done(&run->suite);
     report_free(run->report);
     ev_loop_destroy(run->loop);

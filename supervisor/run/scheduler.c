@@ -293,7 +293,7 @@ static void pump_serial(struct run *run)
 
 void scheduler_pump(struct run *run)
 {
-    if (run->frozen_since_ns || !run->lanes || controller_congested(run->controller))
+    if (run->frozen_since_ns || run->inputs_awaited || !run->lanes || controller_congested(run->controller))
         return;
     budget_begin(run);
     lanes_wake(run->lanes, run_clock_ns(run));

@@ -226,6 +226,8 @@ struct suite_options { /* what the framework's own options ask for */
     int64_t n;         /* -1: not given; -2: auto; -3: logical */
     int64_t max_fail;
     int64_t max_worker_restart; /* -1: not given */
+    int64_t n_max;     /* bounds "auto"; 0: nothing does */
+    bool inputs;       /* the framework has something to say to workers, once it knows how many there are */
     bool fork;
     char why_not_fork[512];
     char digest[65];
@@ -279,6 +281,9 @@ struct run {
     bool listed;           /* `shunt list`: has been printed */
     struct controller *controller;
     struct terminal *terminal; /* a debugger has it; NULL */
+    char *inputs; /* what each worker is handed, opaque; NULL: nothing, or nothing yet */
+    size_t inputs_size;
+    bool inputs_awaited; /* no worker is assigned before */
     struct channel *template; /* NULL: not there (yet) */
     bool template_ready, cold;
     char cold_why[512];
@@ -459,6 +464,8 @@ void controller_feed_bare(struct controller *controller, size_t test, const char
 void controller_feed_given_up(struct controller *controller, size_t test, enum outcome outcome);
 void controller_feed_killed(struct controller *controller, size_t test, const char *name,
                             const struct incident *incident);
+/* A worker was ended by an incident, or ended itself. */
+void controller_node_down(struct controller *controller, const char *name, const char *why);
 void controller_output(struct controller *controller, const char *name, const void *data,
                        size_t size);
 void controller_say(void *controller, const char *text);

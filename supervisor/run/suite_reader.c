@@ -47,6 +47,8 @@ int suite_reader_options(const struct packet *packet, struct suite *suite,
         packet_int_or(packet, "max_worker_restart", 0, INT32_MAX, -1,
                       &options->max_worker_restart) < 0 ||
         packet_bool(packet, "fork", true, &options->fork) < 0 ||
+        packet_bool(packet, "inputs", false, &options->inputs) < 0 ||
+        packet_int_or(packet, "n_max", 0, 4096, 0, &options->n_max) < 0 ||
         packet_text(packet, "why", 1024, true, &why) < 0 || read_n(packet, &options->n) < 0)
         return -EPROTO;
     snprintf(options->why_not_fork, sizeof(options->why_not_fork), "%s", why ? why : "");

@@ -184,13 +184,16 @@ void worker_cold_pending(struct worker *worker, pid_t pid)
 
 void worker_cold_connected(struct worker *worker, struct channel *channel)
 {
+    _cleanup_free_ char *header = NULL;
+
     if (!worker->cold || worker->state != WORKER_FORKING || worker->channel) {
         channel_free(channel);
         return;
     }
     worker_take_channel(worker, channel);
     worker->state = WORKER_COLLECTING;
-    channel_sendf(worker->channel, "{\"t\":\"welcome\",\"v\":1,\"cpu_count\":%u}", cpu_count_told(worker->run, worker->reserved));
+    header = mem_printf("{\"t\":\"welcome\",\"v\":1,\"cpu_count\":%u}", cpu_count_told(worker->run, worker->reserved));
+    channel_send(channel, header, worker->run->inputs, worker->run->inputs_size, NULL, 0);
 }
 
 /* --- life in a slot --- */
@@ -198,16 +201,17 @@ void worker_cold_connected(struct worker *worker, struct channel *channel)
 void worker_assign(struct worker *worker, struct slot *slot)
 {
     struct run *run = worker->run;
-    _cleanup_free_ char *cpu = cpu_assignment(run, slot);
+    _cleanup_free_ char *cpu = cpu_assignment(run, slot), *header = NULL;
 
     worker->slot = slot;
     worker->generation = ++slot->generation;
     slot->worker = worker;
     worker->state = WORKER_WAITING;
-    channel_sendf(worker->channel,
+    header = mem_printf(
                   "{\"t\":\"assign\",\"name\":\"%s\",\"slot\":%u,\"generation\":%u,\"workers\":%u,"
                   "\"run\":\"%s\",%s}",
                   slot->name, slot->index, worker->generation, run->limits.workers, run->run_id, cpu);
+    channel_send(worker->channel, header, run->inputs, run->inputs_size, NULL, 0);
     report_worker(run->report, "assigned", slot->index, worker->generation, worker->pid, 0);
     judge_incident_replaced(slot, clock_now_ns());
 }

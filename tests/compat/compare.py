@@ -133,7 +133,7 @@ def command(mode, args, n, python=PYTHON, shunt_args=(), xdist_args=(), events=N
     if mode == "xdist":
         return [*pytest, "-n", str(n), *xdist_args, *args]
     options = ["--no-history", *(["--events", str(events)] if events else []), *shunt_args]
-    if not any(str(a) in ("-n", "--workers") for a in shunt_args):
+    if n and not any(str(a) in ("-n", "--workers") for a in shunt_args):  # n=0: what the suite says
         options += ["-n", str(n)]
     return [SHUNT, "run", *options, "--", *pytest, *args]
 

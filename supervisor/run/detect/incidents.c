@@ -214,6 +214,8 @@ void judge_break(struct worker *worker, const struct detector_result *result,
         run->suite.tests[worker->test].call_us = (run_clock_ns(run) - worker->go_ns) / NS_PER_US;
     incident_add(worker, result);
     earlier = investigate(worker, &run->incidents[index], &look);
+    if (slot)
+        controller_node_down(run->controller, slot->name, run->incidents[index].text);
     keep_words(&run->incidents[index], void_result);
     if (run->incidents[index].test == TEST_NONE)
         run->worker_died = true;

@@ -11,29 +11,9 @@ from _pytest._code.code import ReprFileLocation
 
 from . import coverage_support, reports, suite, template, unforkable
 from .channel import Channel, Closed, Message, printable
+from .nodes import Nodes, Sched
 from .state import State
 from .ties import Ties
-
-
-class _Gateway:
-    def __init__(self, name: str) -> None:
-        self.id = name
-
-
-class _Node:
-    """What pytest's terminal wants to know of a worker."""
-
-    def __init__(self, name: str) -> None:
-        self.gateway = _Gateway(name)
-        self.workerinfo: Dict[str, Any] = {
-            "id": name,
-            "version": sys.version,
-            "version_info": tuple(sys.version_info),
-            "sysplatform": sys.platform,
-            "platform": sys.platform,
-            "executable": sys.executable,
-            "cwd": os.getcwd(),
-        }
 
 
 def _same_file(a: int, b: int) -> bool:
@@ -84,7 +64,8 @@ class Controller:
         self.partial: Dict[Any, List[bytes]] = {}
         self.stop_sent = False
         self.interrupted: Optional[str] = None
-        self.nodes: Dict[str, _Node] = {}
+        self.nodes = Nodes(self.config)
+        self.open_line: Optional[str] = None  # of the worker that wrote last, without an end of line
         self.losses = coverage_support.Losses()
 
     # -- the suite --
@@ -100,7 +81,7 @@ class Controller:
 
     def _send_suite(self) -> None:
         why = self._why_not_fork()
-        options = self.state.options.as_suite()
+        options = self.state.options.as_suite(self.nodes)
         markers = suite.serial_markers(self.config)
         try:
             chunks = list(suite.packets(self.items, markers, self.state.options.dist, Ties(self.items, self.config), self.state.want_markers))
@@ -117,6 +98,7 @@ class Controller:
             "capture": str(self.config.option.capture),
             "fork": why is None or (not several and "reads " in why),
             "why": why,
+            "inputs": self.nodes.are_heard(),
             **options,
         }
         self.channel.send(header)
@@ -169,6 +151,18 @@ class Controller:
         os.close(fd)
         gc.unfreeze()
 
+    def _set_up_nodes(self, plan: Message) -> None:
+        notice = self.nodes.scheduler_notice()
+        if notice is not None:
+            self._notice(notice.encode("utf-8", "replace"))
+        count = int(plan.header["workers"])
+        if self.nodes.are_heard():
+            run_id = self.state.options.testrunuid or self.state.run_id
+            self.channel.send({"t": "inputs"}, self.nodes.set_up(count, run_id))
+        self.nodes.start(count, [item.nodeid for item in self.items])
+        if self.xdist:
+            self.state.options.show(self.config.option, count)
+
     # -- the loop --
 
     def run(self) -> bool:
@@ -177,6 +171,7 @@ class Controller:
             plan = self._plan()
             if plan.fds:
                 self._fork_template(plan.fds[0])
+            self._set_up_nodes(plan)
             if self.xdist and self.terminal is not None:
                 self.terminal.showfspath = False
             self.config.pluginmanager.register(self, "shunt-controller")
@@ -199,8 +194,9 @@ class Controller:
             elif kind == "killed":
                 self._killed(message)
             elif kind == "output":
-                sys.stdout.flush()
-                _write_all(1, message.payload)
+                self._output(str(message.header["worker"]), message.payload)
+            elif kind == "node-down":
+                self.nodes.ended(str(message.header["worker"]), None, str(message.header["why"]))
             elif kind == "notice":
                 self._notice(message.payload)
             elif kind == "finish":
@@ -233,10 +229,32 @@ class Controller:
             self.stop_sent = True
             self.channel.send({"t": "stop", "why": str(why)[:1000].encode("ascii", "replace").decode()})
 
-    def _notice(self, text: bytes) -> None:
+    def _output(self, name: str, data: bytes) -> None:
+        """What a worker wrote past its capture (-s), as it comes. Of several workers each line says whose it is."""
+        if self.xdist:
+            if self.open_line != name:
+                self._fresh_line()
+            begin = f"[{name}] ".encode()
+            lines = data.split(b"\n")
+            last = lines.pop()
+            text = b"".join(begin + line + b"\n" for line in lines) + (begin + last if last else b"")
+            data = text[len(begin) :] if self.open_line == name else text
+            self.open_line = name if last else None
+        sys.stdout.flush()
+        _write_all(1, data)
+
+    def _fresh_line(self) -> None:
+        if self.open_line is not None:
+            sys.stdout.flush()
+            _write_all(1, b"\n")
+            self.open_line = None
         writer = getattr(self.terminal, "_tw", None)
-        if writer is not None and writer.width_of_current_line and _same_file(1, 2):
+        if writer is not None and writer.width_of_current_line:
             writer.line()
+
+    def _notice(self, text: bytes) -> None:
+        if _same_file(1, 2):
+            self._fresh_line()
         sys.stdout.flush()
         sys.stderr.flush()
         _write_all(2, text)
@@ -269,11 +287,15 @@ class Controller:
             _fail(shown, item, failed)
         if item is not None:
             self.config.hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        if self.open_line is not None:
+            self._fresh_line()
         for report in shown:
             if report is not None:
                 self.config.hook.pytest_runtest_logreport(report=report)
         if item is not None:
             self.config.hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        if index < 0:
+            self.nodes.ended(name, content.get("workeroutput"))
         stop = content.get("stop")
         if stop and not self.session.shouldstop:
             self.session.shouldstop = str(stop)
@@ -284,7 +306,7 @@ class Controller:
         else:
             report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
         if report is not None and self.xdist:
-            report.node = self.nodes.setdefault(name, _Node(name))
+            report.node = self.nodes.speaks(name)
         return report
 
     def _warning(self, data: Dict[str, Any]) -> None:
@@ -311,7 +333,7 @@ class Controller:
             duration=0,
         )
         if self.xdist:
-            report.node = self.nodes.setdefault(name, _Node(name))  # type: ignore[attr-defined]
+            report.node = self.nodes.speaks(name)  # type: ignore[attr-defined]
         return report
 
     def _bare(self, item: Any, name: str, known: Dict[str, Any]) -> List[Any]:
@@ -340,10 +362,18 @@ class Controller:
         cause = f"{verdict if verdict == 'leak' else f'killed [{verdict}]'}: {message.header['message']}"
         shown = _Killed(item, block.decode("utf-8", "replace").rstrip("\n"), cause)
         report = self._synthetic(item, str(message.header["worker"]), shown, output)
+        self._ask_of_crash(item, report)
         hook = self.config.hook
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+    def _ask_of_crash(self, item: Any, report: Any) -> None:
+        """The hook may change the report; to run the test once more is not its to say: that has been done."""
+        sched = Sched(self.config)
+        self.nodes.call("pytest_handlecrashitem", crashitem=item.nodeid, report=report, sched=sched)
+        if sched.wanted_again:
+            report.outcome = "failed"
 
     # -- pytest's summary: in the order of collection, whatever came first --
 

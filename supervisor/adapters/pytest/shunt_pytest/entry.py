@@ -16,15 +16,19 @@ from . import (
     debugger,
     identity,
     inherit,
+    nodes,
     options,
     reports,
     suite,
     template,
     worker,
+    xdist_hooks,
+    xdist_module,
 )
 from .state import State
 
 __all__ = [
+    "pytest_addhooks",
     "pytest_addoption",
     "pytest_load_initial_conftests",
     "pytest_cmdline_main",
@@ -61,9 +65,16 @@ def _hello() -> None:
         connection.close()
         return
     _state.channel = connection
+    _state.node_inputs = nodes.loads(answer.payload)
     cpu_share.answer_cpu_count(answer.header.get("cpu_count", 0))
     _state.want_markers = bool(answer.header.get("markers"))
     _state.cold_worker = cell is not None
+
+
+def pytest_addhooks(pluginmanager: Any) -> None:
+    if not pluginmanager.has_plugin("xdist"):
+        pluginmanager.add_hookspecs(xdist_hooks)
+        xdist_module.stand_in()
 
 
 def pytest_addoption(parser: Any, pluginmanager: Any) -> None:
@@ -94,6 +105,7 @@ def _cold_identity() -> Dict[str, Any]:
         "workercount": int(os.environ["PYTEST_XDIST_WORKER_COUNT"]),
         "testrunuid": os.environ["PYTEST_XDIST_TESTRUNUID"],
         "mainargv": sys.argv,
+        **_state.node_inputs.get(os.environ["PYTEST_XDIST_WORKER"], {}),
         **coverage_support.cold_identity(),
     }
 

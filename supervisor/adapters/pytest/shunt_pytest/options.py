@@ -41,6 +41,7 @@ class XdistOptions:
 
     def __init__(self) -> None:
         self.n: Optional[Union[int, str]] = None
+        self.n_max = 0  # bounds "auto"
         self.dist = "no"
         self.max_worker_restart: Optional[int] = None
         self.testrunuid: Optional[str] = None
@@ -51,8 +52,8 @@ class XdistOptions:
         if n is not None:
             self.n = n
         limit = getattr(namespace, "maxprocesses", None)
-        if isinstance(self.n, int) and limit:
-            self.n = min(self.n, int(limit))
+        if limit:
+            self.n_max = int(limit)
         dist = getattr(namespace, "dist", "no")
         if dist and dist != "no":
             self.dist = dist
@@ -64,10 +65,24 @@ class XdistOptions:
             if hasattr(namespace, name):
                 setattr(namespace, name, idle)
 
-    def as_suite(self) -> Dict[str, Any]:
+    def show(self, namespace: Any, workers: int) -> None:
+        """Once xdist has looked: what a plugin finds in the process that talks to the user."""
+        namespace.numprocesses, namespace.dist = workers, self.dist if self.dist != "no" else "load"
+        namespace.tx = ["popen"] * workers
+
+    def no_workers(self) -> bool:
+        """-n 0: the tests are not to know that they run in a worker."""
+        return self.n == 0
+
+    def as_suite(self, nodes: Any) -> Dict[str, Any]:
         n = self.n
+        if n in ("auto", "logical"):
+            n = nodes.auto_workers() or n
+        if isinstance(n, int):
+            n = max(min(n, self.n_max) if self.n_max else n, 0)
         return {
-            "n": max(n, 0) if isinstance(n, int) else n,
+            "n": n,
+            "n_max": max(self.n_max, 0),
             "dist": self.dist if self.dist != "no" else None,
             "max_worker_restart": self.max_worker_restart,
         }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the parts of the plugin know in common, in one place."""
 import os
-from typing import Any, Optional
+from typing import Any, Dict, Optional
 
 from .blackbox import EarlyExit
 from .channel import Channel
@@ -23,4 +23,5 @@ class State:
         self.random_state: Optional[Any] = None
         self.run_id = ""
         self.want_markers = False  # somebody's filter asks for them
+        self.node_inputs: Dict[str, Any] = {}  # of cold workers
         self.enter_lib = ""

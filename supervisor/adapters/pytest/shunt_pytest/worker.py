@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 
 import pytest
 
-from . import blackbox, cpu_share, debugger, inherit, listeners, reports, shared_pools, suite
+from . import blackbox, cpu_share, debugger, inherit, listeners, nodes, reports, shared_pools, suite
 from .channel import Channel, Closed, Message, printable
 from .coverage_support import WorkerCoverage
 from .state import State
@@ -72,7 +72,10 @@ class SilentReporter:
         self._reporter = reporter
         writer = getattr(reporter, "_tw", None)
         if writer is not None:
-            writer._file = open(os.devnull, "w", encoding="utf-8")
+            # --setup-show writes while capture is suspended: what goes to descriptor 1 then is shown, as with -s.
+            shows = getattr(getattr(reporter, "config", None), "option", None)
+            target = 1 if getattr(shows, "setupshow", False) else os.devnull
+            writer._file = open(target, "w", encoding="utf-8", closefd=target != 1)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reporter, name)
@@ -101,6 +104,8 @@ class Worker:
         self.box: Optional[blackbox.BlackBox] = None
         self.sockets: Optional[listeners.Listeners] = None
         self.debugger: Optional[debugger.Debugger] = None
+        self.generation = 0
+        self.input: Dict[str, Any] = {}  # config.workerinput, unless tests are not to know that they run in a worker
 
     # -- becoming one --
 
@@ -121,23 +126,32 @@ class Worker:
     def assigned(self, message: Message) -> None:
         header = message.header
         name, generation = str(header["name"]), int(header["generation"])
+        self.generation = generation
         count = int(header["workers"])
-        run_id = self.state.options.testrunuid or str(header["run"])
-        os.environ.update(
-            PYTEST_XDIST_WORKER=name,
-            PYTEST_XDIST_WORKER_COUNT=str(count),
-            PYTEST_XDIST_TESTRUNUID=run_id,
-        )
         cpu_share.apply(header)
-        self.config.workerinput = {
+        self._own_basetemp(name, generation)
+        run_id = self.state.options.testrunuid or str(header["run"])
+        self.input = {
             "workerid": name,
             "workercount": count,
             "testrunuid": run_id,
             "generation": generation,
             "mainargv": sys.argv,
         }
-        self.config.workeroutput = {}
-        self._own_basetemp(name, generation)
+        self.input.update(nodes.loads(message.payload).get(name, {}))
+        if self.state.options.no_workers() and count == 1:
+            return
+        os.environ.update(
+            PYTEST_XDIST_WORKER=name,
+            PYTEST_XDIST_WORKER_COUNT=str(count),
+            PYTEST_XDIST_TESTRUNUID=run_id,
+        )
+        self._be_a_worker()
+
+    def _be_a_worker(self) -> None:
+        if getattr(self.config, "workerinput", None) is not self.input:
+            self.config.workerinput = self.input
+            self.config.workeroutput = {}
 
     def _own_basetemp(self, name: str, generation: int) -> None:
         factory = getattr(self.config, "_tmp_path_factory", None)
@@ -198,16 +212,26 @@ class Worker:
                 return short
         return self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
 
-    def _content(self) -> bytes:
+    def _output(self) -> Optional[str]:
+        output = self.config.workeroutput
+        try:
+            return nodes.dumps(output, "config.workeroutput") if output else None
+        except nodes.Unfit as error:
+            print(f"shunt: {error}", file=sys.stderr)
+            return None
+
+    def _content(self, output: Optional[str] = None) -> bytes:
         serialised = [self._serialise(r) for r in self.reports]
-        plain = not self.warnings and not self.session.shouldstop and self.coverage is None
+        plain = output is None and not self.warnings and not self.session.shouldstop and self.coverage is None
         if plain and all(type(r) is list for r in serialised):
             return reports.dumps_compact(serialised)
         content: Dict[str, Any] = {"reports": serialised, "warnings": self.warnings}
+        if output is not None:
+            content["workeroutput"] = output
         if self.session.shouldstop:
             content["stop"] = str(self.session.shouldstop)
         if self.coverage is not None:
-            content["coverage"] = [self.config.workerinput["generation"], self.coverage.all_saved]
+            content["coverage"] = [self.generation, self.coverage.all_saved]
         return reports.dumps(content)
 
     def _done(self, index: int) -> None:
@@ -294,6 +318,7 @@ class Worker:
         call = CallInfo.from_call(lambda: self.session._setupstate.teardown_exact(None), when="teardown")
         if call.excinfo is not None and self.last_item is not None:
             self.reports.append(pytest.TestReport.from_item_and_call(self.last_item, call))
+        self._be_a_worker()  # the session's real end, where files of the user are written, is the controller's
         status = pytest.ExitCode.TESTS_FAILED if self.session.testsfailed else pytest.ExitCode.OK
         try:
             self.config.hook.pytest_sessionfinish(session=self.session, exitstatus=status)
@@ -303,7 +328,7 @@ class Worker:
             traceback.print_exc()
         if self.coverage is not None:
             self.coverage.finish()
-        self.channel.send_chunks({"t": "report", "i": -1}, self._content())
+        self.channel.send_chunks({"t": "report", "i": -1}, self._content(self._output()))
         self.channel.send({"t": "bye"})
         inherit.run_exit_handlers()
         for stream in (sys.stdout, sys.stderr):
