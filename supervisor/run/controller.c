@@ -182,6 +182,7 @@ static void visitor_refuse(struct visitor *visitor, const char *why)
 static void visitor_is_controller(struct visitor *visitor)
 {
     struct controller *controller = visitor->controller;
+    uint64_t workers = controller->run->config->workers;
 
     if (controller->state != CONTROLLER_ABSENT) {
         report_notice(controller->run->report,
@@ -195,8 +196,9 @@ static void visitor_is_controller(struct visitor *visitor)
                                                                        .closed = controller_closed,
                                                                        .arg = controller,
                                                                        .priority = PRIORITY_MESSAGE});
-    channel_sendf(controller->channel, "{\"t\":\"welcome\",\"v\":1,\"cpu_count\":%u,\"markers\":%s}",
-                  cpu_count_told(controller->run, NULL), select_needs_markers(controller->run) ? "true" : "false");
+    channel_sendf(controller->channel, "{\"t\":\"welcome\",\"v\":1,\"cpu_count\":%u,\"markers\":%s,\"workers\":%u}",
+                  cpu_count_told(controller->run, NULL), select_needs_markers(controller->run) ? "true" : "false",
+                  workers < RUN_CONFIG_UNSET ? (unsigned)workers : 0);
     visitor_free(visitor);
 }
 

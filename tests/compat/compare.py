@@ -26,7 +26,7 @@ class Case:
     name: str
     files: Dict[str, str]  # path: text; or empty, with `suite` instead
     args: Sequence[str] = ()  # pytest's, in every mode
-    before: Sequence[Sequence[str]] = ()  # arguments of runs that come first, in the same mode
+    first: Sequence[Sequence[str]] = ()  # arguments of runs that come before it, in the same mode
     like: str = "plain"  # which mode shunt is compared with; "" for none: `expect` alone decides
     modes: Sequence[str] = MODES  # xdist is left out where it has no such thing or breaks; `why` says so
     why: str = ""
@@ -97,6 +97,12 @@ class Run:
         return Counter(normal(line) for line in self.output.splitlines() if re.search(expression, line) and not OWN.match(line))
 
 
+def version_of_pytest():
+    command = [PYTHON, "-c", "import pytest; print(pytest.__version__)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None
+
+
 def strip_group(nodeid):
     """xdist adds @GROUP to ids under --dist loadgroup."""
     return re.sub(r"@[\w.-]+$", "", nodeid)
@@ -112,6 +118,7 @@ def normal(line):
     line = re.sub(r"popen-gw\d+/?", "", line)
     line = re.sub(r"pytest-\d+/", "pytest-0/", line)
     line = re.sub(r"/tmp/compat-\w+/\w+", "DIR", line)
+    line = line.strip()
     return line.strip("= ") if line.startswith("=") else line
 
 
@@ -188,7 +195,7 @@ def run_case(case, modes) -> Dict[str, Run]:
             directory = pathlib.Path(top, f"{mode:_<5}")
             directory.mkdir()
             write_suite(case, directory)
-            for args in case.before:
+            for args in case.first:
                 run_mode(mode, directory, args, case.n, case.env, case.timeout)
             runs[mode] = run_mode(
                 mode, directory, case.args, case.n, case.env, case.timeout, list(case.script) if case.pty else None,

@@ -56,8 +56,8 @@ def test_tmpdir(tmpdir): tmpdir.join("x").write("y")
 
 def test_monkeypatch(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", "/nowhere"); monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(os, "getpid", lambda: 42); monkeypatch.syspath_prepend(str(tmp_path))
-    assert os.getpid() == 42
+    monkeypatch.setattr(os, "getppid", lambda: 42); monkeypatch.syspath_prepend(str(tmp_path))
+    assert os.getppid() == 42
 
 def test_recwarn(recwarn):
     warnings.warn("one", UserWarning)
@@ -183,8 +183,9 @@ CASES = [
     Case("builtin_fixtures", FIXTURES, lines=["passed"]),
     Case("builtin_fixtures_sys", FIXTURES, ["--capture=sys"], quick=False, why="capfd is of the descriptors"),
     Case("seed_in_conftest", {"conftest.py": SEEDED, "test_a.py": RANDOM_TEST, "test_b.py": "def test_b(): pass\n"}, n=1),
-    Case("seed_in_conftest_two", {"conftest.py": SEEDED, "test_a.py": RANDOM_TEST, "test_b.py": RANDOM_TEST},
-         properties=False, expect=same_in_all("number")),
+    Case("seed_in_conftest_two", {"conftest.py": SEEDED + "import pytest\n@pytest.fixture(scope='session')\n"
+         "def first(): return random.random()\n", "test_a.py": "import pytest, time\n@pytest.mark.parametrize('x', range(8))\n"
+         "def test_a(x, first, record_property):\n    record_property('number', first)\n    time.sleep(0.02)\n"}),
     Case("seed_in_test_module", {"test_a.py": SEEDED + RANDOM_TEST}, expect=forked),
     Case("seed_in_fixture", {"conftest.py": "import random, pytest\n@pytest.fixture(autouse=True)\n"
          "def seed(): random.seed(7)\n", "test_a.py": RANDOM_TEST, "test_b.py": RANDOM_TEST}, expect=forked),
@@ -198,11 +199,11 @@ CASES = [
     Case("odd_ids", {"test_a.py": IDS}, modes=("plain", "shunt"), why="xdist cannot say a lone surrogate", lines=["passed"]),
     Case("duplicates", DUPLICATES, ["test_a.py", "test_a.py"]),
     Case("moves", {"test_moves.py": MOVES}, n=1),
-    Case("moves_two", {"test_moves.py": MOVES.replace("def test_after_path():", "def test_after_path():\n    return\n"),
-         "test_other.py": "import pytest\n@pytest.mark.parametrize('x', range(20))\ndef test_x(x): pass\n"},
-         tests=False, status=False, quick=False, shunt_args=["--dist", "loadfile"] if False else []),
-    Case("session_fixtures", SESSION, expect=balanced, shunt_args=[]),
-    Case("session_end_fails", {**SESSION, "fail": ""}, tests=False, lines=["^E   "], expect=says("at the session's end")),
+    Case("moves_two", {"test_moves.py": MOVES, "test_other.py": "import pytest\n@pytest.mark.parametrize('x', range(20))\n"
+         "def test_x(x): pass\n"}, ["--dist", "loadfile"], like="", quick=False,
+         expect=lambda run: None if run.status == 0 and run.outcomes["test_moves.py::test_after_handler", "passed"] else "differs"),
+    Case("session_fixtures", SESSION, expect=balanced),
+    Case("session_end_fails", {**SESSION, "fail": ""}, tests=False, expect=says("at the session's end")),
     Case("unittest_class_fixtures", {"test_u.py": """
 import unittest
 def setUpModule(): print("module")
@@ -279,4 +280,68 @@ def test_b(): print("kept of a pass")
     Case("log_file", {"test_a.py": "import logging\ndef test_a(): logging.getLogger().warning('to the file')\n"},
          ["--log-file=log.txt"], quick=False,
          expect=lambda run: None if "to the file" in (run.directory / "log.txt").read_text() else "the log file is empty"),
+    Case("xdists_recipe_for_one_fixture", {"conftest.py": """
+import json, os, pytest
+from filelock import FileLock
+
+@pytest.fixture(scope="session")
+def session_data(tmp_path_factory, worker_id):
+    if worker_id == "master":
+        return produce()
+    root_tmp_dir = tmp_path_factory.getbasetemp().parent
+    fn = root_tmp_dir / "data.json"
+    with FileLock(str(fn) + ".lock"):
+        if fn.is_file():
+            data = json.loads(fn.read_text())
+        else:
+            data = produce()
+            fn.write_text(json.dumps(data))
+    return data
+
+def produce():
+    with open("produced", "a") as f: f.write("once\\n")
+    return {"a": 1}
+""", "test_a.py": "import pytest, time\n@pytest.mark.parametrize('x', range(12))\ndef test_x(x, session_data):\n"
+         "    time.sleep(0.03)\n    assert session_data == {'a': 1}\n"}, needs=["filelock"], like="xdist",
+         expect=lambda run: None if (run.directory / "produced").read_text() == "once\n" else "produced more than once"),
+    Case("shunt_shared", {"conftest.py": """
+import os, pytest
+def log(text):
+    with open("log", "a") as f: f.write(text + "\\n")
+
+def make():
+    log("made")
+    return ("host", 5432, {"key": b"x"})
+
+@pytest.fixture(scope="session")
+def server(request):
+    try:
+        shared = request.getfixturevalue("shunt_shared")
+    except pytest.FixtureLookupError:
+        return make()
+    return shared("server", make, cleanup=lambda value: log("cleaned %s" % value[0]))
+""", "test_a.py": """
+import os, pytest, time
+@pytest.mark.parametrize("x", range(12))
+def test_x(x, server):
+    time.sleep(0.03)
+    assert server == ("host", 5432, {"key": b"x"})
+def test_kept(request):
+    try: shared = request.getfixturevalue("shunt_shared")
+    except pytest.FixtureLookupError: return
+    assert shared("kept", lambda: 1) == 1 and shared("kept", lambda: 2) == 1
+    with pytest.raises(ValueError): shared("unfit", lambda: object())
+"""}, expect=lambda run: None if (run.directory / "log").read_text() == "made\ncleaned host\n" else
+         (run.directory / "log").read_text()),
+    Case("shunt_shared_after_a_death", {"test_a.py": """
+import os, pytest, time
+def make():
+    with open("log", "a") as f: f.write("made\\n")
+    return 1
+@pytest.mark.parametrize("x", range(12))
+def test_x(x, shunt_shared):
+    assert shunt_shared("n", make, cleanup=lambda value: None) == 1
+    time.sleep(0.02)
+    if x == 3: os.kill(os.getpid(), 9)
+"""}, like="", expect=lambda run: None if sum(n for (_, w), n in run.outcomes.items() if w == "passed") == 11 else "differs"),
 ]  # fmt: skip

@@ -82,9 +82,13 @@ class Controller:
     def _send_suite(self) -> None:
         why = self._why_not_fork()
         options = self.state.options.as_suite(self.nodes)
+        ties = Ties(self.items, self.config)
+        if self.state.options.dist == "each":
+            ties.copies = self._multiply(options)
         markers = suite.serial_markers(self.config)
         try:
-            chunks = list(suite.packets(self.items, markers, self.state.options.dist, Ties(self.items, self.config), self.state.want_markers))
+            dist, want = self.state.options.dist, self.state.want_markers
+            chunks = list(suite.packets(self.items, markers, dist, ties, want))
         except suite.BadMarker as error:
             raise pytest.UsageError(str(error)) from None
         several = isinstance(options["n"], str) or (options["n"] or 2) > 1
@@ -95,7 +99,7 @@ class Controller:
             "count": len(self.items),
             "root": str(self.config.rootpath)[:4096],
             "maxfail": int(self.config.getvalue("maxfail") or 0),
-            "capture": str(self.config.option.capture),
+            "capture": str(getattr(self.config.option, "capture", "no")),
             "fork": why is None or (not several and "reads " in why),
             "why": why,
             "inputs": self.nodes.are_heard(),
@@ -105,6 +109,15 @@ class Controller:
         for first, count, payload in chunks:
             self.channel.send({"t": "tests", "first": first, "n": count}, payload)
         self.channel.send({"t": "suite-end", "digest": suite.digest(self.items), "keep": self._kept_path()})
+
+    def _multiply(self, options: Dict[str, Any]) -> int:
+        """--dist each: every test on every worker, so their number must be known now."""
+        n = self.state.asked_workers or options["n"]
+        if not isinstance(n, int) or n < 1:
+            n = min(len(os.sched_getaffinity(0)), options["n_max"] or 4096)
+        options["n"] = n
+        self.items[:] *= n
+        return n
 
     def _kept_path(self) -> Optional[str]:
         """What tests leave in their tmp_path is there after the run: workers keep that directory when their /tmp is another."""

@@ -19,6 +19,7 @@ from . import (
     nodes,
     options,
     reports,
+    shared,
     suite,
     template,
     worker,
@@ -65,6 +66,7 @@ def _hello() -> None:
         connection.close()
         return
     _state.channel = connection
+    _state.asked_workers = int(answer.header.get("workers", 0))
     _state.node_inputs = nodes.loads(answer.payload)
     cpu_share.answer_cpu_count(answer.header.get("cpu_count", 0))
     _state.want_markers = bool(answer.header.get("markers"))
@@ -154,10 +156,20 @@ class _XdistFixtures:
         return str(getattr(request.config, "workerinput", {}).get("testrunuid", _state.run_id))
 
 
+class _Fixtures:
+    @pytest.fixture(scope="session")
+    def shunt_shared(self, tmp_path_factory: Any) -> Generator[shared.Shared, None, None]:
+        """Something that one worker makes and all use: shunt_shared(name, make, cleanup=None)."""
+        values = shared.Shared(tmp_path_factory.getbasetemp().parent / "shunt-shared")
+        yield values
+        values.close()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: Any) -> None:
     for line in suite.MARKER_HELP:
         config.addinivalue_line("markers", line)
+    config.pluginmanager.register(_Fixtures(), "shunt-fixtures")
     if not config.pluginmanager.has_plugin("xdist"):
         config.pluginmanager.register(_XdistFixtures(), "shunt-xdist-fixtures")
 

@@ -23,5 +23,6 @@ class State:
         self.random_state: Optional[Any] = None
         self.run_id = ""
         self.want_markers = False  # somebody's filter asks for them
+        self.asked_workers = 0  # of shunt's own command line; 0: none
         self.node_inputs: Dict[str, Any] = {}  # of cold workers
         self.enter_lib = ""

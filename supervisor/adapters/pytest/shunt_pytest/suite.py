@@ -172,6 +172,8 @@ def packets(
     first, texts, size = 0, [], 2  # type: int, List[bytes], int
     for index, item in enumerate(items):
         described = describe(item, serial_markers, dist, ties)
+        if ties.copies > 1:
+            described["group"] = f"each:{index * ties.copies // len(items)}"
         if markers:
             described["markers"] = _markers(item)
         text = json.dumps(described, separators=(",", ":")).encode("ascii")

@@ -20,6 +20,7 @@ class Ties:
         self.order_scope = str(getattr(config.option, "order_scope", None) or "session")
         self.dependency = "pytest_dependency" in sys.modules
         self.auto = self.wide = False
+        self.copies = 1  # --dist each: the suite holds so many copies of all tests, one a worker
         if self.dependency:
             self.auto = bool(config.getini("automark_dependency"))
             marks = (mark for item in items for mark in item.iter_markers("dependency"))

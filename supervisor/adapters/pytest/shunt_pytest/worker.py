@@ -418,6 +418,8 @@ def run_cold(session: Any, state: State) -> None:
         state.early_reads.stop()
     if state.seed_watch is not None:
         state.seed_watch.stop()
+    if state.options.dist == "each":
+        session.items[:] *= int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     worker = Worker(session, state, state.channel)
     worker.quiet()
     worker.coverage = WorkerCoverage.adopt(session.config, os.environ["PYTEST_XDIST_TESTRUNUID"])
