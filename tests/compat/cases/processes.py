@@ -149,8 +149,18 @@ CASES = [
     Case("multiprocessing", {"test_a.py": MULTIPROCESSING}, expect=forked, timeout=300),
     Case("multiprocessing_cold", {"test_a.py": MULTIPROCESSING}, shunt_args=["--fork-server=off"], quick=False, timeout=300),
     Case("asyncio", {"test_a.py": ASYNCIO}, expect=forked),
-    Case("sqlite_while_collecting", {"conftest.py": SQLITE, "test_a.py": USES_SQLITE}),
-    Case("socket_while_collecting", {"conftest.py": SOCKET, "test_a.py": USES_SOCKET}),
+    Case("sqlite_while_collecting", {"conftest.py": SQLITE, "test_a.py": USES_SQLITE},
+         expect=cold("the SQLite database data.db was opened while collecting")),
+    Case("socket_while_collecting", {"conftest.py": SOCKET, "test_a.py": USES_SOCKET},
+         expect=cold("a socket that listens at 127.0.0.1:")),
+    Case("connection_while_collecting", {"conftest.py": "import socket, threading\nlistener = socket.create_server(('127.0.0.1', 0))\n"
+         "client = socket.create_connection(listener.getsockname())\nserver, _ = listener.accept()\nlistener.close()\n",
+         "test_a.py": "import pytest, conftest\n@pytest.mark.parametrize('x', range(10))\ndef test_x(x):\n"
+         "    conftest.client.sendall(b'%d.' % x)\n    assert conftest.server.recv(10) == b'%d.' % x\n"},
+         expect=cold("a connection to 127.0.0.1:")),
+    Case("closed_again_while_collecting", {"conftest.py": "import socket, sqlite3\nsocket.create_server(('127.0.0.1', 0)).close()\n"
+         "db = sqlite3.connect(':memory:')\nsqlite3.connect('data.db').close()\na, b = socket.socketpair()\n",
+         "test_a.py": "import conftest\ndef test_a(): assert conftest.db.execute('select 1').fetchone() == (1,)\n"}, expect=forked),
     Case("loop_while_collecting", {"conftest.py": "import asyncio\nloop = asyncio.new_event_loop()\n", "test_a.py":
          "import asyncio, pytest, conftest\n@pytest.mark.parametrize('x', range(8))\ndef test_x(x):\n"
          "    assert conftest.loop.run_until_complete(asyncio.sleep(0.01, x)) == x\n"}),

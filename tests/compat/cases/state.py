@@ -280,7 +280,13 @@ def test_b(): print("kept of a pass")
     Case("log_file", {"test_a.py": "import logging\ndef test_a(): logging.getLogger().warning('to the file')\n"},
          ["--log-file=log.txt"], quick=False,
          expect=lambda run: None if "to the file" in (run.directory / "log.txt").read_text() else "the log file is empty"),
-    Case("xdists_recipe_for_one_fixture", {"conftest.py": """
+    Case("xdists_recipe_for_one_fixture", {"filelock.py": """
+import fcntl
+class FileLock:
+    def __init__(self, path): self.path = path
+    def __enter__(self): self.file = open(self.path, "w"); fcntl.flock(self.file, fcntl.LOCK_EX)
+    def __exit__(self, *error): self.file.close()
+""", "conftest.py": """
 import json, os, pytest
 from filelock import FileLock
 
@@ -302,7 +308,7 @@ def produce():
     with open("produced", "a") as f: f.write("once\\n")
     return {"a": 1}
 """, "test_a.py": "import pytest, time\n@pytest.mark.parametrize('x', range(12))\ndef test_x(x, session_data):\n"
-         "    time.sleep(0.03)\n    assert session_data == {'a': 1}\n"}, needs=["filelock"], like="xdist",
+         "    time.sleep(0.03)\n    assert session_data == {'a': 1}\n"}, like="xdist", modes=("xdist", "shunt"),
          expect=lambda run: None if (run.directory / "produced").read_text() == "once\n" else "produced more than once"),
     Case("shunt_shared", {"conftest.py": """
 import os, pytest

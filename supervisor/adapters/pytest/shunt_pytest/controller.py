@@ -77,7 +77,7 @@ class Controller:
                 f"{early.where} before a worker exists; read it in a fixture or a function that tests call, "
                 "and workers can be forked again"
             )
-        return unforkable.why()
+        return unforkable.why(self.channel.fileno())
 
     def _send_suite(self) -> None:
         why = self._why_not_fork()

@@ -5,15 +5,17 @@ import sys
 import threading
 from typing import Any, Optional, Set
 
+from . import opened
+
 # Threads of these modules live in the controller on purpose; a worker does without them.
 CONTROLLER_THREADS = ("pytest_rerunfailures", "execnet", "_pytest", "pluggy")
 
 
-def why() -> Optional[str]:
-    """None, or the reason for cold workers, for people."""
+def why(own: int = -1) -> Optional[str]:
+    """None, or the reason for cold workers, for people. `own` is the descriptor of the plugin's own connection."""
     if not hasattr(os, "fork"):
         return "no fork here"
-    return _thread() or _event_loop()
+    return _thread() or _event_loop() or opened.shared(own)
 
 
 def _thread() -> Optional[str]:
