@@ -290,8 +290,10 @@ def test_large_and_odd_reports(suite):
     assert not result.incidents
 
 
+@pytest.mark.parametrize("args", [(), ("--setup-show",)], ids=["silent", "setup-show"])
 @pytest.mark.parametrize("n", [1, 2])
-def test_the_terminal_of_a_worker_is_silent_but_there(suite, n):
+def test_the_terminal_of_a_worker_is_there(suite, n, args):
+    """Nobody hears what is written to it; --setup-show is heard, since it is asked for, and all else then, too."""
     suite.write(
         test_a="""
         def test_one(pytestconfig):
@@ -300,8 +302,9 @@ def test_the_terminal_of_a_worker_is_silent_but_there(suite, n):
         def test_two(tmp_path): pass
         """
     )
-    result = suite.run("-n", n, pytest_args=("--setup-show",))
-    assert set(result.outcomes.values()) == {"passed"} and "not seen" not in result.stdout, result
+    result = suite.run("-n", n, pytest_args=args)
+    assert set(result.outcomes.values()) == {"passed"}, result
+    assert ("not seen" in result.stdout) == bool(args) == ("SETUP    F tmp_path" in result.stdout), result
 
 
 def test_workers_have_different_process_ids(suite):

@@ -27,7 +27,30 @@ def test_fails():
     assert secret == "x"
 def test_c(): pass
 """
+WAITS = """
+import time, pytest
+def test_a(record_property):
+    time.sleep(0.1)
+    record_property("from", time.time())
+    breakpoint()
+    record_property("to", time.time())
+@pytest.mark.parametrize("x", range(100))
+def test_x(x, record_property):
+    record_property("start", time.time())
+    time.sleep(0.01)
+"""
+
+
+def others_waited(run):
+    times = {key: float(run.values(key)[0]) for key in ("from", "to")}
+    between = [t for t in map(float, run.values("start")) if times["from"] + 0.2 < t < times["to"] - 0.05]
+    after = [t for t in map(float, run.values("start")) if t > times["to"]]
+    return None if not between and after else f"{len(between)} tests began meanwhile, {len(after)} after it"
+
+
 CASES = [
+    Case("others_wait", {"test_a.py": WAITS}, pty=True, properties=False, modes=("plain", "shunt"), expect=others_waited,
+         script=[("(Pdb)", "import time; time.sleep(0.7)\n"), ("(Pdb)", "c\n")]),
     Case("breakpoint", {"test_a.py": BREAKPOINT}, pty=True, modes=("plain", "shunt"), lines=["^[0-9]+$|PDB"],
          script=[("(Pdb)", "p x + 1000\n"), ("(Pdb)", "c\n"), ("(Pdb)", "p x + 2000\n"), ("(Pdb)", "c\n")]),
     Case("breakpoint_stepping", {"test_a.py": BREAKPOINT}, pty=True, modes=("plain", "shunt"), lines=["^-> "],

@@ -186,6 +186,11 @@ def pytest_testnodedown(node, error):
     Case("auto_environment", {"test_a.py": TWELVE}, [*NO_XDIST, "-n", "auto"], like="", n=0,
          env={"PYTEST_XDIST_AUTO_NUM_WORKERS": "4"}, expect=workers(4)),
     Case("maxprocesses", {"test_a.py": TWELVE}, [*NO_XDIST, "-n", "auto", "--maxprocesses", "1"], like="", n=0, expect=workers(1)),
+    Case("tx", {"test_a.py": TWELVE}, [*NO_XDIST, "-d", "--tx", "2*popen", "--tx", "popen"], like="", n=0, expect=workers(3)),
+    Case("tx_elsewhere", {"test_a.py": TWELVE}, [*NO_XDIST, "-d", "--tx", "ssh=host"], like="", n=0, tests=False, quick=False,
+         expect=lambda run: None if run.status == 4 and "--tx ssh=host: expected popen" in run.output else "no usage error"),
+    Case("rsync", {"test_a.py": TWELVE, "pytest.ini": "[pytest]\nrsyncdirs = a\nlooponfailroots = b\n"},
+         [*NO_XDIST, "-W", "error", "--rsyncdir", "x"], like="", quick=False, expect=says("12 passed")),
     Case("maxfail", {"test_a.py": "import pytest, time\n@pytest.mark.parametrize('x', range(40))\ndef test_x(x):\n"
          "    time.sleep(0.02)\n    assert 0\n"}, ["--maxfail=3"], like="", expect=lambda run: None
          if 3 <= sum(run.outcomes.values()) <= 4 else f"{sum(run.outcomes.values())} failures"),

@@ -2,7 +2,9 @@
 """xdist's options: understood as defaults, and xdist itself kept from starting workers."""
 import argparse
 import re
-from typing import Any, Dict, Optional, Union
+from typing import Any, Dict, List, Optional, Union
+
+import pytest
 
 DIST = ["each", "load", "loadscope", "loadfile", "loadgroup", "worksteal", "no"]
 
@@ -31,9 +33,24 @@ def add_options(parser: Any, has_xdist: bool) -> None:
     add("--maxprocesses", dest="maxprocesses", metavar="maxprocesses", type=int, help="at most so many workers")
     add("--max-worker-restart", dest="maxworkerrestart", default=None, help="restarts before the run is given up")
     add("--dist", metavar="distmode", choices=DIST, dest="dist", default="no", help="how tests are distributed")
-    add("--tx", dest="tx", action="append", default=[], metavar="xspec", help="not used by shunt")
+    add("--tx", dest="tx", action="append", default=[], metavar="xspec", help="workers: 3*popen")
+    for name in ("--rsyncdir", "--rsyncignore"):
+        add(name, dest=name[2:], action="append", default=[], metavar="DIR", help="not used by shunt")
     add("-d", dest="distload", action="store_true", default=False, help="the same as --dist=load")
     add("--testrunuid", dest="testrunuid", default=None, help="a name for this run")
+    for name in ("rsyncdirs", "rsyncignore", "looponfailroots"):
+        parser.addini(name, "not used by shunt", type="paths")
+
+
+def _count_of_specs(specs: List[str]) -> Optional[int]:
+    """--tx 3*popen: so many workers. Other machines and other interpreters are not for shunt."""
+    count = 0
+    for spec in specs:
+        times, _, rest = spec.rpartition("*")
+        if rest != "popen" or not (times or "1").isdigit():
+            raise pytest.UsageError(f"--tx {spec}: expected popen or N*popen: shunt's workers are on this machine, of this Python")
+        count += int(times or 1)
+    return count or None
 
 
 class XdistOptions:
@@ -61,6 +78,8 @@ class XdistOptions:
         if restart is not None and re.fullmatch(r"\d+", str(restart)):
             self.max_worker_restart = int(restart)
         self.testrunuid = getattr(namespace, "testrunuid", None) or self.testrunuid
+        if self.n is None:
+            self.n = _count_of_specs(getattr(namespace, "tx", None) or [])
         for name, idle in (("numprocesses", None), ("dist", "no"), ("tx", []), ("distload", False)):
             if hasattr(namespace, name):
                 setattr(namespace, name, idle)
