@@ -37,7 +37,6 @@ struct channel {
     size_t pending_bytes;
     pid_t sender; /* nobody else is listened to; 0: whoever holds the other end */
     bool closed;  /* `closed` has been called */
-    bool held;    /* nothing is sent */
     bool *freed;  /* set when the channel is freed inside of a handler */
     char *buffer; /* CHANNEL_MAX_PACKET + 1 */
 };
@@ -243,7 +242,7 @@ void channel_send(struct channel *channel, const char *header, const void *paylo
 
     if (channel->closed)
         return;
-    if (!channel->head && !channel->held &&
+    if (!channel->head &&
         channel_transmit(channel, iov, payload ? 3 : 1, fds, nfds) != -EAGAIN)
         return;
     out = mem_zalloc(sizeof(*out) + size);
@@ -257,17 +256,7 @@ void channel_send(struct channel *channel, const char *header, const void *paylo
     *channel->tail = out;
     channel->tail = &out->next;
     channel->pending_bytes += size;
-    if (!channel->held)
-        ev_io_start(channel->loop, &channel->writer);
-}
-
-void channel_hold(struct channel *channel, bool held)
-{
-    channel->held = held;
-    if (held)
-        ev_io_stop(channel->loop, &channel->writer);
-    else if (channel->head)
-        ev_io_start(channel->loop, &channel->writer);
+    ev_io_start(channel->loop, &channel->writer);
 }
 
 void channel_sendf(struct channel *channel, const char *fmt, ...)

@@ -50,8 +50,6 @@ void channel_send(struct channel *channel, const char *header, const void *paylo
                   size_t payload_size, const int *fds, size_t nfds);
 /* The same with a printed header; only for numbers and words of our own. */
 void channel_sendf(struct channel *channel, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* While held, what is sent waits here. */
-void channel_hold(struct channel *channel, bool held);
 /* Bytes that wait here for the other side to read. */
 size_t channel_pending_bytes(const struct channel *channel);
 /* From now on messages of other processes are dropped unread (a child that a test forked may hold the other end). */

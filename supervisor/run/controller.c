@@ -28,6 +28,7 @@
 #include "supervisor/run/select.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/suite_reader.h"
+#include "supervisor/run/terminal.h"
 
 struct visitor { /* connected, but has not said who it is */
     struct controller *controller;
@@ -55,10 +56,18 @@ bool controller_congested(const struct controller *controller)
     return controller->channel && channel_pending_bytes(controller->channel) > CONGESTED_BYTES;
 }
 
-void controller_hold(struct controller *controller, bool held)
+bool controller_pause(struct controller *controller)
 {
-    if (controller && controller->channel)
-        channel_hold(controller->channel, held);
+    if (!controller->channel || !controller_in_loop(controller))
+        return false;
+    channel_sendf(controller->channel, "{\"t\":\"pause\"}");
+    return true;
+}
+
+void controller_resume(struct controller *controller)
+{
+    if (controller && controller->channel && controller->state >= CONTROLLER_PLANNED)
+        channel_sendf(controller->channel, "{\"t\":\"resume\"}");
 }
 
 /* --- what it says --- */
@@ -113,7 +122,11 @@ static int controller_message(struct controller *controller, struct packet *pack
         return strcmp(type, "suite-end") == 0 ? controller_suite_end(controller, packet) : -EPROTO;
     case CONTROLLER_PLANNED:
     case CONTROLLER_FINISHED:
-        return strcmp(type, "fed") == 0 ? 0 : -EPROTO;
+        if (strcmp(type, "paused") == 0)
+            terminal_go_on(run);
+        else if (strcmp(type, "fed") != 0)
+            return -EPROTO;
+        return 0;
     case CONTROLLER_ABSENT:
     case CONTROLLER_GONE:
         return -EPROTO;

@@ -472,7 +472,10 @@ void controller_say(void *controller, const char *text);
 void controller_finish(struct controller *controller);
 void controller_interrupt(struct controller *controller, const char *text);
 bool controller_congested(const struct controller *controller);
-void controller_hold(struct controller *controller, bool held); /* what it is told waits here */
+/* Asks it to show all that it has been told, to say so (terminal_go_on()) and to keep the rest until it may go on. False: it is
+ * not in its loop. */
+bool controller_pause(struct controller *controller);
+void controller_resume(struct controller *controller);
 
 /* limits.c */
 int limits_resolve(struct run *run, struct err *err);

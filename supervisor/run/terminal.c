@@ -23,8 +23,10 @@
 struct terminal {
     struct run *run;
     struct worker *holder;
-    int master; /* -1: there is no terminal, and the worker reads what we would */
+    int master; /* -1 */
     bool raw;
+    bool given;   /* the worker has it; until then the controller is asked to be silent */
+    bool foreign; /* it is our standard input, which is no terminal */
     struct termios saved;
     ev_io typed, shown;
     ev_signal resized;
@@ -147,56 +149,72 @@ static void say_who(const struct worker *worker)
 {
     const struct run *run = worker->run;
     _cleanup_free_ char *line =
-        mem_printf("\nshunt: %s: a debugger in %s; running tests go on to their end, no other starts until it is left\n",
+        mem_printf("shunt: %s: a debugger in %s; running tests go on to their end, no other starts until it is left\n",
                    worker->slot ? worker->slot->name : "a worker",
                    worker->test == TEST_NONE ? "the session's end" : run->suite.tests[worker->test].id);
 
     io_write_all(STDERR_FILENO, line, strlen(line));
 }
 
+/* There is none to give: its debugger reads the end of the file. */
+static void give_nothing(struct terminal *terminal, int error)
+{
+    struct run *run = terminal->run;
+
+    report_notice(run->report, "no terminal for a debugger: %s", strerror(error));
+    channel_sendf(terminal->holder->channel, "{\"t\":\"terminal\"}");
+    close_fd(&terminal->master);
+    run->terminal = NULL;
+    free(terminal);
+    controller_resume(run->controller);
+}
+
+/* The controller is silent now. */
+void terminal_go_on(struct run *run)
+{
+    struct terminal *terminal = run->terminal;
+    _cleanup_close_ int slave = -1;
+    int r;
+
+    if (!terminal || terminal->given || terminal->foreign)
+        return;
+    r = open_pair(terminal, &slave);
+    if (r < 0) {
+        give_nothing(terminal, -r);
+        return;
+    }
+    terminal->given = true;
+    run->frozen_since_ns = clock_now_ns();
+    say_who(terminal->holder);
+    go_raw(terminal, slave);
+    start_copying(terminal);
+    channel_send(terminal->holder->channel, "{\"t\":\"terminal\",\"fds\":[\"terminal\"]}", NULL, 0, &slave, 1);
+}
+
 static void give(struct worker *worker)
 {
     struct run *run = worker->run;
     struct terminal *terminal = mem_zalloc(sizeof(*terminal));
-    _cleanup_close_ int slave = -1;
-    int r;
 
     worker->wants_terminal = false;
     terminal->run = run;
     terminal->holder = worker;
     terminal->master = -1;
+    run->terminal = terminal;
     if (!isatty(STDIN_FILENO)) { /* nobody sits there: a pipe, or nothing. Limits of time hold as always. */
-        run->terminal = terminal;
+        terminal->foreign = true;
         channel_send(worker->channel, "{\"t\":\"terminal\",\"fds\":[\"input\"]}", NULL, 0, (int[]){STDIN_FILENO},
                      fcntl(STDIN_FILENO, F_GETFD) >= 0 ? 1 : 0);
-        return;
+    } else if (!controller_pause(run->controller)) {
+        terminal_go_on(run);
     }
-    r = open_pair(terminal, &slave);
-    if (r < 0) {
-        report_notice(run->report, "no terminal for a debugger: %s", strerror(-r));
-        channel_sendf(worker->channel, "{\"t\":\"terminal\"}");
-        close_fd(&terminal->master);
-        free(terminal);
-        return;
-    }
-    run->terminal = terminal;
-    run->frozen_since_ns = clock_now_ns();
-    controller_hold(run->controller, true);
-    say_who(worker);
-    go_raw(terminal, slave);
-    start_copying(terminal);
-    channel_send(worker->channel, "{\"t\":\"terminal\",\"fds\":[\"terminal\"]}", NULL, 0, &slave, 1);
 }
 
-static void take_back(struct terminal *terminal)
+/* What it showed last is shown, and our terminal is as it was. */
+static void end_copying(struct terminal *terminal)
 {
     struct run *run = terminal->run;
 
-    run->terminal = NULL;
-    if (terminal->master < 0) {
-        free(terminal);
-        return;
-    }
     for (int i = 0; i < DRAIN_TURNS && ev_is_active(&terminal->shown); i++) {
         struct pollfd fd = {terminal->master, POLLIN, 0};
 
@@ -209,15 +227,27 @@ static void take_back(struct terminal *terminal)
     if (terminal->raw)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal->saved);
     close_fd(&terminal->master);
-    free(terminal);
     run->frozen_ns += clock_now_ns() - run->frozen_since_ns;
     run->frozen_since_ns = 0;
-    controller_hold(run->controller, false);
+}
+
+static void take_back(struct terminal *terminal)
+{
+    struct run *run = terminal->run;
+
+    run->terminal = NULL;
+    if (terminal->given)
+        end_copying(terminal);
+    if (!terminal->foreign)
+        controller_resume(run->controller);
+    free(terminal);
 }
 
 static void give_to_next(struct run *run)
 {
-    for (struct worker *w = run->workers; w && !run->terminal; w = w->next)
+    bool running = run->phase == PHASE_PARALLEL || run->phase == PHASE_SERIAL;
+
+    for (struct worker *w = run->workers; w && running && !run->terminal; w = w->next)
         if (w->wants_terminal && w->channel)
             give(w);
 }
@@ -234,9 +264,8 @@ void terminal_release(struct worker *worker)
     struct run *run = worker->run;
 
     worker->wants_terminal = false;
-    if (!run->terminal || run->terminal->holder != worker)
-        return;
-    take_back(run->terminal);
+    if (run->terminal && run->terminal->holder == worker)
+        take_back(run->terminal);
     give_to_next(run);
 }
 

@@ -17,6 +17,8 @@ struct worker;
 void terminal_ask(struct worker *worker);
 /* It has done so, has ended its test, or dies. Does nothing for one that did not ask. */
 void terminal_release(struct worker *worker);
+/* The answer to controller_pause(): nothing of what was shown is on its way any more. */
+void terminal_go_on(struct run *run);
 /* The run ends: ours is as it was. */
 void terminal_close(struct run *run);
 bool terminal_is_taken(const struct run *run);

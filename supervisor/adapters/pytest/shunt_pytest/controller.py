@@ -4,7 +4,8 @@ import gc
 import json
 import os
 import sys
-from typing import Any, Dict, List, Optional
+from collections import deque
+from typing import Any, Deque, Dict, List, Optional
 
 import pytest
 from _pytest._code.code import ReprFileLocation
@@ -65,6 +66,8 @@ class Controller:
         self.stop_sent = False
         self.interrupted: Optional[str] = None
         self.nodes = Nodes(self.config)
+        self.kept: Deque[Message] = deque()
+        self.paused = False
         self.open_line: Optional[str] = None  # of the worker that wrote last, without an end of line
         self.losses = coverage_support.Losses()
 
@@ -200,7 +203,7 @@ class Controller:
 
     def _loop(self) -> None:
         while True:
-            message = self.channel.recv()
+            message = self._next()
             kind = message.type
             if kind == "feed":
                 self._feed(message)
@@ -219,6 +222,24 @@ class Controller:
                 self.interrupted = message.payload.decode("utf-8", "replace")
                 raise KeyboardInterrupt
             self._maybe_stop()
+
+    def _next(self) -> Message:
+        """While a debugger has the terminal all is kept."""
+        while True:
+            if self.kept and not self.paused:
+                return self.kept.popleft()
+            message = self.channel.recv()
+            if message.type == "pause":
+                self._fresh_line()
+                sys.stdout.flush()
+                sys.stderr.flush()
+                self.paused = True
+                self.channel.send({"t": "paused"})
+            elif message.type == "resume":
+                self.paused = False
+            else:
+                self.kept.append(message)
+                self.paused = self.paused and message.type != "interrupt"
 
     def _finish(self, header: Dict[str, Any]) -> None:
         """What a test asked for is carried out here, where pytest can say so."""
