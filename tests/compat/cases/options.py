@@ -153,6 +153,9 @@ CASES = [
     few("new_first", "--nf", first=[["test_a.py"]], quick=False, lines=["passed"]),
     few("stepwise", "--sw", first=[["-k", "nothing"]], quick=False, tests=False, expect=at_most(3), lines=["^FAILED test_a.py::test_a.3."]),
     few("stepwise_again", "--sw", first=[["--sw"]], n=1),
+    Case("stepwise_goes_on", {"test_a.py": "import pytest, time\n@pytest.mark.parametrize('x', range(20))\n"
+         "def test_a(x):\n    time.sleep(0.3 if x == 2 else 0.01)\n    assert x not in (2, 12)\n"}, ["--sw"], first=[["--sw"]],
+         tests=False, quick=False, expect=lambda run: None if run.outcomes["test_a.py::test_a[2]", "failed"] else "not from [2]"),
     few("stepwise_skip", "--sw", "--sw-skip", quick=False, tests=False, expect=at_most(4)),
     few("cache_clear", "--lf", "--cache-clear", first=[[]], quick=False, lines=["passed"]),
     few("cache_show", "--cache-show", first=[[]], quick=False, lines=["test_a.py::test_a"]),

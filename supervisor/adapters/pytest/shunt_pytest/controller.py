@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections import deque
-from typing import Any, Deque, Dict, List, Optional
+from typing import Any, Deque, Dict, List, Optional, Set
 
 import pytest
 from _pytest._code.code import ReprFileLocation
@@ -68,6 +68,7 @@ class Controller:
         self.nodes = Nodes(self.config)
         self.kept: Deque[Message] = deque()
         self.paused = False
+        self.behind: Set[int] = set()  # tests that were shown and did not fail
         self.open_line: Optional[str] = None  # of the worker that wrote last, without an end of line
         self.losses = coverage_support.Losses()
 
@@ -192,6 +193,7 @@ class Controller:
                 self.terminal.showfspath = False
             self.config.pluginmanager.register(self, "shunt-controller")
             self._loop()
+            self._remember_step()
             coverage_support.combine(self.config, self.state.run_id)
         except Closed:
             os._exit(3)  # the supervisor is gone, and says so itself
@@ -222,6 +224,14 @@ class Controller:
                 self.interrupted = message.payload.decode("utf-8", "replace")
                 raise KeyboardInterrupt
             self._maybe_stop()
+
+    def _remember_step(self) -> None:
+        """--stepwise goes on from one test, and several workers are at several: from the first that failed or did not run."""
+        plugin = self.config.pluginmanager.getplugin("stepwiseplugin")
+        if self.xdist and getattr(plugin, "lastfailed", None) and not self.config.option.stepwise_skip:
+            first = next((i for i in range(len(self.items)) if i not in self.behind), None)
+            if first is not None:
+                plugin.lastfailed = self.items[first].nodeid
 
     def _next(self) -> Message:
         """While a debugger has the terminal all is kept."""
@@ -328,6 +338,8 @@ class Controller:
                 self.config.hook.pytest_runtest_logreport(report=report)
         if item is not None:
             self.config.hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        if index >= 0 and not any(report is not None and report.failed for report in shown):
+            self.behind.add(index)
         if index < 0:
             self.nodes.ended(name, content.get("workeroutput"))
         stop = content.get("stop")
