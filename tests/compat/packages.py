@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Where a plugin of a Debian package is: installed, or unpacked by `make deps-compat` below build/compat."""
-import importlib.util
+import functools
 import os
 import pathlib
+import subprocess
+import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 UNPACKED = pathlib.Path(os.environ.get("COMPAT_PACKAGES", HERE.parents[1] / "build" / "compat"))
@@ -36,5 +38,12 @@ def _program(path):
     return os.path.exists(path)
 
 
+@functools.lru_cache(maxsize=None)
+def _installed(name):
+    """For the interpreter whose pytest is tried, which need not be ours."""
+    look = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"
+    return subprocess.run([os.environ.get("PYTHON", sys.executable), "-c", look], check=False).returncode == 0
+
+
 def _module(name, where):
-    return importlib.util.find_spec(name) is not None or any((where / (name + end)).exists() for end in ("", ".py"))
+    return _installed(name) or any((where / (name + end)).exists() for end in ("", ".py"))

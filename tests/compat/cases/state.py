@@ -91,7 +91,15 @@ RANDOM_TEST = """
 import random
 def test_a(record_property): record_property("number", random.random())
 """
-LONG = "x" * 5000
+NUMPY = """
+import numpy, pytest, time
+@pytest.fixture(scope="session")
+def number(): return numpy.random.random()
+@pytest.mark.parametrize("x", range(10))
+def test_x(x, number, record_property):
+    record_property("number", number)
+    time.sleep(0.03)
+"""
 IDS = """
 import pytest
 @pytest.mark.parametrize("x", ["é", "日本", "a b", "[]", "::", "\\n", "\\x00", "\\ud800", "%s" % ("long" * 1500), "a/b", "\\U0001f600"])
@@ -191,6 +199,9 @@ CASES = [
          "def seed(): random.seed(7)\n", "test_a.py": RANDOM_TEST, "test_b.py": RANDOM_TEST}, expect=forked),
     Case("seed_none", {"test_a.py": RANDOM_TEST, "test_b.py": RANDOM_TEST}, properties=False,
          expect=lambda run: None if len(set(run.values("number"))) == 2 else "two workers have the same numbers"),
+    Case("numpy_seeded", {"conftest.py": "import numpy\nnumpy.random.seed(7)\n", "test_a.py": NUMPY}, needs=["numpy"]),
+    Case("numpy_seeded_by_nobody", {"conftest.py": "import numpy\n", "test_a.py": NUMPY}, needs=["numpy"], properties=False,
+         expect=lambda run: None if len(set(run.values("number"))) == 2 else f"{run.values('number')} of two workers"),
     Case("hash_seed", {"test_a.py": "def test_a(record_property): record_property('h', hash('x'))\n",
          "test_b.py": "def test_b(record_property): record_property('h', hash('x'))\n"}, properties=False,
          expect=same_in_all("h")),

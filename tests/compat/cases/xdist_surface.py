@@ -147,6 +147,8 @@ CASES = [
     Case("no_workers", {"test_a.py": MASTER}, ["-n0"], n=1, like="xdist", shunt_args=["--quiet"], xdist_args=[], why="-n 0"),
     Case("n_in_addopts", {"test_a.py": TWELVE, "pytest.ini": "[pytest]\naddopts = -n 3 --dist worksteal --max-worker-restart=3\n"},
          NO_XDIST, like="", shunt_args=["--workers-of-the-suite"][:0], expect=says("12 passed")),
+    Case("addopts_of_the_environment", {"test_a.py": TWELVE}, NO_XDIST, like="", n=0, env={"PYTEST_ADDOPTS": "-n 3 --dist=loadfile"},
+         expect=workers(3)),
     Case("each", {"test_a.py": SAYS + "class TestA(Says):\n    def test_a(self): pass\n    def test_b(self): pass\n"},
          ["--dist", "each"], like="xdist", properties=False, modes=("xdist", "shunt"), xdist_args=["-n2"],
          expect=both_workers_ran_all),

@@ -160,3 +160,14 @@ def restore_random(state: Optional[Any]) -> None:
         import random
 
         random.setstate(state)
+
+
+def fresh_numpy() -> None:
+    """numpy does not notice a fork: unless somebody seeded its global generator, workers would draw the same numbers."""
+    generator: Any = getattr(getattr(sys.modules.get("numpy.random.mtrand"), "_rand", None), "_bit_generator", None)
+    try:
+        origin = generator._seed_seq  # None once it was seeded
+        if origin is not None and (type(generator)(origin).state["state"]["key"] == generator.state["state"]["key"]).all():
+            generator.state = type(generator)().state
+    except Exception:  # not a part of numpy's public interface, or no numpy
+        pass

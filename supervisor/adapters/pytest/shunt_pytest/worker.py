@@ -404,6 +404,7 @@ def run_forked(session: Any, state: State, channel: Channel, enter: Any, fds: Di
     worker = Worker(session, state, channel)
     inherit.drop_exit_handlers()
     inherit.restore_random(state.random_state)
+    inherit.fresh_numpy()
     worker.quiet()
     worker.coverage = WorkerCoverage.start(session.config, state.run_id)
     _ready(worker)
