@@ -29,6 +29,8 @@ int cmd_history(int argc, char **argv);
 int cmd_history_help(void);
 int cmd_config(int argc, char **argv);
 int cmd_config_help(void);
+int cmd_merge(int argc, char **argv);
+int cmd_merge_help(void);
 int cmd_policy(int argc, char **argv);
 int cmd_policy_help(void);
 int cmd_scan(int argc, char **argv);

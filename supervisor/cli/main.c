@@ -28,6 +28,7 @@ static const struct command commands[] = {
     {"scan", "tests that look unsafe beside others, from their sources", cmd_scan, cmd_scan_help},
     {"mark", "markers for what was measured, as a patch", cmd_mark, cmd_mark_help},
     {"doctor", "what this machine can enforce, and how to get the rest", cmd_doctor, cmd_doctor_help},
+    {"merge", "one ledger and report of the events of several runs", cmd_merge, cmd_merge_help},
     {"config", "what the project's shunt.yaml comes to, and its schema", cmd_config, cmd_config_help},
     {"policy", "list, show, check and explain policies", cmd_policy, cmd_policy_help},
     {"help", "explain a command: shunt help run", cmd_help, NULL},

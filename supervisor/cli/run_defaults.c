@@ -24,6 +24,7 @@ static const struct run_default table[] = {
     {"confirm", "failed", true},
     {"maxfail", "the suite's own", false},
     {"filter", "all()", false},
+    {"shard", "all", false},
     {"retries", "0", true},
     {"retry-delay", "off", true},
     {"retry-backoff", "fixed", true},

@@ -498,6 +498,9 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
                        options->config.history_path ? "--history" : "--relearn");
     options->from_command[0] = (char *)options->config.from_path;
     options->config.command = options->config.from_path ? options->from_command : argv + first;
+    r = test_options_shard_of_environment(&options->config, err);
+    if (r < 0)
+        return r;
     options->config.sandbox = &options->sandbox;
     options->config.rules = &options->rules;
     return 0;

@@ -2,13 +2,19 @@
 #include "supervisor/cli/test_options.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "sandbox/base/cleanup.h"
 #include "sandbox/base/err.h"
+#include "sandbox/base/units.h"
 #include "supervisor/cli/run_options.h"
 #include "supervisor/cli/values.h"
 #include "supervisor/cli/verdict_set.h"
 #include "supervisor/core/filter.h"
 #include "supervisor/core/retry.h"
+#include "supervisor/plan/shard.h"
 
 static struct run_config *config_of(void *target)
 {
@@ -33,6 +39,44 @@ int test_option_profile(void *target, const char *text, struct err *err)
     if (!*text)
         return cli_expected(err, "the name of a profile", "profiles are in the project's shunt.yaml");
     ((struct run_options *)target)->profile = text;
+    return 0;
+}
+
+int test_option_shard(void *target, const char *text, struct err *err)
+{
+    struct run_config *config = config_of(target);
+    const char *slash = strchr(text, '/');
+    char first[24] = "";
+    uint64_t index, count;
+
+    if (slash && slash - text < (int)sizeof(first))
+        memcpy(first, text, (size_t)(slash - text));
+    if (!slash || units_parse_count(first, &index) < 0 || units_parse_count(slash + 1, &count) < 0 || index < 1 ||
+        index > count || count > SHARDS_MAX)
+        return cli_expected(err, "a part and how many there are, 1/4 to 4/4", "parts count from 1, at most 1000 of them");
+    config->shard = (unsigned)index - 1;
+    config->shards = (unsigned)count;
+    return 0;
+}
+
+/* As Bazel and its like say it: counted from 0. */
+int test_options_shard_of_environment(struct run_config *config, struct err *err)
+{
+    const char *index = getenv("TEST_SHARD_INDEX"), *count = getenv("TEST_TOTAL_SHARDS"), *touch = getenv("TEST_SHARD_STATUS_FILE");
+    uint64_t i, n;
+
+    if (config->shards || !index || !count)
+        return 0;
+    if (units_parse_count(index, &i) < 0 || units_parse_count(count, &n) < 0 || i >= n || n > SHARDS_MAX) {
+        err_set(err, ERR_USAGE, EINVAL, "TEST_SHARD_INDEX=%.20s of TEST_TOTAL_SHARDS=%.20s: expected a part, from 0, of at most 1000",
+                index, count);
+        return err_hint(err, "--shard I/N counts more; or unset both");
+    }
+    config->shard = (unsigned)i;
+    config->shards = (unsigned)n;
+    if (touch && *touch) { /* whoever asked wants to know that it was understood */
+        _cleanup_close_ int fd = open(touch, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    }
     return 0;
 }
 

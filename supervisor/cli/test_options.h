@@ -3,9 +3,14 @@
 
 /* Options of `shunt run` that say which tests run, and how often. Their target is a struct run_options. */
 struct err;
+struct run_config;
+
+/* After the command line: TEST_SHARD_INDEX and TEST_TOTAL_SHARDS, where --shard was not given. */
+int test_options_shard_of_environment(struct run_config *config, struct err *err);
 
 int test_option_filter(void *target, const char *text, struct err *err);
 int test_option_profile(void *target, const char *text, struct err *err);
+int test_option_shard(void *target, const char *text, struct err *err);
 int test_option_retries(void *target, const char *text, struct err *err);
 int test_option_retry_delay(void *target, const char *text, struct err *err);
 int test_option_retry_backoff(void *target, const char *text, struct err *err);
@@ -21,6 +26,11 @@ int test_option_on_flaky(void *target, const char *text, struct err *err);
          "options and rules of this profile of the project's shunt.yaml\n"                                             \
          "(default: default; docs/configuration.md)",                                                                  \
          test_option_profile, NULL},                                                                                   \
+        {"shard", 0, "PART",                                                                                            \
+         "run a part of the suite, e.g. 2/4, cut alike on every machine with\n"                                           \
+         "the same history (default: TEST_SHARD_INDEX of TEST_TOTAL_SHARDS,\n"                                         \
+         "else all; docs/sharding.md)",                                                                                \
+         test_option_shard, NULL},                                                                                     \
         {"retries", 0, "N",                                                                                            \
          "run a test that ends badly again, up to N times, in a fresh worker;\n"                                       \
          "what passes then is flaky (default: 0)",                                                                     \

@@ -66,6 +66,7 @@ struct run_config {
 
     struct filter *filters[RUN_CONFIG_FILTERS]; /* -E: tests that one of them matches run; none: all */
     size_t nfilters;
+    unsigned shard, shards;    /* --shard: the tests of part `shard` (from 0) of so many; 0: all */
     const struct rules *rules; /* of the project's shunt.yaml; NULL: none */
 
     const char *history_path;  /* NULL: .shunt/history.db below the suite's root */

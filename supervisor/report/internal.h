@@ -22,6 +22,7 @@ struct report {
     char *state_root; /* evidence is kept in .shunt below it; NULL: nowhere */
     struct record *record; /* record.c: where evidence is kept; NULL until the first incident, and where it cannot be */
     bool no_record;
+    struct json_t *shard; /* fields of the event that follows the header; NULL */
 };
 
 /* events.c */

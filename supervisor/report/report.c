@@ -52,6 +52,7 @@ void report_free(struct report *report)
         return;
     events_close(report->events);
     record_close(report->record);
+    json_decref(report->shard);
     free(report->state_root);
     if (report->junit_fd >= 0) {
         close(report->junit_fd);
@@ -248,13 +249,6 @@ void report_notice(struct report *report, const char *fmt, ...)
     clean = text_clean(text, strlen(text), 0);
     sayf(report, "shunt: %s\n", clean);
     report_emit(report, "notice", json_pack("{s:s}", "text", clean));
-}
-
-void report_selection(struct report *report, size_t run, size_t deselected)
-{
-    report->total = run;
-    sayf(report, "shunt: %zu deselected by -E, %zu of %zu tests run\n", deselected, run, run + deselected);
-    report_emit(report, "selection", json_pack("{s:I,s:I}", "run", (json_int_t)run, "deselected", (json_int_t)deselected));
 }
 
 void report_remedy(struct report *report, const char *text)

@@ -176,8 +176,21 @@ void report_test_retry(struct report *report, const struct suite *suite, size_t 
 /* One line for people, with a leading "shunt: "; also an event. */
 void report_notice(struct report *report, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* `run` of the tests that were collected run, `deselected` do not (-E). */
-void report_selection(struct report *report, size_t run, size_t deselected);
+struct report_selection { /* of the tests that were collected */
+    size_t run, deselected /* -E */, elsewhere /* of other shards */;
+    unsigned shard, shards; /* from 1; 0: the run is not a part */
+    bool timed;             /* parts are balanced by time */
+};
+void report_selection(struct report *report, const struct report_selection *selection);
+
+/* Events file only, for `shunt merge`: which test is whose, before the others are taken out. */
+struct report_shard {
+    unsigned index, count; /* from 0 */
+    const unsigned *of;    /* by test */
+    bool timed;
+    uint64_t digest;
+};
+void report_shard(struct report *report, const struct suite *suite, const struct report_shard *shard);
 
 /* What to do about the last notice: a line below it. */
 void report_remedy(struct report *report, const char *text);

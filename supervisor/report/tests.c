@@ -54,6 +54,12 @@ void report_test_end(struct report *report, const struct suite *suite, size_t te
         json_object_set_new(fields, "verdict", json_string(verdict_name(t->verdict)));
     if (t->message)
         json_object_set_new(fields, "message", events_text(t->message));
+    if (t->classname && *t->classname)
+        json_object_set_new(fields, "classname", events_text(t->classname));
+    if (t->name && strcmp(t->name, t->id) != 0)
+        json_object_set_new(fields, "name", events_text(t->name));
+    if (t->text && outcome_is_bad(t->outcome))
+        json_object_set_new(fields, "text", events_text(t->text));
     if (t->attempts.n)
         json_object_set_new(fields, "attempts", json_of_attempts(&t->attempts));
     report_emit(report, "test-end", fields);

@@ -30,26 +30,32 @@ void controller_error(struct controller *controller, const char *message)
     controller->state = CONTROLLER_FINISHED;
 }
 
+static void send_ranges(struct controller *controller, json_t *ranges)
+{
+    _cleanup_free_ char *text = json_dumps(ranges, JSON_COMPACT);
+
+    if (controller->channel && json_array_size(ranges))
+        channel_send(controller->channel, "{\"t\":\"deselect\"}", text, strlen(text), NULL, 0);
+    json_array_clear(ranges);
+}
+
 /* Ranges, so that a message holds many; as many messages as it takes. */
-void controller_deselect(struct controller *controller, const bool *keep, size_t count)
+void controller_deselect(struct controller *controller, const struct suite *suite, const bool *keep)
 {
     json_t *ranges = json_array();
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < suite->count; i++) {
         size_t first = i;
 
-        while (i < count && !keep[i])
+        while (i < suite->count && !keep[i] && suite->tests[i].number - suite->tests[first].number == i - first)
             i++;
         if (i > first)
-            json_array_append_new(ranges, json_pack("[I,I]", (json_int_t)first, (json_int_t)(i - first)));
-        if (json_array_size(ranges) && (i >= count || json_array_size(ranges) == RANGES_MAX)) {
-            _cleanup_free_ char *text = json_dumps(ranges, JSON_COMPACT);
-
-            if (controller->channel)
-                channel_send(controller->channel, "{\"t\":\"deselect\"}", text, strlen(text), NULL, 0);
-            json_array_clear(ranges);
-        }
+            json_array_append_new(ranges, json_pack("[I,I]", (json_int_t)suite->tests[first].number, (json_int_t)(i - first)));
+        if (json_array_size(ranges) == RANGES_MAX)
+            send_ranges(controller, ranges);
+        i -= i > first && i < suite->count && !keep[i]; /* another range begins here */
     }
+    send_ranges(controller, ranges);
     json_decref(ranges);
 }
 

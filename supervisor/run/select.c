@@ -7,6 +7,7 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/config/rules.h"
 #include "supervisor/core/filter.h"
+#include "supervisor/plan/shard.h"
 #include "supervisor/run/controller.h"
 #include "supervisor/run/native.h"
 #include "supervisor/run/state.h"
@@ -89,36 +90,76 @@ static size_t keep_needed(const struct run *run, bool *keep)
     return added;
 }
 
-void select_tests(struct run *run)
+/* Takes out what `keep` does not say. Returns how many. */
+static size_t keep_only(struct run *run, const bool *keep)
 {
-    _cleanup_free_ bool *keep = NULL;
-    size_t collected = run->suite.count, kept = 0;
-    struct filter_facts facts;
+    size_t count = run->suite.count;
 
-    run_history_load(run, needs(run) & FILTER_NEEDS_HISTORY);
-    apply_rules(run);
-    if (!run->config->nfilters)
-        return;
-    keep = mem_calloc(collected, sizeof(*keep));
-    for (size_t i = 0; i < collected; i++) {
-        facts_of(run, i, &facts);
-        keep[i] = is_wanted(run, &facts);
-        kept += keep[i];
-    }
-    kept += keep_needed(run, keep);
-    if (kept == collected)
-        return;
-    controller_deselect(run->controller, keep, collected);
+    controller_deselect(run->controller, &run->suite, keep);
     run_history_keep(run, keep);
     suite_keep(&run->suite, keep);
-    run->deselected = collected - kept;
+    return count - run->suite.count;
+}
+
+static void select_by_filter(struct run *run)
+{
+    _cleanup_free_ bool *keep = mem_calloc(run->suite.count + 1, sizeof(*keep));
+    struct filter_facts facts;
+
+    if (!run->config->nfilters)
+        return;
+    for (size_t i = 0; i < run->suite.count; i++) {
+        facts_of(run, i, &facts);
+        keep[i] = is_wanted(run, &facts);
+    }
+    keep_needed(run, keep);
+    run->selection.deselected = keep_only(run, keep);
+}
+
+static void select_by_shard(struct run *run)
+{
+    const struct run_config *config = run->config;
+    _cleanup_free_ uint64_t *cost = mem_calloc(run->suite.count + 1, sizeof(*cost));
+    _cleanup_free_ bool *keep = mem_calloc(run->suite.count + 1, sizeof(*keep));
+    struct shard_plan plan;
+
+    if (!config->shards)
+        return;
+    for (size_t i = 0; i < run->suite.count; i++) {
+        struct filter_facts facts = {0};
+
+        run_history_facts(run, i, &facts);
+        cost[i] = facts.duration_us;
+    }
+    shard_make(&run->suite, cost, config->shards, &plan);
+    for (size_t i = 0; i < run->suite.count; i++)
+        keep[i] = plan.of[i] == config->shard;
+    report_shard(run->report, &run->suite, &(struct report_shard){.index = config->shard,
+                                                                  .count = config->shards,
+                                                                  .of = plan.of,
+                                                                  .timed = plan.timed,
+                                                                  .digest = plan.digest});
+    run->selection.elsewhere = keep_only(run, keep);
+    run->selection.shard = config->shard + 1;
+    run->selection.shards = config->shards;
+    run->selection.timed = plan.timed;
+    free(plan.of);
+}
+
+void select_tests(struct run *run)
+{
+    run_history_load(run, needs(run) & FILTER_NEEDS_HISTORY);
+    apply_rules(run);
+    select_by_filter(run);
+    select_by_shard(run);
+    run->selection.run = run->suite.count;
 }
 
 void select_say(struct run *run)
 {
-    if (!run->deselected)
+    if (!run->selection.deselected && !run->selection.shards)
         return;
-    report_selection(run->report, run->suite.count, run->deselected);
-    if (run->suite.count == 0)
+    report_selection(run->report, &run->selection);
+    if (run->suite.count == 0 && run->selection.deselected && !run->selection.elsewhere)
         report_remedy(run->report, "no test matches: \"shunt list\" before the same command shows their ids; docs/filters.md has the language");
 }

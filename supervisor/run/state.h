@@ -259,7 +259,7 @@ struct run {
     struct ev_loop *loop;
     struct report *report;
     struct suite suite;
-    size_t deselected; /* tests that were collected, and that this run is not about */
+    struct report_selection selection; /* what it is of all tests that were collected */
     struct suite_options options;
     struct lanes *lanes;
     struct cgroup_host *host;
@@ -452,8 +452,8 @@ const char *controller_socket_path(const struct controller *controller);
 bool controller_in_loop(const struct controller *controller); /* it waits for feed */
 bool controller_seen(const struct controller *controller);
 void controller_plan(struct controller *controller);
-/* Tells it which of its tests do not run: those that `keep` (of `count`) does not say. */
-void controller_deselect(struct controller *controller, const bool *keep, size_t count);
+/* Tells it which tests of this suite do not run after all: those that `keep` does not say. */
+void controller_deselect(struct controller *controller, const struct suite *suite, const bool *keep);
 void controller_error(struct controller *controller, const char *message);
 /* `failed`: why the test counts as failed although its reports say that it passed; NULL. */
 void controller_feed_reports(struct controller *controller, size_t test, const char *name, const char *failed,
