@@ -247,7 +247,7 @@ static void test_project_mistakes(void **state)
 
     fixture_write(f, "policies/a.yaml", "policy: a\n");
     fixture_project(f, "policy: a\nworkers: 3\n");
-    expect(f, "a", NULL, "shunt.yaml:2: \"workers\" is no key: expected policy, policies, profiles or rules", "");
+    expect(f, "a", NULL, "shunt.yaml:2: \"workers\" is no key: expected policy, policies, profiles", "");
     fixture_project(f, "policies:\n  - policy: p\n    limits:\n      tasks: none\n      memory: lots\n");
     expect(f, "p", NULL, "shunt.yaml:5: policies[0].limits.memory: \"lots\": expected a size", "");
     fixture_project(f, "policies:\n  - policy: p\n    limit:\n      tasks: none\n");
