@@ -20,7 +20,7 @@ static void add_suspect(struct blame *blame, size_t test)
 /* The worker's word alone could name anybody. */
 static bool is_believed(const struct blame_view *view)
 {
-    if (view->exit_test == BLAME_NO_TEST || !view->survivors_known)
+    if (view->exit_test == BLAME_NO_TEST || view->exit_test == view->just_ended || !view->survivors_known)
         return view->exit_test != BLAME_NO_TEST;
     for (size_t i = 0; i < view->nsurvivors; i++)
         if (view->survivors[i].test == view->exit_test)
@@ -52,8 +52,12 @@ void blame_death(const struct blame_view *view, struct blame *ret)
     for (size_t i = view->nsurvivors; i-- > 0;)
         if (view->survivors[i].test != view->test)
             add_suspect(ret, view->survivors[i].test);
+    if (!ret->nsuspects && view->test == BLAME_NO_TEST && view->just_ended != BLAME_NO_TEST)
+        add_suspect(ret, view->just_ended); /* it may have died before what lived was listed */
     if (ret->nsuspects) {
         ret->test = BLAME_NO_TEST;
         ret->confidence = BLAME_SUSPECT;
+    } else if (!view->survivors_known && view->used && view->test != BLAME_NO_TEST) {
+        *ret = (struct blame){.test = BLAME_NO_TEST, .confidence = BLAME_NONE, .unseen = true};
     }
 }

@@ -32,7 +32,9 @@ struct blame_view {
     int main_task;    /* of the worker, as itself sees it; 0: unknown */
     int exit_task;    /* that called os._exit(); 0: none was seen */
     size_t exit_test; /* that started that task, as the worker says; BLAME_NO_TEST: it does not */
-    bool survivors_known; /* there is a cgroup, which lists them: nobody else is believed */
+    bool survivors_known; /* there is a cgroup, which lists them all: nobody else is believed */
+    bool used;        /* the worker had run other tests before */
+    size_t just_ended; /* nothing has begun since this one ended; BLAME_NO_TEST */
     bool fault_main;  /* a fatal signal hit the thread that runs tests, in Python code */
     const struct blame_survivor *survivors;
     size_t nsurvivors;
@@ -43,6 +45,7 @@ struct blame {
     size_t test; /* to blame; BLAME_NO_TEST for a suspicion, and where no test is to blame */
     size_t suspects[BLAME_SUSPECTS]; /* the latest first */
     size_t nsuspects;
+    bool unseen; /* not all that earlier tests left is known, and nothing says that this test did it: nobody's, but somebody did */
 };
 
 void blame_death(const struct blame_view *view, struct blame *ret);

@@ -48,7 +48,7 @@ const char *incident_advice(const struct incident *incident)
 {
     bool alone = incident->serial;
 
-    if (incident->blame.belated)
+    if (incident->blame.belated || incident->blame.by_thread)
         return "let it end what it starts before it returns: join the thread, wait for the process, close the pool";
     switch (incident->verdict) {
     case VERDICT_TASKS:
@@ -160,7 +160,8 @@ static void print_consequence(FILE *out, const struct incident *incident)
         break;
     case INCIDENT_NO_TEST:
         print_worker_fate(out, incident);
-        fprintf(out, "; no test was running, so the run cannot be green");
+        fprintf(out, incident->blame.culprit == BLAME_NO_TEST ? "; no test was running, so the run cannot be green"
+                                                              : "; that test counts as killed");
         break;
     }
     if (incident->kept && incident->verdict != VERDICT_CONTENTION && (incident->next == INCIDENT_REROUTED || incident->next == INCIDENT_RETRIED))

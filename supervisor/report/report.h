@@ -121,6 +121,8 @@ struct incident_blame {
     size_t culprit;     /* void: the earlier test whose leftovers filled the limit or did it; BLAME_NO_TEST */
     size_t during;      /* the test on whose watch it happened, where that is another one; BLAME_NO_TEST */
     bool belated;       /* the test had its outcome already: what it left behind did it */
+    bool by_thread;     /* os._exit() in a thread that the test had started, whatever ran then */
+    bool open;          /* a death that nobody was seen to bring about */
     char where[256];    /* "tests/a.py:9 in thread Thread-1": the source line; "" */
     size_t suspects[BLAME_SUSPECTS];
     size_t nsuspects;
@@ -144,6 +146,7 @@ struct incident {
     uint64_t replace_ns;  /* kill to the replacement being ready to run; 0: not replaced (yet) */
     bool replaced;
     uint64_t time_ns;
+    uint64_t ran_ns;      /* from the start of its test; 0: none */
     struct detector_counters counters;
     struct detector_limits limits;
     struct incident_task *tasks; /* what lived, taken before the kill; may be NULL */

@@ -94,7 +94,7 @@ static void print_killed(FILE *out, const struct suite *suite, const struct repo
         if (test->outcome != OUTCOME_KILLED)
             continue;
         snprintf(twice, sizeof(twice), "[%s] %s%s", verdict_name(test->verdict),
-                 test->message ? test->message : "", test->rerouted ? ", alone as well" : "");
+                 test->message ? test->message : "", test->rerouted && !(incident && incident->blame.by_thread) ? ", alone as well" : "");
         print_test(out, suite, i, "killed", twice, incident ? incident_advice(incident) : NULL);
     }
 }
@@ -148,6 +148,10 @@ static void print_passed_serial(FILE *out, const struct suite *suite, const stru
         if (suite->tests[i].verdict == VERDICT_CONTENTION) {
             print_test(out, suite, i, "passed-serial", why, summary->failures ? "use fewer workers (-n), or let it weigh more"
                                                                                : "use fewer workers (-n), or let it weigh more: @pytest.mark.shunt(weight=…)");
+            continue;
+        }
+        if (incident && incident->blame.by_thread) {
+            print_test(out, suite, i, "passed-serial", why, incident_advice(incident));
             continue;
         }
         print_test(out, suite, i, "passed-serial", why, summary->failures ? "give it the serial lane" : "mark it parallel_unsafe");
@@ -222,13 +226,16 @@ static void print_not_run(FILE *out, const struct suite *suite)
         fprintf(out, "  %-13s %zu tests for other reasons\n", "not-run", others);
 }
 
-static void print_deaths(FILE *out, const struct report_summary *summary)
+static void print_deaths(FILE *out, const struct suite *suite, const struct report_summary *summary)
 {
     for (size_t i = 0; i < summary->nincidents; i++) {
         const struct incident *incident = &summary->incidents[i];
 
-        if (incident->next == INCIDENT_NO_TEST)
+        if (incident->next == INCIDENT_NO_TEST && incident->blame.culprit == BLAME_NO_TEST)
             fprintf(out, "  %-13s worker %u: %s\n", "died", incident->slot, incident->text);
+        else if (incident->blame.open)
+            print_test(out, suite, incident->test, "died beside", incident->text,
+                       "nobody was seen to do it: look for what an earlier test of that worker leaves behind (--events has their order)");
     }
 }
 
@@ -294,7 +301,7 @@ char *summary_text(const struct suite *suite, const struct report_summary *summa
     print_low_limits(out, suite, summary);
     print_leaks(out, suite, summary);
     print_crowds(out, suite, summary);
-    print_deaths(out, summary);
+    print_deaths(out, suite, summary);
     print_denials(out, summary->denials);
     print_outside(out, summary, "  denied        outside of tests");
     print_not_run(out, suite);

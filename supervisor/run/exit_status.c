@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "supervisor/run/detect/blame.h"
 #include "supervisor/run/state.h"
 
 #define STATUS_OF_PYTEST 5 /* the highest that it gives itself */
@@ -51,6 +52,7 @@ int run_exit_status(struct run *run, const char **ret_reason)
 {
     int status = framework_status(run);
     struct ledger ledger;
+    bool open = blame_close(run);
     size_t bad = 0;
 
     if (run->interrupted)
@@ -70,6 +72,8 @@ int run_exit_status(struct run *run, const char **ret_reason)
         *ret_reason = "tests were killed, or did not run";
     else if (run->worker_died)
         *ret_reason = "a worker died while no test was running";
+    else if (open)
+        *ret_reason = "a worker died, and what ended it was not found";
     else if (run->config->on_reroute == ON_REROUTE_FAIL && ledger.rerouted)
         *ret_reason = "tests passed only once they ran alone (--on-reroute=fail)";
     else if (run->config->flaky_fails && ledger.by_outcome[OUTCOME_FLAKY])

@@ -10,6 +10,7 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/report/text.h"
 #include "supervisor/run/channel.h"
+#include "supervisor/run/detect/blame.h"
 #include "supervisor/run/controller.h"
 #include "supervisor/run/state.h"
 
@@ -122,6 +123,7 @@ void controller_feed_killed(struct controller *controller, size_t test, const ch
     struct run *run = controller->run;
     _cleanup_free_ char *block = incident_text(&run->suite, incident, false);
     _cleanup_free_ char *payload = NULL, *text = NULL;
+    char message[sizeof(incident->text) + sizeof(incident->blame.where)];
     size_t size = strlen(block);
     json_t *header;
 
@@ -135,8 +137,9 @@ void controller_feed_killed(struct controller *controller, size_t test, const ch
     size += 2 + incident->output_size;
     if (size > CHANNEL_MAX_PAYLOAD)
         size = CHANNEL_MAX_PAYLOAD;
+    blame_message(incident, message, sizeof(message));
     header = json_pack("{s:s,s:I,s:s,s:s,s:s}", "t", "killed", "i",
-                       (json_int_t)run->suite.tests[test].number, "worker", name, "verdict", verdict_name(incident->verdict), "message", incident->text);
+                       (json_int_t)run->suite.tests[test].number, "worker", name, "verdict", verdict_name(incident->verdict), "message", message);
     text = json_dumps(header, JSON_COMPACT | JSON_ENSURE_ASCII);
     channel_send(controller->channel, text, payload, size, NULL, 0);
     json_decref(header);

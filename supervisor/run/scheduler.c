@@ -228,7 +228,7 @@ static void dispatch_serial(struct run *run, struct worker *worker)
     bool fresh = false;
     size_t next, test;
 
-    if (worker->state != WORKER_WAITING || worker->confirming)
+    if (worker->state != WORKER_WAITING || worker->confirming || worker->confirm_until_ns)
         return; /* the leftovers of a suspect have their time: blame_confirm_tick() ends it */
     if (leak_watch_pending(worker) || worker->result.test != TEST_NONE)
         return; /* whoever comes next wants a clean slate, and nobody else is delayed */

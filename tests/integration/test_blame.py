@@ -64,7 +64,6 @@ def test_a_thread_that_exits_later_was_seen(suite):
     assert "test_a.py::test_leaves_a_bomb" in result.stdout  # pytest's own summary has it too
 
 
-@needs_cgroups
 def test_the_tick_may_see_the_threads_end_before_the_process(suite):
     """Then they were no survivors any more, and whoever ran was blamed. A matter of moments, hence ten times."""
     module = """
@@ -109,7 +108,6 @@ def test_a_thread_of_a_thread(suite):
     assert incident["blame"]["confidence"] == "direct" and "test_a.py:5" in incident["blame"]["where"], incident
 
 
-@needs_cgroups
 def test_a_thread_that_kills_later_is_confirmed_alone(suite):
     """Nobody saw who sent the signal: the suspect runs again alone, and then it is sure."""
     suite.write(
@@ -139,7 +137,6 @@ def test_a_thread_that_kills_later_is_confirmed_alone(suite):
     assert "test_a.py:9" in incident["evidence"], incident
 
 
-@needs_cgroups
 def test_a_suspect_that_did_nothing_is_not_blamed(suite):
     """The death was the later test's own, and a harmless thread of an earlier one lived by chance."""
     suite.write(
@@ -168,7 +165,6 @@ def test_a_suspect_that_did_nothing_is_not_blamed(suite):
     assert result.status == 1
 
 
-@needs_cgroups
 def test_a_child_that_kills_its_parent_later(suite):
     suite.write(
         test_a="""
@@ -191,7 +187,104 @@ def test_a_child_that_kills_its_parent_later(suite):
     assert incident["verdict"] == "signal" and "test_a.py:6" in incident["evidence"], incident
 
 
-@needs_cgroups
+WITHOUT_CGROUP = ["fork", "daemon", "thread"]
+
+
+@pytest.mark.parametrize("kind", WITHOUT_CGROUP)
+def test_a_death_that_nobody_saw(suite, kind):
+    """Without a cgroup what descends from the worker is known, a daemon is not: then nobody is blamed, and the run is not green.
+    With one each is confirmed alone."""
+    killers = {
+        "thread": "threading.Thread(target=kill_later, args=(os.getpid(),), daemon=True).start()",
+        "fork": "me = os.getpid(); os.fork() or kill_later(me)",
+        "daemon": "me = os.getpid(); child = os.fork(); child or (os.fork() or kill_later(me), os._exit(0)); os.waitpid(child, 0)",
+    }
+    suite.write(
+        test_a=f"""
+        import os, signal, threading, time
+
+        def kill_later(pid):
+            time.sleep(0.5)
+            os.kill(pid, signal.SIGKILL)
+            os._exit(0)
+
+        def test_leaves_a_killer():
+            {killers[kind]}
+        """,
+        test_b_innocent=INNOCENTS,
+    )
+    result = suite.run("-n", 1)
+    assert result.status == 1, result
+    innocent(result)
+    void = [i for i in result.incidents if i["void"]]
+    assert len(void) == 1 and "innocent" in void[0]["id"] and void[0]["next"] == "retried", result
+    if HAS_CGROUPS or kind != "daemon":
+        assert last_word(result, "test_leaves_a_killer") == "killed", result
+    else:
+        assert last_word(result, "test_leaves_a_killer") == "passed", result
+        assert "what ended it was not found" in result.stderr and "died beside" in result.stderr, result
+    assert "passed-serial" not in result.stderr
+
+
+@pytest.mark.parametrize("after_ms", [0, 15, 250, 300, 320])
+def test_the_moment_does_not_matter(suite, after_ms):
+    """Its own test still runs, has just ended, or another one runs: the same outcome, in the same words."""
+    suite.write(
+        test_a=f"""
+        import os, threading, time
+
+        def explode():
+            time.sleep({after_ms / 1000})
+            os._exit(7)
+
+        def test_leaves_a_bomb():
+            threading.Thread(target=explode, daemon=True).start()
+            time.sleep({0.3 if after_ms > 100 else 0.0145 if after_ms else 0})
+        """,
+        test_b_innocent=INNOCENTS,
+    )
+    for workers in (1, 2):
+        result = suite.run("-n", workers)
+        assert result.status == 1, result
+        innocent(result)
+        assert last_word(result, "test_leaves_a_bomb") == "killed", result
+        words = (
+            "[exit] a thread that it started ended the worker: os._exit(7) at test_a.py:6; "
+            "let it end what it starts before it returns"
+        )
+        assert words in result.stderr, result
+        assert "died          worker" not in result.stderr
+
+
+def test_a_death_between_two_tests_names_the_one_before(suite):
+    suite.write(
+        conftest="""
+        import time
+
+        def pytest_report_to_serializable(config, report):
+            if "bomb" in report.nodeid:
+                time.sleep(0.2)  # its reports are being written
+        """,
+        test_a="""
+        import os, threading, time
+
+        def explode():
+            time.sleep(0.1)
+            os._exit(7)
+
+        def test_leaves_a_bomb():
+            threading.Thread(target=explode, daemon=True).start()
+        """,
+        test_b_innocent=INNOCENTS,
+    )
+    result = suite.run("-n", 1)
+    assert result.status == 1, result
+    innocent(result)
+    assert last_word(result, "test_leaves_a_bomb") == "killed", result
+    assert [i["id"] for i in result.incidents if i["verdict"] == "exit"] == ["test_a.py::test_leaves_a_bomb", None], result
+    assert "that test counts as killed" in result.stderr and "no test was running" not in result.stderr
+
+
 def test_leftovers_that_fill_the_limit(suite):
     """Whoever is refused the last few tasks has done nothing."""
     suite.write(

@@ -23,6 +23,8 @@ static struct blame judged(struct blame_view view)
     view.main_task = MAIN;
     if (!view.exit_test)
         view.exit_test = BLAME_NO_TEST;
+    if (!view.just_ended)
+        view.just_ended = BLAME_NO_TEST;
     blame_death(&view, &blame);
     return blame;
 }
@@ -95,6 +97,38 @@ static void nobody_is_named_for_what_was_not_seen(void **state)
     assert_int_equal(blame.suspects[1], B);
 }
 
+static void what_no_cgroup_lists_speaks_against_nobody(void **state)
+{
+    struct blame blame = judged((struct blame_view){.test = C, .used = true});
+
+    (void)state;
+    assert_true(blame.unseen);
+    assert_int_equal(blame.test, BLAME_NO_TEST);
+    assert_int_equal(blame.confidence, BLAME_NONE);
+    assert_false(judged((struct blame_view){.test = C}).unseen); /* nobody was there before */
+    assert_false(judged((struct blame_view){.test = C, .used = true, .survivors_known = true}).unseen);
+    assert_false(judged((struct blame_view){.test = C, .used = true, .fault_main = true}).unseen);
+    assert_false(judged((struct blame_view){.test = C, .used = true, .exit_task = UNSEEN}).unseen);
+    assert_false(judged((struct blame_view){.test = C, .used = true, .survivors = left, .nsurvivors = 3}).unseen);
+    assert_false(judged((struct blame_view){.test = BLAME_NO_TEST, .used = true}).unseen);
+}
+
+static void between_two_tests_it_was_the_one_before(void **state)
+{
+    struct blame blame = judged((struct blame_view){
+        .test = BLAME_NO_TEST, .just_ended = B, .survivors_known = true, .exit_task = UNSEEN, .exit_test = B});
+
+    (void)state;
+    assert_int_equal(blame.test, B); /* it died before what lived was listed */
+    assert_int_equal(blame.confidence, BLAME_DIRECT);
+    blame = judged((struct blame_view){.test = BLAME_NO_TEST, .just_ended = B, .survivors_known = true});
+    assert_int_equal(blame.nsuspects, 1);
+    assert_int_equal(blame.suspects[0], B);
+    blame = judged((struct blame_view){
+        .test = BLAME_NO_TEST, .just_ended = B, .survivors_known = true, .exit_task = MAIN});
+    assert_int_equal(blame.nsuspects, 0); /* the thread that runs tests: of none of them */
+}
+
 static void suspects_are_bounded(void **state)
 {
     struct blame_survivor many[20];
@@ -148,6 +182,8 @@ int main(void)
         cmocka_unit_test(the_exit_of_a_leftover_is_its_tests),
         cmocka_unit_test(the_workers_word_counts_where_nothing_contradicts),
         cmocka_unit_test(nobody_is_named_for_what_was_not_seen),
+        cmocka_unit_test(what_no_cgroup_lists_speaks_against_nobody),
+        cmocka_unit_test(between_two_tests_it_was_the_one_before),
         cmocka_unit_test(suspects_are_bounded),
         cmocka_unit_test(a_suspect_runs_again_at_the_end),
     };

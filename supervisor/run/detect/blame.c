@@ -10,7 +10,7 @@
 #include "supervisor/core/stacks.h"
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/detect/leak_watch.h"
-#include "supervisor/run/detect/proc_task.h"
+#include "supervisor/run/detect/worker_tasks.h"
 #include "supervisor/run/state.h"
 
 /* So long as they lived before, and that half again, the leftovers of a suspect get to end its
@@ -18,10 +18,12 @@
 #define CONFIRM_MAX_NS (5 * NS_PER_SEC)
 #define CONFIRM_MARGIN_NS (500 * NS_PER_MS)
 
+#define AT_ONCE_NS (50 * NS_PER_MS)
+
 struct blame_case {
     size_t test,
-        during; /* the suspect; the test on whose watch a worker died, TEST_NONE: between two */
-    uint64_t lived_ns; /* from the suspect's end to the death */
+        during; /* the suspect; the test on whose watch a worker died, TEST_NONE: its own, or none */
+    uint64_t lived_ns; /* from the suspect's end to the death; of its own death: from its start */
     enum verdict verdict;
 };
 
@@ -75,7 +77,7 @@ static bool may_be_anothers(const struct worker *worker, const struct incident *
     return worker->exited && !incident->is_void && is_death(incident->verdict);
 }
 
-static void say_innocent(const struct run *run, const struct blame *blame,
+static void say_innocent(const struct run *run, const struct blame_look *look, const struct blame *blame,
                          struct incident *incident)
 {
     char text[400];
@@ -83,6 +85,12 @@ static void say_innocent(const struct run *run, const struct blame *blame,
     if (blame->confidence == BLAME_DIRECT)
         snprintf(text, sizeof(text), "done by what %.300s left behind",
                  run->suite.tests[blame->test].id);
+    else if (blame->nsuspects && !look->nsurvivors)
+        snprintf(text, sizeof(text), "%.300s had just ended in it, and is run again alone, to see whether it does it",
+                 run->suite.tests[blame->suspects[0]].id);
+    else if (blame->unseen)
+        snprintf(text, sizeof(text),
+                 "other tests had run in it before, and without a cgroup not all that they left is known");
     else
         snprintf(text, sizeof(text),
                  "threads or processes that %zu earlier test%s left behind lived in it: %s run "
@@ -176,6 +184,14 @@ static size_t ended_test(const struct run *run, uint32_t number)
     return test != TEST_NONE && run->suite.tests[test].outcome != OUTCOME_NONE ? test : TEST_NONE;
 }
 
+static void say_by_thread(struct incident *incident)
+{
+    char text[sizeof(incident->text)];
+
+    memcpy(text, incident->text, sizeof(text));
+    snprintf(incident->text, sizeof(incident->text), "by a thread that it started: %.220s", text);
+}
+
 size_t blame_settle(struct worker *worker, const struct blame_look *look, struct incident *incident)
 {
     struct blackbox box;
@@ -199,19 +215,38 @@ size_t blame_settle(struct worker *worker, const struct blame_look *look, struct
     evidence_read_box(worker, &box);
     view.exit_task = box.exit_task;
     view.exit_test = ended_test(worker->run, box.exit_test);
-    view.survivors_known = worker->leaf != NULL;
+    view.survivors_known = worker->leaf != NULL || incident->verdict == VERDICT_DENIED || incident->verdict == VERDICT_PROTOCOL;
+    view.used = worker->last_test != TEST_NONE;
+    view.just_ended = incident->test == TEST_NONE && worker->state != WORKER_ENDING ? worker->last_test : TEST_NONE;
     view.fault_main =
         incident->output && stacks_fault_in_main(incident->output, incident->output_size);
     blame_death(&view, &blame);
     incident->blame.confidence = blame.confidence;
     incident->blame.nsuspects = blame.nsuspects;
     memcpy(incident->blame.suspects, blame.suspects, sizeof(blame.suspects));
-    if (!blame.nsuspects && (blame.test == incident->test || blame.test == TEST_NONE))
+    incident->blame.by_thread = view.exit_task && view.exit_task != view.main_task && blame.test != TEST_NONE;
+    incident->blame.open = (blame.nsuspects || blame.unseen) && incident->test != TEST_NONE;
+    if (!blame.nsuspects && !blame.unseen && (blame.test == incident->test || blame.test == TEST_NONE)) {
+        if (incident->blame.by_thread)
+            say_by_thread(incident);
         return TEST_NONE;
-    say_innocent(worker->run, &blame, incident);
+    }
+    say_innocent(worker->run, look, &blame, incident);
     incident->blame.culprit = blame.test;
     incident->is_void = incident->test != TEST_NONE;
     return blame.nsuspects ? TEST_NONE : blame.test;
+}
+
+void blame_message(const struct incident *incident, char *buf, size_t size)
+{
+    const char *where = incident->blame.where;
+    const char *in_thread = strstr(where, " in thread ");
+
+    if (incident->blame.by_thread && *where)
+        snprintf(buf, size, "a thread that it started ended the worker: %.*s",
+                 (int)(in_thread ? in_thread - where : (ptrdiff_t)strlen(where)), where);
+    else
+        snprintf(buf, size, "%s", incident->text);
 }
 
 /* 0: not known. */
@@ -223,16 +258,21 @@ static uint64_t lived_since(const struct blame_look *look, size_t test)
     return 0;
 }
 
+static void add_case(struct run *run, const struct blame_case *c)
+{
+    mem_grow(&run->cases, &run->cases_room, run->ncases + 1, sizeof(*run->cases));
+    run->cases[run->ncases++] = *c;
+}
+
 static void suspect(struct run *run, const struct blame_look *look, const struct incident *incident,
                     size_t test)
 {
     if (run->no_new_tests || case_of(run, test) || !lanes_serial_again(run->lanes, test))
         return;
-    mem_grow(&run->cases, &run->cases_room, run->ncases + 1, sizeof(*run->cases));
-    run->cases[run->ncases++] = (struct blame_case){.test = test,
-                                                    .during = incident->test,
-                                                    .lived_ns = lived_since(look, test),
-                                                    .verdict = incident->verdict};
+    add_case(run, &(struct blame_case){.test = test,
+                                       .during = incident->test,
+                                       .lived_ns = lived_since(look, test),
+                                       .verdict = incident->verdict});
 }
 
 /* The outcome of a test that seemed to have ended well: what it left ended a worker. */
@@ -240,12 +280,14 @@ static void revise(struct run *run, struct incident *incident, const char *slot_
 {
     struct test *test = &run->suite.tests[incident->test];
     enum outcome was = test->outcome;
+    char text[sizeof(incident->text) + sizeof(incident->blame.where)];
 
     test->verdict = incident->verdict;
     if (outcome_is_bad(was))
         return;
+    blame_message(incident, text, sizeof(text));
     free(test->message);
-    test->message = mem_strdup(incident->text);
+    test->message = mem_strdup(text);
     test->outcome = OUTCOME_KILLED;
     controller_feed_killed(run->controller, incident->test, slot_name, incident);
     report_test_revised(run->report, &run->suite, incident->test, was);
@@ -276,6 +318,11 @@ void blame_follow(struct worker *worker, const struct blame_look *look, size_t i
     /* Alone and with wide limits it would break none: only a death can be tried out. */
     for (size_t i = 0; is_death(run->incidents[index].verdict) && i < run->incidents[index].blame.nsuspects; i++)
         suspect(run, look, &run->incidents[index], run->incidents[index].blame.suspects[i]);
+    if (run->incidents[index].next == INCIDENT_REROUTED && is_death(run->incidents[index].verdict))
+        add_case(run, &(struct blame_case){.test = during,
+                                           .during = TEST_NONE,
+                                           .lived_ns = run->incidents[index].ran_ns,
+                                           .verdict = run->incidents[index].verdict});
     if (earlier == TEST_NONE)
         return;
     incident = incident_new(worker, run->incidents[index].verdict, earlier);
@@ -284,9 +331,12 @@ void blame_follow(struct worker *worker, const struct blame_look *look, size_t i
     incident->blame.during = during;
     snprintf(incident->blame.where, sizeof(incident->blame.where), "%s",
              run->incidents[index].blame.where);
+    incident->blame.by_thread = run->incidents[index].blame.by_thread;
     later = lived_since(look, earlier);
-    if (later)
+    if (later >= AT_ONCE_NS)
         snprintf(ago, sizeof(ago), ", %.1f s later", (double)later / 1e9);
+    else if (later)
+        snprintf(ago, sizeof(ago), ", at once");
     snprintf(incident->text, sizeof(incident->text), "by what it left behind%s%s%.150s", ago,
              during == TEST_NONE ? "" : ", during ",
              during == TEST_NONE ? "" : run->suite.tests[during].id);
@@ -313,6 +363,22 @@ void blame_confirm_done(struct worker *worker)
     worker->confirm_until_ns = clock_now_ns() + (wait < CONFIRM_MAX_NS ? wait : CONFIRM_MAX_NS);
 }
 
+void blame_rerouted_done(struct worker *worker, size_t test)
+{
+    if (!worker->slot->serial || !worker->run->suite.tests[test].rerouted || !case_of(worker->run, test) ||
+        !leak_watch_is_pending_of(worker, test))
+        return;
+    worker->suspect = test;
+    blame_confirm_done(worker);
+}
+
+static void forget_suspect(struct worker *worker)
+{
+    worker->confirming = false;
+    worker->suspect = TEST_NONE;
+    worker->confirm_until_ns = 0;
+}
+
 static void not_confirmed(struct worker *worker)
 {
     const struct run *run = worker->run;
@@ -323,9 +389,7 @@ static void not_confirmed(struct worker *worker)
                   "of %s: it did not",
                   run->suite.tests[worker->suspect].id,
                   c && c->during != TEST_NONE ? run->suite.tests[c->during].id : "another test");
-    worker->confirming = false;
-    worker->suspect = TEST_NONE;
-    worker->confirm_until_ns = 0;
+    forget_suspect(worker);
 }
 
 /* It waits at its boundary. Nothing left of the test, or enough time: it ends. */
@@ -335,10 +399,12 @@ void blame_confirm_tick(struct worker *worker)
         return;
     if (worker->leaf)
         cgroup_leaf_read(worker->leaf, CGROUP_READ_TASKS, &worker->counters);
-    if (clock_now_ns() < worker->confirm_until_ns &&
-        (!worker->leaf || worker->counters.tasks_now > 1))
+    worker_tasks_count(worker);
+    if (clock_now_ns() < worker->confirm_until_ns && worker->counters.tasks_now > 1)
         return;
     worker->confirm_until_ns = 0;
+    if (!worker->confirming)
+        worker->suspect = TEST_NONE;
     worker_end(worker);
 }
 
@@ -348,16 +414,33 @@ void blame_confirm_over(struct worker *worker)
         not_confirmed(worker);
 }
 
+static void say_confirmed(const struct worker *worker, struct incident *incident)
+{
+    const struct run *run = worker->run;
+    const struct blame_case *c = case_of(run, worker->suspect);
+    const char *during = c && c->during != TEST_NONE ? run->suite.tests[c->during].id : "";
+
+    incident->blame.during = c ? c->during : TEST_NONE;
+    if (worker->confirming)
+        snprintf(incident->text, sizeof(incident->text), "by what it left behind%s%.150s, and again when it ran alone",
+                 *during ? ": during " : "", during);
+    else
+        snprintf(incident->text, sizeof(incident->text), "by what it left behind, after it had passed alone");
+}
+
 bool blame_confirm_broken(struct worker *worker, const struct detector_result *result)
 {
     struct run *run = worker->run;
-    const struct blame_case *c = case_of(run, worker->suspect);
     char slot_name[sizeof(worker->slot->name)];
     struct incident *incident;
-    const char *during;
+    struct blackbox box;
 
-    if (!worker->confirming)
+    if (worker->suspect == TEST_NONE)
         return false;
+    if (!worker->confirming && !worker->exited) {
+        forget_suspect(worker);
+        return false;
+    }
     snprintf(slot_name, sizeof(slot_name), "%s", worker->slot->name);
     if (worker->test != TEST_NONE)
         lanes_serial_finish(run->lanes);
@@ -367,11 +450,9 @@ bool blame_confirm_broken(struct worker *worker, const struct detector_result *r
         return true;
     }
     incident = incident_new(worker, result->verdict, worker->suspect);
-    incident->blame.during = c ? c->during : TEST_NONE;
-    during = c && c->during != TEST_NONE ? run->suite.tests[c->during].id : "";
-    snprintf(incident->text, sizeof(incident->text),
-             "by what it left behind%s%.150s, and again when it ran alone",
-             *during ? ": during " : "", during);
+    say_confirmed(worker, incident);
+    evidence_read_box(worker, &box);
+    incident->blame.by_thread = box.exit_task && box.exit_task != worker->pid_in_cell;
     evidence_take(worker, incident);
     worker_kill(worker);
     evidence_of_death(worker, incident);
@@ -388,4 +469,29 @@ bool blame_is_moot(const struct run *run, size_t test)
     /* It died again by itself, in a worker in which nothing of the suspect was. */
     return during && run->suite.tests[test].outcome != OUTCOME_NONE &&
            (during->rerouted || during->outcome == OUTCOME_KILLED) && during->verdict == c->verdict;
+}
+
+static bool is_explained(const struct run *run, const struct incident *death)
+{
+    const struct test *test = &run->suite.tests[death->test];
+
+    if ((test->rerouted || test->outcome == OUTCOME_KILLED) && test->verdict == death->verdict)
+        return true; /* it died again, where nothing of others was */
+    for (size_t i = 0; i < run->nincidents; i++)
+        if (run->incidents[i].blame.belated && run->incidents[i].blame.during == death->test)
+            return true;
+    return false;
+}
+
+bool blame_close(struct run *run)
+{
+    bool open = false;
+
+    for (size_t i = 0; i < run->nincidents; i++) {
+        struct incident *incident = &run->incidents[i];
+
+        incident->blame.open = incident->blame.open && !is_explained(run, incident);
+        open = open || incident->blame.open;
+    }
+    return open;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What is noted about a worker that broke out or died: its tasks, stacks, counters and black box, in bounded time. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 #include "supervisor/run/detect/stack_dump.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/detect/timeout.h"
+#include "supervisor/run/detect/worker_tasks.h"
 
 #define NAMES_MAX 4
 /* All of it at most 30 ms: reading tasks, and waiting for stacks. */
@@ -157,34 +157,19 @@ static void add_tasks(struct incident *incident, const pid_t *ids, ssize_t n, ui
     }
 }
 
-/* The threads of a process, appended to `ids`. */
-static ssize_t add_threads(pid_t pid, pid_t *ids, ssize_t n)
-{
-    char path[64];
-    _cleanup_closedir_ DIR *dir = NULL;
-    struct dirent *entry;
-
-    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-    dir = opendir(path);
-    while (dir && n < INCIDENT_MAX_TASKS && (entry = readdir(dir)))
-        if (*entry->d_name != '.' && atoi(entry->d_name) != (int)pid)
-            ids[n++] = atoi(entry->d_name);
-    return n;
-}
-
 /* Without a cgroup: the worker and its descendants. */
 static size_t list_descendants(struct worker *worker, struct incident *incident, uint64_t start)
 {
     pid_t processes[INCIDENT_MAX_TASKS], ids[INCIDENT_MAX_TASKS];
     size_t n = counted_processes(worker, processes, INCIDENT_MAX_TASKS);
-    ssize_t threads = 0;
+    size_t threads = 0;
 
     incident->tasks = mem_calloc(INCIDENT_MAX_TASKS, sizeof(*incident->tasks));
     for (size_t i = 0; i < n; i++)
-        threads = add_threads(processes[i], ids, threads);
+        threads = worker_tasks_add_threads(processes[i], ids, threads, INCIDENT_MAX_TASKS);
     add_tasks(incident, processes, (ssize_t)n, start, true);
-    add_tasks(incident, ids, threads, start, true);
-    return n + (size_t)threads;
+    add_tasks(incident, ids, (ssize_t)threads, start, true);
+    return n + threads;
 }
 
 /* Processes come first: they say more than their threads. Returns the number of tasks that there are. */
@@ -331,8 +316,7 @@ static void take(struct worker *worker, struct incident *incident, bool freeze)
     }
     if (!incident->evidence[0] && incident->ntasks_total > 1 && !worker->exited)
         describe(incident, count_processes(incident));
-    if (worker->leaf)
-        say_leftovers(worker, incident);
+    say_leftovers(worker, incident);
     memory_watch_say(worker, incident);
     say_where(incident);
     incident->more.cost_ns = clock_now_ns() - start;

@@ -66,6 +66,7 @@ static struct incident *incident_add(struct worker *worker, const struct detecto
     struct incident *incident = incident_new(worker, result->verdict, worker->test);
 
     incident->is_void = result->is_void;
+    incident->ran_ns = worker->test != TEST_NONE ? run_clock_ns(run) - worker->go_ns : 0;
     snprintf(incident->text, sizeof(incident->text), "%s", result->text);
     if (worker->test != TEST_NONE)
         denials_describe_test(run->denials, worker->test, incident->denied, sizeof(incident->denied));
@@ -112,9 +113,11 @@ static void move_test(struct run *run, struct slot *slot, size_t test, enum inci
 static void test_killed(struct run *run, struct slot *slot, struct incident *incident)
 {
     struct test *test = &run->suite.tests[incident->test];
+    char text[sizeof(incident->text) + sizeof(incident->blame.where)];
 
+    blame_message(incident, text, sizeof(text));
     free(test->message);
-    test->message = mem_strdup(incident->text);
+    test->message = mem_strdup(text);
     if (run->native && incident->output) { /* nobody else shows it */
         free(test->text);
         test->text = strndup(incident->output, incident->output_size);

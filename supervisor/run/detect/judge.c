@@ -25,6 +25,7 @@
 #include "supervisor/run/retry.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/detect/timeout.h"
+#include "supervisor/run/detect/worker_tasks.h"
 
 /* The next test usually starts at once where the last one was judged: its counters are read once for both. */
 #define COUNTERS_FRESH_NS NS_PER_MS
@@ -119,11 +120,13 @@ void judge_start(struct worker *worker)
             cgroup_leaf_read(worker->leaf, CGROUP_READ_ALL, &worker->counters);
         cgroup_leaf_reset_peaks(worker->leaf, &worker->counters);
         worker->at_start = worker->counters;
-        leak_watch_test_starts(worker);
-    } else if (counted_tasks(worker->run)) {
+    } else {
+        if (worker->last_test == TEST_NONE || worker->leak)
+            worker_tasks_count(worker);
         worker->counters.tasks_peak = 0;
         worker->at_start = worker->counters;
     }
+    leak_watch_test_starts(worker);
     if (worker->last_test == TEST_NONE)
         leak_files_start(worker);
     memory_watch_start(worker);
@@ -194,6 +197,7 @@ static void accept_result(struct worker *worker, const struct test_result *resul
     worker->owed = index;
     leak_watch_boundary(worker, index);
     leak_files_boundary(worker, index);
+    blame_rerouted_done(worker, index);
     if (!held_result_begin(worker, index, outcome))
         run_test_outcome(run, index, outcome);
 }

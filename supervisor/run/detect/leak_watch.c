@@ -16,6 +16,7 @@
 #include "supervisor/core/leak.h"
 #include "supervisor/run/detect/held_result.h"
 #include "supervisor/run/detect/proc_task.h"
+#include "supervisor/run/detect/worker_tasks.h"
 #include "supervisor/run/state.h"
 
 /* The kernel forgets a joined thread up to some 17 ms late (measured); three times that is no leak yet. */
@@ -191,13 +192,15 @@ void leak_watch_boundary(struct worker *worker, size_t test)
 {
     struct leak_watch *watch = worker->leak;
     pid_t tids[INCIDENT_MAX_TASKS];
-    uint64_t others = worker->counters.tasks_now > 1 ? worker->counters.tasks_now - 1 : 0;
+    uint64_t others;
     size_t before;
     ssize_t n;
 
-    if (!worker->leaf || !others || (watch && others <= accounted(watch, others)))
+    worker_tasks_count(worker);
+    others = worker->counters.tasks_now > 1 ? worker->counters.tasks_now - 1 : 0;
+    if (!others || (watch && others <= accounted(watch, others)))
         return;
-    n = cgroup_leaf_threads(worker->leaf, tids, INCIDENT_MAX_TASKS);
+    n = worker_tasks_list(worker, tids, INCIDENT_MAX_TASKS);
     if (n <= 0)
         return;
     if (n > INCIDENT_MAX_TASKS)
@@ -227,7 +230,7 @@ void leak_watch_boundary(struct worker *worker, size_t test)
 static void know_what_there_is(struct worker *worker)
 {
     pid_t tids[INCIDENT_MAX_TASKS];
-    ssize_t n = worker->counters.tasks_now > 1 ? cgroup_leaf_threads(worker->leaf, tids, INCIDENT_MAX_TASKS) : 0;
+    ssize_t n = worker->counters.tasks_now > 1 ? worker_tasks_list(worker, tids, INCIDENT_MAX_TASKS) : 0;
 
     for (ssize_t i = 0; i < n && i < INCIDENT_MAX_TASKS; i++) {
         struct incident_task task;
@@ -434,6 +437,7 @@ void leak_watch_tick(struct worker *worker)
 
     if (!watch)
         return;
+    worker_tasks_count(worker);
     forget_ended(worker);
     if (worker->result.test != TEST_NONE)
         leak_watch_pending(worker); /* it is waited for: what has ended is dropped at once */

@@ -298,7 +298,7 @@ const char *stall_why_not(const struct run *run)
     if (!run->config->stall_ns)
         return "";
     if (!run->cgroup)
-        return "stall and leak detection: that needs a cgroup";
+        return "stall detection: that needs a cgroup";
     /* Absent without CONFIG_HAVE_ARCH_TRACEHOOK (user-mode Linux), and in some containers' own kernels. */
     if (access("/proc/self/syscall", R_OK) < 0)
         return "stall detection: this kernel has no /proc/PID/syscall";

@@ -12,7 +12,8 @@ CLASS_LEAST, CLASS_SHARE = 3, (2, 3)
 CLEAN_RUNS = 3
 LEAST_LIMIT = 16  # of tasks that a parallel worker has, where no limit is known
 MIB = 1 << 20
-LEFT_BEHIND = "by what it left behind"  # begins the text of such an incident (supervisor/run/detect/blame.c)
+# So the texts of such incidents begin (supervisor/run/detect/blame.c).
+LEFT_BEHIND = ("by what it left behind", "by a thread that it started")
 
 Key = Tuple[str, Tuple[str, ...]]  # file, names
 
@@ -109,8 +110,9 @@ def _of_function(key: Key, tests: List[Measured], notes: List[str]) -> Optional[
     for test in tests:
         if test.why == "marker" or not any(i.verdict in ANSWERED_BY_LANE for i in test.incidents):
             continue
-        if any(i.text.startswith(LEFT_BEHIND) for i in test.incidents):
-            notes.append(f"{test.id}: ended its worker {LEFT_BEHIND}: mend the test; a marker would only hide it")
+        lasting = [prefix for i in test.incidents for prefix in LEFT_BEHIND if i.text.startswith(prefix)]
+        if lasting:
+            notes.append(f"{test.id}: ended its worker {lasting[0]}: mend the test; a marker would only hide it")
         elif test.serial_outcome is None:
             notes.append(f"{test.id}: {evidence_of(test)}; not yet measured in the serial lane: run it once more")
         elif test.serial_outcome not in PASSED:
