@@ -176,6 +176,10 @@ static void write_case(FILE *out, const struct suite *suite, size_t index,
     case OUTCOME_XFAILED:
         element(out, "skipped", "pytest.xfail", test->message, NULL);
         break;
+    case OUTCOME_PASSED_SERIAL:
+        if (summary->reroute_fails)
+            element(out, "failure", "passed-serial", "it passed only once it ran alone (--on-reroute=fail)", test->message);
+        break;
     default:
         break;
     }
@@ -183,11 +187,45 @@ static void write_case(FILE *out, const struct suite *suite, size_t index,
     fprintf(out, "</testcase>\n");
 }
 
+/* Of no test: workers that died between tests or did not end their session, deaths that nobody was seen to bring about, errors of
+ * sessions' teardowns. Returns how many; `out` NULL: only that. */
+static size_t write_outside(FILE *out, const struct suite *suite, const struct report_summary *summary)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < summary->nincidents; i++) {
+        const struct incident *incident = &summary->incidents[i];
+        bool of_none = incident->next == INCIDENT_NO_TEST && incident->blame.culprit == BLAME_NO_TEST;
+        bool lasts = incident->next == INCIDENT_NO_TEST && (incident->verdict == VERDICT_TIMEOUT || incident->verdict == VERDICT_STALL);
+        _cleanup_free_ char *block = NULL, *message = NULL;
+
+        if (!of_none && !incident->blame.open)
+            continue;
+        n++;
+        if (!out)
+            continue;
+        block = whole_text(suite, incident);
+        message = mem_printf("%s%s", lasts ? "it did not end its session: " : "", incident->text);
+        fprintf(out, "<testcase classname=\"shunt\" name=\"worker %u, incident %u\" time=\"0\">", incident->slot, incident->number);
+        element(out, "error", verdict_name(incident->verdict), message, block);
+        fprintf(out, "</testcase>\n");
+    }
+    for (size_t i = 0; i < summary->noutside; i++, n++) {
+        if (!out)
+            continue;
+        fprintf(out, "<testcase classname=\"shunt\" name=\"session teardown %zu\" time=\"0\">", i + 1);
+        element(out, "error", "teardown", summary->outside[i], NULL);
+        fprintf(out, "</testcase>\n");
+    }
+    return n;
+}
+
 int junit_write(struct report *report, const struct suite *suite, const struct report_summary *summary,
                 struct err *err)
 {
     char host[256] = "";
     struct ledger ledger;
+    size_t outside = write_outside(NULL, suite, summary);
     bool lost;
     int errnum;
     FILE *out = fdopen(report->junit_fd, "w");
@@ -200,15 +238,16 @@ int junit_write(struct report *report, const struct suite *suite, const struct r
     fprintf(out, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<testsuites><testsuite name=\"%s\" errors=\"%zu\" "
                  "failures=\"%zu\" skipped=\"%zu\" tests=\"%zu\" time=\"%.3f\" timestamp=\"%s\"",
             report->framework ? report->framework : "pytest",
-            ledger.by_outcome[OUTCOME_ERROR] + ledger.by_outcome[OUTCOME_KILLED],
-            ledger.by_outcome[OUTCOME_FAILED],
+            ledger.by_outcome[OUTCOME_ERROR] + ledger.by_outcome[OUTCOME_KILLED] + outside,
+            ledger.by_outcome[OUTCOME_FAILED] + (summary->reroute_fails ? ledger.by_outcome[OUTCOME_PASSED_SERIAL] : 0),
             ledger.by_outcome[OUTCOME_SKIPPED] + ledger.by_outcome[OUTCOME_XFAILED] +
                 ledger.by_outcome[OUTCOME_NOT_RUN],
-            ledger.total, (double)summary->wall_ns / 1e9, report->wall_clock);
+            ledger.total + outside, (double)summary->wall_ns / 1e9, report->wall_clock);
     attribute(out, "hostname", host);
     fprintf(out, ">\n");
     for (size_t i = 0; i < suite->count; i++)
         write_case(out, suite, i, summary);
+    write_outside(out, suite, summary);
     fprintf(out, "</testsuite></testsuites>\n");
     lost = ferror(out) != 0; /* fclose() tells of the last write only */
     errnum = fclose(out) != 0 ? errno : lost ? EIO : 0;

@@ -296,10 +296,11 @@ static void emit_run_end(struct report *report, const struct suite *suite,
         json_object_set_new(outcomes, outcome_name((enum outcome)o),
                             json_integer((json_int_t)ledger.by_outcome[o]));
     report_emit(report, "run-end",
-         json_pack("{s:I,s:o,s:I,s:I,s:i,s:I,s:o}", "tests", (json_int_t)ledger.total, "outcomes",
+         json_pack("{s:I,s:o,s:I,s:I,s:i,s:I,s:o,s:o}", "tests", (json_int_t)ledger.total, "outcomes",
                    outcomes, "rerouted", (json_int_t)ledger.rerouted, "restarts",
                    (json_int_t)summary->restarts, "exit_status", summary->exit_status, "wall_us",
-                   (json_int_t)(summary->wall_ns / 1000), "reason", events_text(summary->end_reason)));
+                   (json_int_t)(summary->wall_ns / 1000), "reason", events_text(summary->end_reason),
+                   "status_reason", events_text(summary->status_reason)));
 }
 
 int report_run_end(struct report *report, const struct suite *suite, const struct report_summary *summary,

@@ -229,6 +229,9 @@ struct report_summary {
     size_t nlow;
     const struct denials *denials; /* NULL: nobody looked */
     bool failures;                 /* tests that failed are named: nobody else does */
+    const char *const *outside; /* errors of sessions' teardowns, which belong to no test */
+    size_t noutside;
+    bool reroute_fails;            /* --on-reroute=fail: a test that passed only alone is a failure */
     bool marks;                    /* there is a history, from which `shunt mark` makes a patch */
 };
 /* Closing summary: one line of numbers from the ledger (in words of the design), then one line for each test that was

@@ -47,6 +47,16 @@ static int framework_status(struct run *run)
     return WEXITSTATUS(status);
 }
 
+/* A death, or a session that did not end, outside of tests. */
+static const char *why_outside(const struct run *run)
+{
+    for (size_t i = 0; i < run->nincidents; i++)
+        if (run->incidents[i].next == INCIDENT_NO_TEST &&
+            (run->incidents[i].verdict == VERDICT_TIMEOUT || run->incidents[i].verdict == VERDICT_STALL))
+            return "a worker did not end its session";
+    return "a worker died while no test was running";
+}
+
 /* The framework's own status, unless the ledger knows something worse. */
 int run_exit_status(struct run *run, const char **ret_reason)
 {
@@ -64,14 +74,15 @@ int run_exit_status(struct run *run, const char **ret_reason)
         if (outcome_is_bad((enum outcome)o))
             bad += ledger.by_outcome[o];
     if (status == 1 && !bad && !ledger.by_outcome[OUTCOME_FAILED] && !ledger.by_outcome[OUTCOME_ERROR])
-        *ret_reason = run->worker_died ? "a worker died while no test was running"
-                                       : "the framework reports an error outside of the tests, as of a session's teardown: see above";
+        *ret_reason = run->worker_died         ? why_outside(run)
+                      : run->outside.nerrors ? run->outside.errors[0]
+                                             : "the framework reports an error outside of the tests: see above";
     if (status != 0)
         return status;
     if (bad)
         *ret_reason = "tests were killed, or did not run";
     else if (run->worker_died)
-        *ret_reason = "a worker died while no test was running";
+        *ret_reason = why_outside(run);
     else if (open)
         *ret_reason = "a worker died, and what ended it was not found";
     else if (run->config->on_reroute == ON_REROUTE_FAIL && ledger.rerouted)

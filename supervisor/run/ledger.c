@@ -10,6 +10,7 @@
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/native.h"
 #include "supervisor/run/retry.h"
+#include "supervisor/run/outside.h"
 #include "supervisor/run/state.h"
 
 #define STOP_GRACE_NS (5 * NS_PER_SEC)
@@ -112,9 +113,13 @@ void run_close_ledger(struct run *run)
 void run_abort(struct run *run, const char *reason)
 {
     _cleanup_free_ char *running = NULL;
+    char outside[200];
 
     if (run->phase == PHASE_STOPPING)
         return;
+    outside_running(run, outside, sizeof(outside));
+    if (run->interrupted && *outside)
+        report_notice(run->report, "%s while %s", reason, outside);
     if (!run->no_new_tests)
         snprintf(run->stop_reason, sizeof(run->stop_reason), "%s", reason);
     run->no_new_tests = true;
@@ -128,7 +133,7 @@ void run_abort(struct run *run, const char *reason)
     else if (!controller_in_loop(run->controller))
         run_init_signal(run->init, COMMAND_TAG, SIGINT);
     else if (run->interrupted)
-        controller_interrupt(run->controller, *running ? running : "no test was running");
+        controller_interrupt(run->controller, *running ? running : *outside ? outside : "no test was running");
     else
         controller_finish(run->controller);
     run_close_ledger(run);

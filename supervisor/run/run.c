@@ -25,6 +25,7 @@
 #include "supervisor/run/cpu.h"
 #include "supervisor/run/isolation.h"
 #include "supervisor/run/native.h"
+#include "supervisor/run/outside.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/select.h"
 #include "supervisor/run/state.h"
@@ -446,6 +447,7 @@ static int run_finish(struct run *run, struct err *err)
                                      .incidents = run->incidents,
                                      .nincidents = run->nincidents,
                                      .denials = run->denials,
+                                     .reroute_fails = run->config->on_reroute == ON_REROUTE_FAIL,
                                      .marks = run->history != NULL};
     struct report_low_limit low[THRESHOLD_LIMITS];
     int r;
@@ -460,6 +462,7 @@ static int run_finish(struct run *run, struct err *err)
     if (run->slots)
         judge_incident_flush(&run->serial_slot);
     report_denials(run->report, &run->suite, TEST_NONE, run->denials);
+    outside_summary(run, &summary);
     summary.exit_status = run_exit_status(run, &summary.status_reason);
     run_history_write(run, summary.exit_status);
     summary.low = low;
@@ -491,6 +494,7 @@ static void run_free(struct run *run)
     native_free(run->native);
     free(run->quit.why);
     free(run->inputs);
+    outside_free(run);
     suite_done(&run->suite);
     report_free(run->report);
     ev_loop_destroy(run->loop);

@@ -11,6 +11,7 @@
 #include "sandbox/launch/kill_tree.h"
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/budget.h"
+#include "supervisor/run/outside.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/terminal.h"
 
@@ -95,6 +96,7 @@ static void on_status(struct ev_loop *loop, ev_signal *watcher, int revents)
     report_status(run->report, &run->suite, rows, n, run->lanes ? lanes_queued(run->lanes) : 0,
                   run->lanes ? lanes_serial_queued(run->lanes) : 0);
     free(rows);
+    outside_say(run);
 }
 
 static void watch(struct run *run, ev_signal *watcher, int signum,

@@ -13,6 +13,7 @@
  *   worker.c      one worker generation, from its cell to the removal of its cgroup
  *   worker_messages.c, worker_output.c   what it says
  *   tick.c        what time brings
+ *   outside.c     what goes on outside of tests: slow imports, slow ends of sessions, errors of their teardown
  *   limits.c      what "auto" means here
  *   budget.c, budget_pool.c   tokens shared with make and with other runs
  *   cpu.c         each slot's CPUs, and the variables that say so
@@ -182,7 +183,7 @@ struct worker {
     struct cpu_watch watch;
     bool reports_void; /* those that are owed: their test runs again alone */
     struct timeout_stop *stop; /* timeout.c: its test ran out of time, and what it started may end by itself; NULL */
-    bool slow_said;
+    bool slow_said, slow_end_said;
 
     struct leak_watch *leak; /* leak_watch.c; NULL */
     struct leak_files *files; /* leak_files.c; NULL */
@@ -245,6 +246,14 @@ struct run_cpu { /* CPUs that may be used */
     size_t n;
     double usable;    /* a quota counts */
     unsigned started; /* threads that the command was told of when it started; 0: nothing */
+};
+
+#define RUN_OUTSIDE_ERRORS 8
+
+struct run_outside { /* outside.c */
+    char *errors[RUN_OUTSIDE_ERRORS]; /* of sessions' teardowns */
+    size_t nerrors;
+    bool start_said;
 };
 
 struct run_denied { /* who answers refused calls */
@@ -311,6 +320,7 @@ struct run {
     struct learn *learn;     /* --learn; NULL: off */
     struct denials *denials; /* by test; NULL: nobody looks */
     struct run_denied denied;
+    struct run_outside outside;
 
     uint64_t start_ns;
     uint64_t frozen_ns, frozen_since_ns; /* time that does not count */

@@ -13,6 +13,7 @@
 #include "supervisor/run/detect/leak_watch.h"
 #include "supervisor/run/detect/proc_task.h"
 #include "supervisor/run/detect/counted.h"
+#include "supervisor/run/outside.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/detect/timeout.h"
 
@@ -141,6 +142,8 @@ void tick_all(struct run *run, bool slow)
 {
     struct worker *next;
 
+    if (slow)
+        outside_tick(run);
     for (struct worker *worker = run->workers; worker; worker = next) {
         next = worker->next;
         if (worker->state == WORKER_DYING)

@@ -15,6 +15,7 @@
 #include "supervisor/run/detect/leak_watch.h"
 #include "supervisor/run/detect/proc_task.h"
 #include "supervisor/run/native.h"
+#include "supervisor/run/outside.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/terminal.h"
 
@@ -183,14 +184,21 @@ static int worker_report(struct worker *worker, struct packet *packet)
     return 0;
 }
 
-static void worker_bye(struct worker *worker)
+static int worker_bye(struct worker *worker, struct packet *packet)
 {
+    const char *error;
+
+    if (packet_text(packet, "error", 1024, true, &error) < 0)
+        return -EPROTO;
+    if (error && worker->slot && !worker->confirming)
+        outside_failed(worker->run, worker, error);
     worker->said_bye = true;
     worker->bye_ns = run_clock_ns(worker->run);
     worker_read_output(worker);
     if (worker->slot && !worker->confirming)
         controller_feed_reports(worker->run->controller, TEST_NONE, worker->slot->name, NULL,
                                 &worker->held);
+    return 0;
 }
 
 /* A debugger in its test. False: it says something else. */
@@ -255,8 +263,7 @@ static int worker_message(struct worker *worker, struct packet *packet)
         terminal_release(worker);
         if (strcmp(type, "bye") != 0 || worker->said_bye || worker->owed != TEST_NONE)
             return -EPROTO;
-        worker_bye(worker);
-        return 0;
+        return worker_bye(worker, packet);
     case WORKER_CELL:
     case WORKER_STANDBY:
         return -EPROTO;

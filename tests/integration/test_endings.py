@@ -2,6 +2,7 @@
 """What ends a run early, or a worker oddly: whose wish it was is said, and pytest's own status comes out."""
 import signal
 import time
+import xml.etree.ElementTree as ET
 
 import pytest
 from conftest import needs_cgroups
@@ -44,6 +45,99 @@ def test_a_fixture_that_ends_the_session(suite):
     assert result.outcomes["test_a.py::test_quit"] == "not-run"
     end = [e for e in result.of("test-end") if "quit" in e["id"]][0]
     assert end["message"] == "test_a.py::test_quit called pytest.exit(): no database"
+
+
+def of_no_test(path):
+    """(type, message) of what JUnit has of the run itself; its numbers count it."""
+    root = ET.parse(path).getroot()[0]
+    cases = list(root)
+    assert int(root.get("tests")) == len(cases)
+    assert int(root.get("errors")) == len(root.findall("testcase/error"))
+    assert int(root.get("failures")) == len(root.findall("testcase/failure"))
+    return [(e.get("type"), e.get("message")) for c in cases if c.get("classname") == "shunt" for e in c]
+
+
+def test_errors_of_a_sessions_teardown_are_in_every_report(suite):
+    suite.write(
+        conftest="""
+        import pytest
+        @pytest.fixture(scope="session", autouse=True)
+        def service():
+            yield
+            raise RuntimeError("port 80 is still taken")
+        """,
+        test_a="def test_it(): pass",
+    )
+    result = suite.run("-n", 1, "--junit", "out.xml")
+    why = "worker 0: at its session's end: RuntimeError: port 80 is still taken"
+    assert result.status == 1 and f"exit status 1: {why}" in result.stderr, result
+    assert "conftest.py" in result.stdout  # pytest shows it
+    assert result.of("run-end")[0]["status_reason"] == why
+    assert of_no_test(suite.path / "out.xml") == [("teardown", why)]
+
+
+def test_a_session_that_does_not_end_is_in_every_report(suite):
+    suite.write(
+        conftest="""
+        import pytest, time
+        @pytest.fixture(scope="session", autouse=True)
+        def service():
+            yield
+            time.sleep(60)
+        """,
+        test_a="def test_it(): pass",
+    )
+    result = suite.run("-n", 1, "--junit", "out.xml", "--timeout", "1", "--slow", "0.3s")
+    assert result.status == 1 and "exit status 1: a worker did not end its session" in result.stderr, result
+    assert result.of("run-end")[0]["status_reason"] == "a worker did not end its session"
+    ((kind, message),) = of_no_test(suite.path / "out.xml")
+    assert kind == "timeout" and "session" in message
+    (slow,) = [e["text"] for e in result.of("notice") if e["text"].startswith("slow:")]
+    assert "worker 0 has been ending its session for " in slow and "waits at conftest.py:6" in slow, slow
+
+
+def asked(suite, sig, ready, *options):
+    """A run that is sent `sig` once `ready` exists, and then ^C: its stderr."""
+    process = suite.start("-n", 1, *options)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and not (suite.path / ready).exists():
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(sig)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    return process.communicate(timeout=20)[1]
+
+
+def test_what_goes_on_at_a_sessions_end_is_said(suite):
+    suite.write(
+        conftest="""
+        import pathlib, pytest, time
+        @pytest.fixture(scope="session", autouse=True)
+        def service():
+            yield
+            pathlib.Path(__file__).with_name("ready").touch()
+            time.sleep(60)
+        """,
+        test_a="def test_it(): pass",
+    )
+    said = asked(suite, signal.SIGUSR1, "ready")
+    assert "worker 0 has been ending its session for" in said and "waits at conftest.py:7" in said, said
+    assert "interrupted while worker 0 was ending its session" in said, said
+
+
+def test_an_import_that_does_not_end_is_said(suite):
+    suite.write(
+        test_a="""
+        import pathlib, time
+        pathlib.Path(__file__).with_name("ready").touch()
+        time.sleep(60)
+        def test_it(): pass
+        """,
+    )
+    said = asked(suite, signal.SIGUSR1, "ready", "--slow", "0.2s")
+    assert said.count("pytest has been importing and collecting for") == 2, said  # by itself, and when asked
+    assert "interrupted while it imported and collected the tests" in said, said
 
 
 def test_an_interrupt_names_what_ran(suite):
@@ -111,20 +205,3 @@ def test_on_reroute_fail_says_why(suite):
     result = suite.run("-n", 2, "--on-reroute", "fail")
     assert result.status == 1
     assert "exit status 1: tests passed only once they ran alone (--on-reroute=fail)" in result.stderr, result
-
-
-def test_an_error_in_a_sessions_teardown_is_named_as_the_reason(suite):
-    """All tests had passed, the status was 1, and no line said why."""
-    suite.write(
-        conftest="""
-        import pytest
-        @pytest.fixture(scope="session", autouse=True)
-        def service():
-            yield
-            raise RuntimeError("no")
-        """,
-        test_a="def test_a(): pass",
-    )
-    result = suite.run("-n", 2)
-    assert result.status == 1 and "conftest.py" in result.stdout, result
-    assert "exit status 1: the framework reports an error outside of the tests" in result.stderr, result

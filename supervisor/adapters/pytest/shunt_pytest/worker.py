@@ -329,7 +329,10 @@ class Worker:
         if self.coverage is not None:
             self.coverage.finish()
         self.channel.send_chunks({"t": "report", "i": -1}, self._content(self._output()))
-        self.channel.send({"t": "bye"})
+        bye: Dict[str, Any] = {"t": "bye"}
+        if call.excinfo is not None:
+            bye["error"] = printable(call.excinfo.exconly(tryshort=True), 1000)
+        self.channel.send(bye)
         inherit.run_exit_handlers()
         for stream in (sys.stdout, sys.stderr):
             try:
