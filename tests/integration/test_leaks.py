@@ -261,3 +261,24 @@ def test_what_a_worker_says_is_checked(suite, field):
     result = suite.run("-n", 1)
     assert result.verdicts() == [("test_it", "protocol")], result
     assert "malformed" in result.incidents[0]["text"]
+
+
+def test_a_leak_is_said_though_the_next_test_breaks_out_at_once(suite):
+    """Its worker is ended before the 50 ms are over after which a leak is one."""
+    suite.write(
+        test_a="""
+        import threading, time
+
+        def test_leaves_a_thread():
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+        def test_storms():
+            time.sleep(0.03)
+            for _ in range(100):
+                threading.Thread(target=time.sleep, args=(1,), daemon=True).start()
+        """
+    )
+    result = suite.run("-n", 1, "--tasks", 32)
+    leaks = [i["id"] for i in result.incidents if i["verdict"] == "leak"]
+    assert "test_a.py::test_leaves_a_thread" in leaks, result
+    assert [i["verdict"] for i in result.incidents].count("tasks") >= 1, result

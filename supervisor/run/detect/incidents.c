@@ -11,6 +11,7 @@
 #include "supervisor/run/detect/blame.h"
 #include "supervisor/run/detect/contention.h"
 #include "supervisor/run/retry.h"
+#include "supervisor/run/detect/leak_watch.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/detect/thresholds.h"
 
@@ -209,12 +210,14 @@ void judge_break(struct worker *worker, const struct detector_result *result,
     struct slot *slot = worker->slot;
     uint64_t detected = clock_now_ns();
     struct blame_look look;
-    size_t index = run->nincidents, earlier;
+    size_t index, earlier;
 
     if (blame_confirm_broken(worker, result))
         return;
     if (run->native && worker->test != TEST_NONE)
         run->suite.tests[worker->test].call_us = (run_clock_ns(run) - worker->go_ns) / NS_PER_US;
+    leak_watch_last_look(worker);
+    index = run->nincidents;
     incident_add(worker, result);
     earlier = investigate(worker, &run->incidents[index], &look);
     if (slot)

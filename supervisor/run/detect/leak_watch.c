@@ -21,6 +21,7 @@
 
 /* The kernel forgets a joined thread up to some 17 ms late (measured); three times that is no leak yet. */
 #define SETTLE_NS (50 * NS_PER_MS)
+#define FORGOTTEN_NS (20 * NS_PER_MS) /* where there is no time left to wait */
 /* Where a test fails for it, what is about to end gets longer: on a busy machine a pool takes its time. */
 #define SETTLE_FAIL_NS (500 * NS_PER_MS)
 #define KNOWN_MAX 4096
@@ -429,24 +430,35 @@ static size_t settle_test(struct worker *worker, size_t at)
     return at;
 }
 
-void leak_watch_tick(struct worker *worker)
+static void settle_since(struct worker *worker, uint64_t age_ns)
 {
     struct leak_watch *watch = worker->leak;
     uint64_t now = clock_now_ns();
     size_t at = 0;
 
-    if (!watch)
+    while (at < watch->ncandidates && watch->candidates[at].since_ns + age_ns <= now)
+        at = settle_test(worker, at);
+    watch->ncandidates -= at;
+    if (at)
+        memmove(watch->candidates, watch->candidates + at, watch->ncandidates * sizeof(*watch->candidates));
+}
+
+void leak_watch_tick(struct worker *worker)
+{
+    if (!worker->leak)
         return;
     worker_tasks_count(worker);
     forget_ended(worker);
     if (worker->result.test != TEST_NONE)
         leak_watch_pending(worker); /* it is waited for: what has ended is dropped at once */
-    while (at < watch->ncandidates && watch->candidates[at].since_ns + settle_ns(worker->run) <= now)
-        at = settle_test(worker, at);
-    watch->ncandidates -= at;
-    if (at)
-        memmove(watch->candidates, watch->candidates + at, watch->ncandidates * sizeof(*watch->candidates));
+    settle_since(worker, settle_ns(worker->run));
     held_result_settle(worker);
+}
+
+void leak_watch_last_look(struct worker *worker)
+{
+    if (worker->leak && !worker->exited && worker->result.test == TEST_NONE)
+        settle_since(worker, FORGOTTEN_NS);
 }
 
 bool leak_watch_pending(struct worker *worker)

@@ -20,6 +20,8 @@ int leak_watch_left(struct worker *worker, const struct json_t *left);
 void leak_watch_test_starts(struct worker *worker);
 void leak_watch_boundary(struct worker *worker, size_t test);
 void leak_watch_tick(struct worker *worker);
+/* Its worker is about to be ended: what lives now and is a leak is said. */
+void leak_watch_last_look(struct worker *worker);
 /* Does something that its last tests left still wait to be judged? Such a worker is not ended yet. */
 bool leak_watch_pending(struct worker *worker);
 bool leak_watch_is_pending_of(const struct worker *worker, size_t test);
