@@ -24,6 +24,7 @@ const char *blame_confidence_name(enum blame_confidence confidence);
 struct blame_survivor { /* a task that outlived the test that started it */
     size_t test;
     int task; /* as the worker sees it; 0: unknown */
+    int tid;  /* as shunt sees it */
     uint64_t since_ns; /* the end of its test */
 };
 

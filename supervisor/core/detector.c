@@ -113,8 +113,8 @@ static bool judge_clock(const struct detector_view *view, struct detector_result
 {
     const struct timing timing = {.elapsed_ns = view->elapsed_ns,
                                   .limit_ns = view->limits.timeout_ns,
-                                  .cpu_known = view->counters_valid && !view->counted,
-                                  .cpu_ns = view->now.cpu_ns - view->at_start.cpu_ns};
+                                  .cpu_known = view->own_cpu_known,
+                                  .cpu_ns = view->own_cpu_ns};
     char text[100];
 
     if ((view->in_test || view->session_end) && view->limits.timeout_ns && view->elapsed_ns >= view->limits.timeout_ns) {

@@ -19,7 +19,7 @@
 struct detector_counters { /* as read from the leaf; see sandbox/cgroup/cgroup.h for each */
     uint64_t tasks_now, tasks_peak, tasks_refused;
     uint64_t memory_now_bytes, memory_peak_bytes, oom_kills;
-    uint64_t cpu_ns;
+    uint64_t cpu_ns; /* of all tasks of the worker */
     bool tasks_peak_exact, memory_peak_exact;
 };
 
@@ -42,6 +42,8 @@ struct detector_view {
     const char *pressure_text;
     bool in_test;             /* a test runs (else: between tests, at start, or in session finish) */
     bool session_end;         /* no test runs, and none will: the worker finishes its session */
+    bool own_cpu_known;
+    uint64_t own_cpu_ns;      /* of the test alone: without what earlier tests left in its worker */
     uint64_t elapsed_ns;      /* of the running test, frozen time not counted */
     uint64_t stalled_ns;      /* for so long every task has been waiting for another one, without CPU time */
     const char *stall_text;   /* "4 tasks wait for each other: futex, pipe" or NULL */

@@ -194,3 +194,50 @@ bool stacks_fault_in_main(const char *text, size_t size)
             return true;
     return false;
 }
+
+/* Frames that may be left out, from `text`; returns where they end. */
+static const char *skip_others(const char *text, const char *end, const char *root, size_t *ret_n)
+{
+    struct frame frame;
+
+    *ret_n = 0;
+    while (text < end) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+        size_t length = (size_t)((newline ? newline : end) - text);
+
+        if (!parse_frame(text, length, &frame) || (below(&frame, root) && !is_library(&frame)))
+            break;
+        ++*ret_n;
+        text = newline ? newline + 1 : end;
+    }
+    return text;
+}
+
+char *stacks_shorten(const char *text, size_t size, const char *root, size_t *ret_size)
+{
+    const char *end = text + size, *next;
+    bool inside = false; /* a frame came just before */
+    char *shorter = NULL;
+    FILE *out = open_memstream(&shorter, ret_size);
+    struct frame frame;
+    size_t n;
+
+    if (!out)
+        abort();
+    while (text < end) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+
+        next = inside ? skip_others(text, end, root, &n) : text;
+        if (next > text && n > 2) {
+            fprintf(out, "  (%zu frames left out)\n", n);
+            text = next;
+            continue;
+        }
+        next = newline ? newline + 1 : end;
+        inside = parse_frame(text, (size_t)((newline ? newline : end) - text), &frame);
+        fwrite(text, 1, (size_t)(next - text), out);
+        text = next;
+    }
+    fclose(out);
+    return shorter;
+}

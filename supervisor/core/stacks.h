@@ -16,5 +16,9 @@ enum stacks_thread { STACKS_MAIN, STACKS_CURRENT };
 bool stacks_line(const char *text, size_t size, enum stacks_thread which, const char *root, const char *test_file,
                  char *buf, size_t buf_size);
 
+/* Of each stack the innermost frame and those of the project; runs of three and more others become "  (37 frames left out)".
+ * What is no frame stays as it is. Returns malloc'ed text. */
+char *stacks_shorten(const char *text, size_t size, const char *root, size_t *ret_size);
+
 /* Did a fatal signal hit the thread that runs the tests? (Its stack begins in shunt's own worker.) */
 bool stacks_fault_in_main(const char *text, size_t size);

@@ -63,6 +63,8 @@ const char *incident_advice(const struct incident *incident)
     case VERDICT_TIMEOUT:
         if (strstr(incident->text, "pytest-timeout"))
             return "it takes longer than pytest-timeout lets it: raise that limit";
+        if (strstr(incident->evidence, "stopped by a signal"))
+            return "it waits for a SIGCONT: let whoever stops it (the test itself?) send that too, or stop a child instead";
         if (strstr(incident->text, "waits in") || strstr(incident->text, "waits at"))
             return "it waits there: give that wait a time limit of its own; if it only takes long, raise --timeout";
         if (incident->no_markers)

@@ -112,6 +112,7 @@ struct incident_evidence { /* beyond the tasks; each field is empty where it was
     char waits_at[400];  /* "tests/a.py:14 in test_it (…)"; "" */
     bool has_start, has_after;
     struct detector_counters at_start, after; /* when the test began; right after the kill was sent */
+    bool busy;           /* a test that ran too long had a CPU for at least half of that time */
     uint64_t cost_ns;    /* what taking it took */
     char directory[512]; /* ".shunt/runs/1f3a9c2e/incidents/0003", from where shunt was started, else absolute; "" */
 };

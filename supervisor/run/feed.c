@@ -8,6 +8,7 @@
 
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/mem.h"
+#include "supervisor/core/stacks.h"
 #include "supervisor/report/text.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/detect/blame.h"
@@ -124,17 +125,20 @@ void controller_feed_killed(struct controller *controller, size_t test, const ch
     _cleanup_free_ char *block = incident_text(&run->suite, incident, false);
     _cleanup_free_ char *payload = NULL, *text = NULL;
     char message[sizeof(incident->text) + sizeof(incident->blame.where)];
-    size_t size = strlen(block);
+    size_t size = strlen(block), output_size = 0;
+    _cleanup_free_ char *output = NULL;
     json_t *header;
 
     if (!controller->channel)
         return;
-    payload = mem_zalloc(size + 3 + incident->output_size);
+    if (incident->output)
+        output = stacks_shorten(incident->output, incident->output_size, run->suite.root ? run->suite.root : "/", &output_size);
+    payload = mem_zalloc(size + 3 + output_size);
     memcpy(payload, block, size);
     memcpy(payload + size, "\x1e\n", 2);
-    if (incident->output)
-        memcpy(payload + size + 2, incident->output, incident->output_size);
-    size += 2 + incident->output_size;
+    if (output)
+        memcpy(payload + size + 2, output, output_size);
+    size += 2 + output_size;
     if (size > CHANNEL_MAX_PAYLOAD)
         size = CHANNEL_MAX_PAYLOAD;
     blame_message(incident, message, sizeof(message));

@@ -8,7 +8,7 @@
 #include "sandbox/base/clock.h"
 #include "supervisor/core/leak.h"
 #include "supervisor/plan/lanes.h"
-#include "supervisor/run/detect/blame.h"
+#include "supervisor/run/detect/blame_alone.h"
 #include "supervisor/run/budget.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/detect/leak_watch.h"

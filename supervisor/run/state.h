@@ -25,7 +25,8 @@
  *   judge.c       boundaries and deaths: what the detector is shown
  *   incidents.c   what follows from a verdict: evidence, the worker's end, its test's and its slot's fate
  *   evidence.c, stack_dump.c, proc_task.c   what is noted about a worker before it is killed, and after
- *   blame.c       whose doing a death was: tasks of earlier tests, suspects, and running those again alone
+ *   blame.c, blame_alone.c   whose doing a death was: tasks of earlier tests, suspects, and running those again alone
+ *   worker_tasks.c   the tasks of a worker, with and without a cgroup, and their CPU time
  *   stall.c, counted.c, memory_watch.c, cpu_watch.c   what is looked at while a test runs
  *   timeout.c     tests that take long: a notice, and some time to end between SIGTERM and SIGKILL
  *   contention.c  tests that failed while they were starved run again alone
@@ -162,6 +163,7 @@ struct worker {
     char stall_text[200];
     uint64_t own_cpu_ns, own_cpu_read_ns; /* of its test's tasks alone, while earlier tests' leftovers live beside them */
     size_t own_tasks;
+    uint64_t others_cpu_ns, process_cpu_ns; /* worker_tasks.c: when the test began */
     bool beside_leftovers; /* such were left out when it was found stalled: twice the time is needed */
 
     int output_fd[2]; /* read ends of stdout and stderr; -1 */

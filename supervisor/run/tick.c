@@ -8,7 +8,7 @@
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/io.h"
-#include "supervisor/run/detect/blame.h"
+#include "supervisor/run/detect/blame_alone.h"
 #include "supervisor/run/detect/cpu_watch.h"
 #include "supervisor/run/detect/leak_watch.h"
 #include "supervisor/run/detect/proc_task.h"

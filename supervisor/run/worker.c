@@ -12,7 +12,7 @@
 #include "sandbox/base/err.h"
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
-#include "supervisor/run/detect/blame.h"
+#include "supervisor/run/detect/blame_alone.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/cold.h"
 #include "supervisor/run/detect/counted.h"

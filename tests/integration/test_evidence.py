@@ -92,7 +92,7 @@ def test_stacks_at_a_timeout(suite):
     assert seen, result
     for incident in seen:
         assert incident["waits_at"] == "test_a.py:5 in helper", incident
-        assert "waits at test_a.py:5 in helper" in incident["evidence"]
+        assert "waits at test_a.py:5" in incident["text"] and "its main thread is in helper" in incident["evidence"]
         stacks = directory(suite, incident).joinpath("stacks.txt").read_text()
         assert "line 10 in test_sleeps" in stacks
 
@@ -213,4 +213,4 @@ def test_what_an_earlier_test_left_is_said_to_be_its_own(suite):
     )
     result = suite.run("-n", 1, "--memory", "128M")
     incident = next(i for i in result.incidents if i["verdict"] == "memory")
-    assert "1 sleep; 1 of them was left by test_a.py::test_leaves" in incident["evidence"], result
+    assert "1 task that test_a.py::test_leaves left lived in it: 1 process started at test_a.py:5" in incident["evidence"], result

@@ -78,6 +78,32 @@ static void a_traceback_is_the_other_way_round(void **state)
     assert_null(line_of(timeout, STACKS_CURRENT));
 }
 
+static void check_shorter(const char *given, const char *wanted)
+{
+    size_t size;
+    char *shorter = stacks_shorten(given, strlen(given), "/p", &size);
+
+    assert_string_equal(shorter, wanted);
+    assert_int_equal(size, strlen(wanted));
+    free(shorter);
+}
+
+#define F(file) "  File \"" file "\", line 1 in f\n"
+
+static void frames_of_others_are_counted(void **state)
+{
+    (void)state;
+    check_shorter("", "");
+    check_shorter("no stack\nat all", "no stack\nat all");
+    check_shorter("T\n" F("/l/a") F("/l/b") F("/l/c") F("/l/d") "end\n", "T\n" F("/l/a") "  (3 frames left out)\nend\n");
+    check_shorter(F("/l/a") F("/l/b") F("/l/c"), F("/l/a") F("/l/b") F("/l/c")); /* two: not worth it */
+    check_shorter(F("/l/a") F("/p/x") F("/l/b") F("/l/c") F("/l/d") F("/p/y"),
+                  F("/l/a") F("/p/x") "  (3 frames left out)\n" F("/p/y"));
+    check_shorter(F("/p/x") F("/p/site-packages/b") F("/p/site-packages/c") F("/p/site-packages/d") "\n" F("/l/a"),
+                  F("/p/x") "  (3 frames left out)\n\n" F("/l/a"));
+    check_shorter(F("/l/a") F("/l/b") F("/l/c") "  File \"/l/d\", line 1 in f", F("/l/a") "  (3 frames left out)\n");
+}
+
 static void garbage_is_no_stack(void **state)
 {
     char noise[2048];
@@ -123,6 +149,7 @@ int main(void)
         cmocka_unit_test(the_projects_line_where_the_test_is_not_on_it),
         cmocka_unit_test(a_fatal_signal_names_its_thread),
         cmocka_unit_test(a_traceback_is_the_other_way_round),
+        cmocka_unit_test(frames_of_others_are_counted),
         cmocka_unit_test(garbage_is_no_stack),
         cmocka_unit_test(many_frames_are_bounded),
     };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/run/detect/blame.h"
+#include "supervisor/run/detect/blame_alone.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,27 +13,7 @@
 #include "supervisor/run/detect/worker_tasks.h"
 #include "supervisor/run/state.h"
 
-/* So long as they lived before, and that half again, the leftovers of a suspect get to end its
- * worker; at most: */
-#define CONFIRM_MAX_NS (5 * NS_PER_SEC)
-#define CONFIRM_MARGIN_NS (500 * NS_PER_MS)
-
 #define AT_ONCE_NS (50 * NS_PER_MS)
-
-struct blame_case {
-    size_t test,
-        during; /* the suspect; the test on whose watch a worker died, TEST_NONE: its own, or none */
-    uint64_t lived_ns; /* from the suspect's end to the death; of its own death: from its start */
-    enum verdict verdict;
-};
-
-static struct blame_case *case_of(const struct run *run, size_t test)
-{
-    for (size_t i = 0; i < run->ncases; i++)
-        if (run->cases[i].test == test)
-            return &run->cases[i];
-    return NULL;
-}
 
 void blame_look_done(struct blame_look *look)
 {
@@ -143,6 +123,20 @@ static void add_owner(struct incident *incident, size_t test)
         incident->blame.suspects[incident->blame.nsuspects++] = test;
 }
 
+/* "3 tasks that a.py::test_x and 1 other test left lived in it: 2 processes started at a.py:8". */
+static void say_owners(const struct run *run, const struct blame_look *look, const struct incident *incident, char *buf,
+                       size_t size)
+{
+    size_t others = incident->blame.nsuspects - 1;
+    const char *origin = origin_of(look, incident->blame.suspects[0]);
+    char more[40] = "";
+
+    if (others)
+        snprintf(more, sizeof(more), " and %zu other test%s", others, others == 1 ? "" : "s");
+    snprintf(buf, size, "%zu task%s that %.150s%s left lived in it%s%.150s", look->nsurvivors, look->nsurvivors == 1 ? "" : "s",
+             run->suite.tests[incident->blame.suspects[0]].id, more, *origin ? ": " : "", origin);
+}
+
 /* Limits and clocks count a whole worker. Beside what earlier tests left in it nobody can say whose doing it was, so the
  * test runs again where nothing is left, and what it breaks there is its own. */
 static bool beside_leftovers(const struct worker *worker, const struct blame_look *look, struct incident *incident)
@@ -152,7 +146,6 @@ static bool beside_leftovers(const struct worker *worker, const struct blame_loo
                    incident->verdict == VERDICT_STALL || incident->verdict == VERDICT_TIMEOUT;
     bool grown = incident->verdict == VERDICT_MEMORY && worker->last_test != TEST_NONE && incident->limits.memory_bytes &&
                  worker->at_start.memory_now_bytes >= incident->limits.memory_bytes / 2;
-    const char *origin = "";
     char text[400];
 
     if (!counted || incident->test == TEST_NONE || incident->is_void || !(look->nsurvivors || grown))
@@ -160,11 +153,7 @@ static bool beside_leftovers(const struct worker *worker, const struct blame_loo
     for (size_t i = look->nsurvivors; i-- > 0;)
         add_owner(incident, look->survivors[i].test);
     if (incident->blame.nsuspects)
-        origin = origin_of(look, incident->blame.suspects[0]);
-    if (incident->blame.nsuspects)
-        snprintf(text, sizeof(text), "%zu task%s of %zu earlier test%s lived in it, of %.150s%s%.150s", look->nsurvivors,
-                 look->nsurvivors == 1 ? "" : "s", incident->blame.nsuspects, incident->blame.nsuspects == 1 ? "" : "s",
-                 run->suite.tests[incident->blame.suspects[0]].id, *origin ? ": " : "", origin);
+        say_owners(run, look, incident, text, sizeof(text));
     else
         snprintf(text, sizeof(text), "earlier tests had left %llu of its %llu MiB in use",
                  (unsigned long long)(worker->at_start.memory_now_bytes >> 20),
@@ -250,29 +239,12 @@ void blame_message(const struct incident *incident, char *buf, size_t size)
 }
 
 /* 0: not known. */
-static uint64_t lived_since(const struct blame_look *look, size_t test)
+uint64_t blame_lived_since(const struct blame_look *look, size_t test)
 {
     for (size_t i = look->nsurvivors; i-- > 0;)
         if (look->survivors[i].test == test)
             return clock_now_ns() - look->survivors[i].since_ns;
     return 0;
-}
-
-static void add_case(struct run *run, const struct blame_case *c)
-{
-    mem_grow(&run->cases, &run->cases_room, run->ncases + 1, sizeof(*run->cases));
-    run->cases[run->ncases++] = *c;
-}
-
-static void suspect(struct run *run, const struct blame_look *look, const struct incident *incident,
-                    size_t test)
-{
-    if (run->no_new_tests || case_of(run, test) || !lanes_serial_again(run->lanes, test))
-        return;
-    add_case(run, &(struct blame_case){.test = test,
-                                       .during = incident->test,
-                                       .lived_ns = lived_since(look, test),
-                                       .verdict = incident->verdict});
 }
 
 /* The outcome of a test that seemed to have ended well: what it left ended a worker. */
@@ -294,7 +266,7 @@ static void revise(struct run *run, struct incident *incident, const char *slot_
     run_count_failure(run);
 }
 
-static void charge(struct worker *worker, struct incident *incident, const char *slot_name)
+void blame_charge(struct worker *worker, struct incident *incident, const char *slot_name)
 {
     struct run *run = worker->run;
 
@@ -317,12 +289,9 @@ void blame_follow(struct worker *worker, const struct blame_look *look, size_t i
 
     /* Alone and with wide limits it would break none: only a death can be tried out. */
     for (size_t i = 0; is_death(run->incidents[index].verdict) && i < run->incidents[index].blame.nsuspects; i++)
-        suspect(run, look, &run->incidents[index], run->incidents[index].blame.suspects[i]);
+        blame_suspect(run, look, &run->incidents[index], run->incidents[index].blame.suspects[i]);
     if (run->incidents[index].next == INCIDENT_REROUTED && is_death(run->incidents[index].verdict))
-        add_case(run, &(struct blame_case){.test = during,
-                                           .during = TEST_NONE,
-                                           .lived_ns = run->incidents[index].ran_ns,
-                                           .verdict = run->incidents[index].verdict});
+        blame_rerouted(run, &run->incidents[index]);
     if (earlier == TEST_NONE)
         return;
     incident = incident_new(worker, run->incidents[index].verdict, earlier);
@@ -332,7 +301,7 @@ void blame_follow(struct worker *worker, const struct blame_look *look, size_t i
     snprintf(incident->blame.where, sizeof(incident->blame.where), "%s",
              run->incidents[index].blame.where);
     incident->blame.by_thread = run->incidents[index].blame.by_thread;
-    later = lived_since(look, earlier);
+    later = blame_lived_since(look, earlier);
     if (later >= AT_ONCE_NS)
         snprintf(ago, sizeof(ago), ", %.1f s later", (double)later / 1e9);
     else if (later)
@@ -344,131 +313,7 @@ void blame_follow(struct worker *worker, const struct blame_look *look, size_t i
     snprintf(incident->evidence, sizeof(incident->evidence), "%s%s%s", incident->blame.where,
              *incident->blame.where && *origin ? "; " : "", origin);
     report_keep_evidence(run->report, incident);
-    charge(worker, incident, look->slot_name);
-}
-
-/* --- alone --- */
-
-void blame_confirm_go(struct worker *worker, size_t test)
-{
-    worker->confirming = worker->run->suite.tests[test].outcome != OUTCOME_NONE;
-    worker->suspect = worker->confirming ? test : TEST_NONE;
-}
-
-void blame_confirm_done(struct worker *worker)
-{
-    const struct blame_case *c = case_of(worker->run, worker->suspect);
-    uint64_t wait = c ? c->lived_ns + c->lived_ns / 2 + CONFIRM_MARGIN_NS : 0;
-
-    worker->confirm_until_ns = clock_now_ns() + (wait < CONFIRM_MAX_NS ? wait : CONFIRM_MAX_NS);
-}
-
-void blame_rerouted_done(struct worker *worker, size_t test)
-{
-    if (!worker->slot->serial || !worker->run->suite.tests[test].rerouted || !case_of(worker->run, test) ||
-        !leak_watch_is_pending_of(worker, test))
-        return;
-    worker->suspect = test;
-    blame_confirm_done(worker);
-}
-
-static void forget_suspect(struct worker *worker)
-{
-    worker->confirming = false;
-    worker->suspect = TEST_NONE;
-    worker->confirm_until_ns = 0;
-}
-
-static void not_confirmed(struct worker *worker)
-{
-    const struct run *run = worker->run;
-    const struct blame_case *c = case_of(run, worker->suspect);
-
-    report_notice(run->report,
-                  "%s was run again alone, to see whether what it leaves behind ended the worker "
-                  "of %s: it did not",
-                  run->suite.tests[worker->suspect].id,
-                  c && c->during != TEST_NONE ? run->suite.tests[c->during].id : "another test");
-    forget_suspect(worker);
-}
-
-/* It waits at its boundary. Nothing left of the test, or enough time: it ends. */
-void blame_confirm_tick(struct worker *worker)
-{
-    if (worker->state != WORKER_WAITING || worker->owed != TEST_NONE)
-        return;
-    if (worker->leaf)
-        cgroup_leaf_read(worker->leaf, CGROUP_READ_TASKS, &worker->counters);
-    worker_tasks_count(worker);
-    if (clock_now_ns() < worker->confirm_until_ns && worker->counters.tasks_now > 1)
-        return;
-    worker->confirm_until_ns = 0;
-    if (!worker->confirming)
-        worker->suspect = TEST_NONE;
-    worker_end(worker);
-}
-
-void blame_confirm_over(struct worker *worker)
-{
-    if (worker->confirming)
-        not_confirmed(worker);
-}
-
-static void say_confirmed(const struct worker *worker, struct incident *incident)
-{
-    const struct run *run = worker->run;
-    const struct blame_case *c = case_of(run, worker->suspect);
-    const char *during = c && c->during != TEST_NONE ? run->suite.tests[c->during].id : "";
-
-    incident->blame.during = c ? c->during : TEST_NONE;
-    if (worker->confirming)
-        snprintf(incident->text, sizeof(incident->text), "by what it left behind%s%.150s, and again when it ran alone",
-                 *during ? ": during " : "", during);
-    else
-        snprintf(incident->text, sizeof(incident->text), "by what it left behind, after it had passed alone");
-}
-
-bool blame_confirm_broken(struct worker *worker, const struct detector_result *result)
-{
-    struct run *run = worker->run;
-    char slot_name[sizeof(worker->slot->name)];
-    struct incident *incident;
-    struct blackbox box;
-
-    if (worker->suspect == TEST_NONE)
-        return false;
-    if (!worker->confirming && !worker->exited) {
-        forget_suspect(worker);
-        return false;
-    }
-    snprintf(slot_name, sizeof(slot_name), "%s", worker->slot->name);
-    if (worker->test != TEST_NONE)
-        lanes_serial_finish(run->lanes);
-    if (!worker->exited) {
-        not_confirmed(worker);
-        worker_kill(worker);
-        return true;
-    }
-    incident = incident_new(worker, result->verdict, worker->suspect);
-    say_confirmed(worker, incident);
-    evidence_read_box(worker, &box);
-    incident->blame.by_thread = box.exit_task && box.exit_task != worker->pid_in_cell;
-    evidence_take(worker, incident);
-    worker_kill(worker);
-    evidence_of_death(worker, incident);
-    report_keep_evidence(run->report, incident);
-    charge(worker, incident, slot_name);
-    return true;
-}
-
-bool blame_is_moot(const struct run *run, size_t test)
-{
-    const struct blame_case *c = case_of(run, test);
-    const struct test *during = c && c->during != TEST_NONE ? &run->suite.tests[c->during] : NULL;
-
-    /* It died again by itself, in a worker in which nothing of the suspect was. */
-    return during && run->suite.tests[test].outcome != OUTCOME_NONE &&
-           (during->rerouted || during->outcome == OUTCOME_KILLED) && during->verdict == c->verdict;
+    blame_charge(worker, incident, look->slot_name);
 }
 
 static bool is_explained(const struct run *run, const struct incident *death)

@@ -36,17 +36,6 @@ size_t blame_settle(struct worker *worker, const struct blame_look *look, struct
 /* What follows: suspects are queued, and an earlier test that was seen gets its incident. `index`: of the incident. */
 void blame_follow(struct worker *worker, const struct blame_look *look, size_t index, size_t earlier);
 
-/* Running a suspect again alone. Its result is nobody's; it has its outcome already. */
-void blame_confirm_go(struct worker *worker, size_t test);
-void blame_confirm_done(struct worker *worker);
-void blame_confirm_tick(struct worker *worker);
-/* The worker of a suspect broke out or died: settled, and true; false: it was no suspect's. */
-bool blame_confirm_broken(struct worker *worker, const struct detector_result *result);
-void blame_confirm_over(struct worker *worker); /* it ended by itself */
-/* A test that had died in the parallel lane passed alone: what it leaves there gets as much time as it had before. */
-void blame_rerouted_done(struct worker *worker, size_t test);
-/* There is no need to run this suspect any more. */
-bool blame_is_moot(const struct run *run, size_t test);
 /* The one sentence that the ledger keeps of a test that was killed: the same, whatever ran when its thread did it. */
 void blame_message(const struct incident *incident, char *buf, size_t size);
 /* At the end: is there a death that nobody was found to have brought about? Those have blame.open set, and no others. */

@@ -70,28 +70,26 @@ static void describe(struct incident *incident, size_t processes)
     }
 }
 
-/* "; 2 of them were left by tests/a.py::test_it": none of this test's doing. */
+/* "; 2 tasks that tests/a.py::test_it left lived in it too": none of this test's doing. Where that speaks against them, or for this test,
+ * blame.c says it. */
 static void say_leftovers(const struct worker *worker, struct incident *incident)
 {
-    const struct suite *suite = &worker->run->suite;
     struct blame_survivor left[BLAME_SURVIVORS];
-    size_t n = leak_watch_survivors(worker, left, BLAME_SURVIVORS), found = 0, at = strlen(incident->evidence);
-    size_t test = TEST_NONE;
-    bool several = false;
+    size_t n, test, others = 0, at = strlen(incident->evidence);
+    char more[48] = "";
 
-    for (size_t i = 0; i < incident->ntasks; i++)
-        for (size_t k = 0; k < n; k++) {
-            if (!left[k].task || left[k].task != incident->tasks[i].inside || left[k].test == incident->test)
-                continue;
-            several = several || (test != TEST_NONE && test != left[k].test);
-            test = left[k].test;
-            found++;
-            break;
-        }
-    if (!found || test >= suite->count || at + 1 >= sizeof(incident->evidence))
+    if (incident->verdict != VERDICT_CONTENTION && incident->verdict != VERDICT_CPU && incident->verdict != VERDICT_PROTOCOL)
         return;
-    snprintf(incident->evidence + at, sizeof(incident->evidence) - at, "; %zu of them %s left by %.200s", found,
-             found == 1 ? "was" : "were", several ? "earlier tests" : suite->tests[test].id);
+    n = leak_watch_survivors(worker, left, BLAME_SURVIVORS);
+    test = n ? left[0].test : TEST_NONE;
+    if (test >= worker->run->suite.count || at + 1 >= sizeof(incident->evidence))
+        return;
+    for (size_t i = 1; i < n; i++)
+        others += left[i].test != test && left[i].test != left[i - 1].test;
+    if (others)
+        snprintf(more, sizeof(more), " and %zu other%s", others, others == 1 ? "" : "s");
+    snprintf(incident->evidence + at, sizeof(incident->evidence) - at, "%s%zu task%s that %.200s%s left lived in it too", at ? "; " : "",
+             n, n == 1 ? "" : "s", worker->run->suite.tests[test].id, more);
 }
 
 /* What the worker noted itself says more than what the kernel calls its tasks. */
@@ -206,24 +204,39 @@ void evidence_put_first(struct incident *incident, const char *text)
         memcpy(incident->evidence + at, rest, sizeof(rest) - at - 1);
 }
 
-/* Had its test the CPU for most of its time? */
-static bool is_busy(const struct incident *incident)
+/* Of its main thread, before anybody froze it; 0: not taken. */
+static char main_state(const struct worker *worker, const struct incident *incident)
 {
-    const struct timing timing = {.elapsed_ns = incident->limits.timeout_ns,
-                                  .cpu_known = incident->more.has_start && incident->limits.timeout_ns,
-                                  .cpu_ns = incident->counters.cpu_ns - incident->more.at_start.cpu_ns};
-
-    return incident->verdict == VERDICT_TIMEOUT && timing_is_busy(&timing);
+    for (size_t i = 0; i < incident->ntasks; i++)
+        if (incident->tasks[i].tid == worker->pid)
+            return incident->tasks[i].state;
+    return 0;
 }
 
-/* "waits at tests/a.py:14 in test_it (…)" in front of what it started. */
-static void say_where(struct incident *incident)
+/* Has its test the CPU, or wants it, or had it for most of its time? */
+static bool is_busy(const struct worker *worker, const struct incident *incident)
 {
-    char text[sizeof(incident->more.waits_at) + 16];
+    struct timing timing = {.elapsed_ns = incident->limits.timeout_ns};
+
+    if (incident->verdict != VERDICT_TIMEOUT || incident->test == TEST_NONE || !timing.elapsed_ns)
+        return false;
+    timing.cpu_known = worker_tasks_cpu(worker, &timing.cpu_ns);
+    return timing_is_busy(&timing) || main_state(worker, incident) == 'R';
+}
+
+/* "waits at tests/a.py:14 in test_it (…)" in front of what it started; "its main thread is in test_it (…)" where the first line says
+ * already at which line. */
+static void say_where(struct incident *incident, bool placed)
+{
+    char text[sizeof(incident->more.waits_at) + 32];
+    const char *name = placed ? strstr(incident->more.waits_at, " in ") : NULL;
 
     if (!*incident->more.waits_at)
         return;
-    snprintf(text, sizeof(text), "%s at %s", is_busy(incident) ? "runs" : "waits", incident->more.waits_at);
+    if (name)
+        snprintf(text, sizeof(text), "its main thread is%s", name);
+    else
+        snprintf(text, sizeof(text), "%s at %s", incident->more.busy ? "runs" : "waits", incident->more.waits_at);
     evidence_put_first(incident, text);
 }
 
@@ -233,7 +246,7 @@ static void say_time(struct incident *incident)
     size_t at = strlen(incident->text);
     char where[200];
 
-    timing_where(incident->more.waits_at, is_busy(incident), where, sizeof(where));
+    timing_where(incident->more.waits_at, incident->more.busy, where, sizeof(where));
     if (*where && at < sizeof(incident->text))
         snprintf(incident->text + at, sizeof(incident->text) - at, ", %s", where);
 }
@@ -318,7 +331,10 @@ static void take(struct worker *worker, struct incident *incident, bool freeze)
         describe(incident, count_processes(incident));
     say_leftovers(worker, incident);
     memory_watch_say(worker, incident);
-    say_where(incident);
+    incident->more.busy = is_busy(worker, incident);
+    if (incident->verdict == VERDICT_TIMEOUT && main_state(worker, incident) == 'T')
+        evidence_put_first(incident, "it is stopped by a signal (SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU), and nobody sent SIGCONT");
+    say_where(incident, incident->verdict == VERDICT_TIMEOUT);
     incident->more.cost_ns = clock_now_ns() - start;
 }
 
@@ -388,7 +404,7 @@ void evidence_of_death(struct worker *worker, struct incident *incident)
     if (incident->output && incident->verdict == VERDICT_TIMEOUT) {
         find_line(run, incident, incident->output, incident->output_size, STACKS_MAIN, incident->more.waits_at,
                   sizeof(incident->more.waits_at));
-        say_where(incident);
+        say_where(incident, false);
     } else if (*incident->blame.where) {
         evidence_put_first(incident, incident->blame.where);
     }

@@ -8,7 +8,7 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/core/denials.h"
 #include "supervisor/plan/lanes.h"
-#include "supervisor/run/detect/blame.h"
+#include "supervisor/run/detect/blame_alone.h"
 #include "supervisor/run/detect/contention.h"
 #include "supervisor/run/retry.h"
 #include "supervisor/run/detect/leak_watch.h"

@@ -14,7 +14,7 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/core/denials.h"
 #include "supervisor/plan/lanes.h"
-#include "supervisor/run/detect/blame.h"
+#include "supervisor/run/detect/blame_alone.h"
 #include "supervisor/run/detect/contention.h"
 #include "supervisor/run/detect/counted.h"
 #include "supervisor/run/channel.h"
@@ -98,6 +98,8 @@ static void judge(struct worker *worker, enum detector_moment moment, const char
     counters_for_detector(&worker->at_start, &view.at_start);
     counters_for_detector(&worker->counters, &view.now);
     view.elapsed_ns = now - worker->go_ns;
+    if (worker->limits.timeout_ns && view.elapsed_ns >= worker->limits.timeout_ns)
+        view.own_cpu_known = worker_tasks_cpu(worker, &view.own_cpu_ns);
     if (worker->leaf && worker->counters.tasks_refused > worker->at_start.tasks_refused) {
         view.pressure = cgroup_run_pressure(run->cgroup, pressure, sizeof(pressure));
         view.pressure_text = pressure;
@@ -127,6 +129,7 @@ void judge_start(struct worker *worker)
         worker->at_start = worker->counters;
     }
     leak_watch_test_starts(worker);
+    worker_tasks_cpu_start(worker);
     if (worker->last_test == TEST_NONE)
         leak_files_start(worker);
     memory_watch_start(worker);

@@ -338,6 +338,7 @@ static struct blame_survivor survivor_of(const struct candidate *candidate)
 {
     return (struct blame_survivor){.test = candidate->test,
                                    .task = candidate->inside,
+                                   .tid = candidate->tid,
                                    .since_ns = candidate->since_ns};
 }
 

@@ -3,16 +3,21 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/io.h"
+#include "supervisor/core/stacks.h"
 #include "supervisor/report/text.h"
 #include "supervisor/run/detect/proc_task.h"
+#include "supervisor/run/detect/stack_dump.h"
 #include "supervisor/run/state.h"
 
 #define CLOSE_PERCENT 80
+#define ASK_PERCENT 90
+#define ASK_NS (5 * NS_PER_MS)
 #define LOOK_EVERY_NS (20 * NS_PER_MS)
 #define PROCESSES_MAX 64
 
@@ -54,6 +59,21 @@ static void look(struct worker *worker)
     memcpy(worker->memory.comm, task.comm, sizeof(worker->memory.comm));
 }
 
+static void ask_where(struct worker *worker)
+{
+    const struct suite *suite = &worker->run->suite;
+    const char *file = worker->test != TEST_NONE && suite->tests[worker->test].file ? suite->tests[worker->test].file : "";
+    struct memory_watch *memory = &worker->memory;
+    size_t size;
+    char *text;
+
+    memory->asked = true;
+    text = stack_dump_of(worker, memory->pid, ASK_NS, &size);
+    if (text && suite->root)
+        stacks_line(text, size, STACKS_MAIN, suite->root, file, memory->at, sizeof(memory->at));
+    free(text);
+}
+
 void memory_watch_tick(struct worker *worker)
 {
     uint64_t limit = worker->limits.memory_bytes, now;
@@ -69,17 +89,19 @@ void memory_watch_tick(struct worker *worker)
         return;
     worker->memory.looked_ns = now;
     look(worker);
+    if (!worker->memory.asked && worker->memory.pid && worker->counters.memory_now_bytes / ASK_PERCENT > limit / 100)
+        ask_where(worker);
 }
 
 void memory_watch_say(const struct worker *worker, struct incident *incident)
 {
-    char size[32], ago[32], text[200];
+    char size[32], ago[32], text[500];
 
     if (incident->verdict != VERDICT_MEMORY || !worker->memory.pid)
         return;
     units_print_size(size, sizeof(size), worker->memory.resident_bytes);
     units_print_time(ago, sizeof(ago), clock_now_ns() - worker->memory.looked_ns);
-    snprintf(text, sizeof(text), "biggest process: %s (pid %d), %s resident %s before", worker->memory.comm,
-             (int)worker->memory.pid, size, ago);
+    snprintf(text, sizeof(text), "biggest process: %s (pid %d), %s resident %s before%s%s", worker->memory.comm,
+             (int)worker->memory.pid, size, ago, *worker->memory.at ? ", at " : "", worker->memory.at);
     evidence_put_first(incident, text);
 }

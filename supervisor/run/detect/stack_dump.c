@@ -46,6 +46,21 @@ static off_t wait_for_dump(int fd, off_t before, uint64_t deadline_ns)
     return last;
 }
 
+/* faulthandler's word for it explains nothing. */
+static void write_part(FILE *out, const char *part, size_t size)
+{
+    static const char none[] = "  <no Python frame>";
+    const char *at;
+
+    while ((at = memmem(part, size, none, sizeof(none) - 1))) {
+        fwrite(part, 1, (size_t)(at - part), out);
+        fputs("  (no Python code: it is just starting or ending, or C code started it)", out);
+        size -= (size_t)(at - part) + sizeof(none) - 1;
+        part = at + sizeof(none) - 1;
+    }
+    fwrite(part, 1, size, out);
+}
+
 static void print_part(FILE *out, int fd, off_t from, off_t to, pid_t pid)
 {
     static char part[PART_MAX];                                   /* one thread */
@@ -55,7 +70,7 @@ static void print_part(FILE *out, int fd, off_t from, off_t to, pid_t pid)
     if (n <= 0)
         return;
     fprintf(out, "process %d%s\n", (int)pid, skip ? " (the last part)" : "");
-    fwrite(part, 1, (size_t)n, out);
+    write_part(out, part, (size_t)n);
     if (part[n - 1] != '\n')
         fputc('\n', out);
 }
@@ -71,6 +86,22 @@ static bool dump_one(FILE *out, int fd, pid_t pid, uint64_t deadline_ns)
     if (after > before)
         print_part(out, fd, before, after, pid);
     return after > before;
+}
+
+char *stack_dump_of(const struct worker *worker, pid_t pid, uint64_t budget_ns, size_t *ret_size)
+{
+    char *text = NULL;
+    FILE *out = worker->stacks_fd >= 0 ? open_memstream(&text, ret_size) : NULL;
+    bool came;
+
+    if (!out)
+        return NULL;
+    came = dump_one(out, worker->stacks_fd, pid, clock_now_ns() + budget_ns);
+    fclose(out);
+    if (came)
+        return text;
+    free(text);
+    return NULL;
 }
 
 uint64_t stack_dump_take(struct worker *worker, uint64_t budget_ns, struct incident_evidence *more)

@@ -19,6 +19,7 @@
 #include "supervisor/core/blame.h"
 #include "supervisor/run/detect/leak_watch.h"
 #include "supervisor/run/detect/proc_task.h"
+#include "supervisor/run/detect/worker_tasks.h"
 #include "supervisor/run/state.h"
 
 #define IDLE_BEFORE_PROBE_NS (500 * NS_PER_MS)
@@ -190,15 +191,6 @@ static bool is_leftover(const struct leftovers *leftovers, const struct incident
     return false;
 }
 
-/* "run wait slices" of /proc/TID/schedstat. */
-static uint64_t cpu_of_task(pid_t tid)
-{
-    char path[64], text[128];
-
-    snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)tid);
-    return io_read_file_at(AT_FDCWD, path, text, sizeof(text)) > 0 ? strtoull(text, NULL, 10) : 0;
-}
-
 /* The slot used its CPU. Was it the test, or only what earlier tests left behind? That is looked at now and then. */
 static bool test_progressed(struct worker *worker, uint64_t now_ns)
 {
@@ -222,7 +214,7 @@ static bool test_progressed(struct worker *worker, uint64_t now_ns)
 
         if (proc_task_read(tids[i], &task) < 0 || is_leftover(&leftovers, &task))
             continue;
-        cpu += cpu_of_task(tids[i]);
+        cpu += worker_tasks_cpu_of(tids[i]);
         own++;
     }
     known = known && own == worker->own_tasks && cpu;

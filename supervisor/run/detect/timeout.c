@@ -10,6 +10,7 @@
 #include "supervisor/core/timing.h"
 #include "supervisor/run/detect/counted.h"
 #include "supervisor/run/detect/proc_task.h"
+#include "supervisor/run/detect/worker_tasks.h"
 #include "supervisor/run/state.h"
 
 #define PROCESSES_MAX 512
@@ -25,16 +26,15 @@ void timeout_slow(struct worker *worker, uint64_t now_ns)
     struct run *run = worker->run;
     const struct test *test = worker->test == TEST_NONE ? NULL : &run->suite.tests[worker->test];
     uint64_t slow = test && test->slow_ns ? test->slow_ns : run->config->slow_ns;
-    struct timing timing = {.elapsed_ns = now_ns - worker->go_ns, .cpu_known = worker->leaf != NULL};
+    struct timing timing = {.elapsed_ns = now_ns - worker->go_ns, .cpu_known = false};
     char numbers[80], tasks[40] = "", where[32];
 
     if (!test || !slow || worker->slow_said || timing.elapsed_ns < slow)
         return;
     worker->slow_said = true;
-    if (worker->leaf) {
+    if (worker->leaf)
         cgroup_leaf_read(worker->leaf, CGROUP_READ_CPU | CGROUP_READ_TASKS, &worker->counters);
-        timing.cpu_ns = worker->counters.cpu_ns - worker->at_start.cpu_ns;
-    }
+    timing.cpu_known = worker_tasks_cpu(worker, &timing.cpu_ns);
     if (worker->counters.tasks_now)
         snprintf(tasks, sizeof(tasks), ", %llu task%s", (unsigned long long)worker->counters.tasks_now,
                  worker->counters.tasks_now == 1 ? "" : "s");
