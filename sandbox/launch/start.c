@@ -221,16 +221,23 @@ static bool leave_out(const struct run_init *init, const struct attempt *attempt
 int run_init_refuse(const struct sandbox_spec *spec, enum spec_guarantee g, const char *why, struct err *err)
 {
     struct sandbox_spec bare = *spec;
+    bool asked = spec->asked & SPEC_BIT(g);
+    char who[96] = "--require";
 
+    if (!asked)
+        snprintf(who, sizeof(who), "policy %.80s", spec->name);
     bare.demands = 0;
     if (!(spec_wants(&bare) & SPEC_BIT(g))) {
-        err_set(err, ERR_USAGE, EINVAL, "%s is required (policy %s), and that policy does not ask for it: %s",
-                spec_guarantee_name(g), spec->name, spec_guarantee_text(g));
+        err_set(err, ERR_USAGE, EINVAL, "%s is required (%s), and policy %s does not ask for it: %s",
+                spec_guarantee_name(g), who, spec->name, spec_guarantee_text(g));
         return err_hint(err, "another --policy (\"shunt policy list\"), or one of your own, as FILE.yaml for --policy FILE.yaml:\n"
                         "    policy: own\n    extends: %s\n    %s", spec->name, spec_guarantee_key(g));
     }
-    err_set(err, ERR_SANDBOX, EPERM, "%s is required (policy %s), and not to be had here: %s%s%.250s",
-            spec_guarantee_name(g), spec->name, spec_guarantee_text(g), *why ? ": " : "", why);
+    err_set(err, ERR_SANDBOX, EPERM, "%s is required (%s), and not to be had here: %s%s%.250s",
+            spec_guarantee_name(g), who, spec_guarantee_text(g), *why ? ": " : "", why);
+    if (asked)
+        return err_hint(err, "\"shunt doctor --policy %s\" says what to do\n"
+                        "  to go on without: leave %s out of --require", spec->name, spec_guarantee_name(g));
     return err_hint(err, "\"shunt doctor --policy %s\" says what to do\n"
                     "  to go on without: --require=-%s, or a policy with \"extends: %s\" and \"require: [-%s]\"", spec->name,
                     spec_guarantee_name(g), spec->name, spec_guarantee_name(g));

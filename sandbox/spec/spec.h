@@ -136,6 +136,7 @@ struct sandbox_spec {
     char *machine; /* "github-hosted" or "": whose numbers the limits are */
 
     unsigned demands; /* SPEC_BIT()s: what the policy (or --require) cannot do without */
+    unsigned asked;   /* those of them that --require alone wants */
 };
 
 /* A spec with the values of "no policy at all": everything as it is, all capabilities, no limits. */

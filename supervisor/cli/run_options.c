@@ -346,7 +346,7 @@ const struct option_row run_option_table[] = {
      "make -j that started shunt), host (one a CPU, for all runs of this\n"
      "user) or none",
      set_budget, NULL},
-    {"timeout", 0, "TIME", "wall time of one test, e.g. 90s or 5m (default: off)", set_timeout,
+    {"timeout", 0, "TIME", "wall time of one test, e.g. 90s or 5m; 0 or off: none (default)", set_timeout,
      NULL},
     {"grace", 0, "TIME",
      "for what a test started, between SIGTERM and SIGKILL at its timeout\n"
@@ -409,6 +409,7 @@ void run_options_init(struct run_options *options)
                 .workers = RUN_CONFIG_UNSET,
                 .max_worker_restart = RUN_CONFIG_UNSET,
                 .max_fail = RUN_CONFIG_UNSET,
+                .timeout_ns = RUN_CONFIG_UNSET,
                 .tasks = RUN_CONFIG_AUTO,
                 .serial_tasks = RUN_CONFIG_AUTO,
                 .memory_bytes = RUN_CONFIG_AUTO,

@@ -43,7 +43,7 @@ struct run_config {
 
     uint64_t tasks, serial_tasks;                /* 1..4194304 or AUTO */
     uint64_t memory_bytes, serial_memory_bytes;  /* at least 1 MiB or AUTO; 0: none */
-    uint64_t timeout_ns;       /* --timeout: wall time of one test; 0: none */
+    uint64_t timeout_ns;       /* --timeout: wall time of one test; 0: none; RUN_CONFIG_UNSET: the policy's */
     uint64_t slow_ns;          /* --slow: a notice for people; 0: none */
     uint64_t grace_ns;         /* --grace: between SIGTERM and SIGKILL at a timeout; 0: SIGKILL at once */
     uint64_t stall_ns;         /* --stall; 0: off */

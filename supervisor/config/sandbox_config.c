@@ -51,7 +51,9 @@ static void apply_options(const struct sandbox_config *config, struct sandbox_sp
 
         spec_add_path(spec, config->paths[i].kind, bare, 0, optional, origins[config->paths[i].kind]);
     }
-    spec->demands = (spec->demands & ~config->unrequire) | config->require;
+    spec->demands &= ~config->unrequire;
+    spec->asked = config->require & ~spec->demands;
+    spec->demands |= config->require;
 }
 
 int sandbox_config_load(const struct sandbox_config *config, struct sandbox_spec *ret, struct err *err)

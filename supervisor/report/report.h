@@ -122,6 +122,7 @@ struct incident_blame {
     size_t culprit;     /* void: the earlier test whose leftovers filled the limit or did it; BLAME_NO_TEST */
     size_t during;      /* the test on whose watch it happened, where that is another one; BLAME_NO_TEST */
     bool belated;       /* the test had its outcome already: what it left behind did it */
+    bool revised;       /* it had passed until then: the framework has shown that already */
     bool by_thread;     /* os._exit() in a thread that the test had started, whatever ran then */
     bool open;          /* a death that nobody was seen to bring about */
     char where[256];    /* "tests/a.py:9 in thread Thread-1": the source line; "" */
@@ -232,6 +233,7 @@ struct report_summary {
     bool failures;                 /* tests that failed are named: nobody else does */
     const char *const *outside; /* errors of sessions' teardowns, which belong to no test */
     size_t noutside;
+    bool reroute_warns;            /* --on-reroute=warn: say that it is no failure, and could be one */
     bool reroute_fails;            /* --on-reroute=fail: a test that passed only alone is a failure */
     bool marks;                    /* there is a history, from which `shunt mark` makes a patch */
 };

@@ -84,6 +84,18 @@ static void print_failed(FILE *out, const struct suite *suite)
             print_test(out, suite, i, outcome_name(suite->tests[i].outcome), suite->tests[i].message, NULL);
 }
 
+/* Why the framework's own last line has more tests than there are. */
+static void print_revised(FILE *out, const struct report_summary *summary)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < summary->nincidents; i++)
+        n += summary->incidents[i].blame.revised;
+    if (n)
+        fprintf(out, "  %-13s %zu killed test%s had passed before: pytest's last line counts %s twice, as passed and as failed\n",
+                "revised", n, n == 1 ? "" : "s", n == 1 ? "it" : "them");
+}
+
 static void print_killed(FILE *out, const struct suite *suite, const struct report_summary *summary)
 {
     for (size_t i = 0; i < suite->count; i++) {
@@ -127,7 +139,7 @@ static void print_low_limits(FILE *out, const struct suite *suite, const struct 
 
 static void print_passed_serial(FILE *out, const struct suite *suite, const struct report_summary *summary)
 {
-    size_t n = 0;
+    size_t n = 0, all = 0;
 
     for (size_t i = 0; i < suite->count; i++) {
         const struct incident *incident = first_parallel_incident(summary, i);
@@ -135,6 +147,7 @@ static void print_passed_serial(FILE *out, const struct suite *suite, const stru
 
         if (suite->tests[i].outcome != OUTCOME_PASSED_SERIAL)
             continue;
+        all++;
         if (is_of_low_limit(summary, &suite->tests[i]))
             continue;
         if (suite->tests[i].verdict == VERDICT_CONTENTION)
@@ -159,6 +172,9 @@ static void print_passed_serial(FILE *out, const struct suite *suite, const stru
     }
     if (n && summary->marks)
         fprintf(out, "  \"shunt mark\" writes %s as a patch\n", n == 1 ? "this marker" : "these markers");
+    if (all && summary->reroute_warns)
+        fprintf(out, "  %-13s what passed only alone does not fail the run (--on-reroute=fail: it does; =pass: without this line)\n",
+                "warning");
 }
 
 static void print_flaky(FILE *out, const struct suite *suite)
@@ -296,6 +312,8 @@ char *summary_text(const struct suite *suite, const struct report_summary *summa
     if (summary->failures)
         print_failed(out, suite);
     print_killed(out, suite, summary);
+    if (!summary->failures) /* else there is no such line */
+        print_revised(out, summary);
     print_passed_serial(out, suite, summary);
     print_flaky(out, suite);
     print_low_limits(out, suite, summary);

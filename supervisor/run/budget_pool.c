@@ -23,6 +23,7 @@
 #define HOLDER_PREFIX "run-"
 #define HOLDERS_MAX 4096
 #define TOKEN '+' /* make's own */
+#define OPEN_TRIES 20
 #define LOCK_TRIES 400
 #define LOCK_PAUSE_US 5000
 
@@ -163,6 +164,44 @@ void budget_pool_reclaim(struct budget_pool *pool)
 
 /* --- for the budget --- */
 
+/* The last one that uses the pool removes it, with the lock held. Who opened that lock before, and gets it now, has one that nobody
+ * else will find. */
+static bool is_current(const struct budget_pool *pool)
+{
+    struct stat ours, now;
+
+    return fstat(pool->lock, &ours) == 0 && fstatat(pool->dir, "lock", &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ours.st_ino == now.st_ino && ours.st_dev == now.st_dev;
+}
+
+static bool nobody_else(struct budget_pool *pool)
+{
+    int fd = openat(pool->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    struct budget_record record;
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)))
+        if (strncmp(entry->d_name, HOLDER_PREFIX, strlen(HOLDER_PREFIX)) == 0 && strcmp(entry->d_name, pool->name) != 0 &&
+            read_record(pool->dir, entry->d_name, &record) && record.alive)
+            return false;
+    return dir != NULL;
+}
+
+static void remove_unused(struct budget_pool *pool)
+{
+    _cleanup_free_ char *path = pool_path();
+
+    if (flock(pool->lock, LOCK_EX | LOCK_NB) < 0)
+        return; /* somebody comes or goes: that one, or the next, does it */
+    if (is_current(pool) && nobody_else(pool)) {
+        unlinkat(pool->dir, "tokens", 0);
+        unlinkat(pool->dir, "lock", 0);
+        rmdir(path); /* not where somebody has just made a new lock in it */
+    }
+    flock(pool->lock, LOCK_UN);
+}
+
 static int join(struct budget_pool *pool, struct err *err)
 {
     struct budget_account account;
@@ -175,6 +214,10 @@ static int join(struct budget_pool *pool, struct err *err)
     }
     if (r < 0)
         return err_set(err, ERR_SYSTEM, EBUSY, "--budget host: another run has held the pool's lock for 2 s");
+    if (!is_current(pool)) {
+        flock(pool->lock, LOCK_UN);
+        return err_set(err, ERR_SYSTEM, ESTALE, "--budget host: the pool is removed and made over and over");
+    }
     account = take_stock(pool);
     put_back(pool, &account);
     r = make_holder(pool, err);
@@ -182,7 +225,7 @@ static int join(struct budget_pool *pool, struct err *err)
     return r;
 }
 
-int budget_pool_open(unsigned capacity, struct budget_pool **ret, struct err *err)
+static int open_pool(unsigned capacity, struct budget_pool **ret, struct err *err)
 {
     struct budget_pool *pool = mem_zalloc(sizeof(*pool));
     _cleanup_free_ char *path = pool_path();
@@ -203,6 +246,17 @@ int budget_pool_open(unsigned capacity, struct budget_pool **ret, struct err *er
     return 0;
 }
 
+int budget_pool_open(unsigned capacity, struct budget_pool **ret, struct err *err)
+{
+    int r = -ESTALE;
+
+    for (int i = 0; i < OPEN_TRIES && (r == -ESTALE || r == -ENOENT); i++) {
+        *err = (struct err)ERR_INIT;
+        r = open_pool(capacity, ret, err); /* the last user may be removing it this very moment */
+    }
+    return r;
+}
+
 void budget_pool_free(struct budget_pool *pool)
 {
     if (!pool)
@@ -212,6 +266,8 @@ void budget_pool_free(struct budget_pool *pool)
     if (pool->holder >= 0)
         unlinkat(pool->dir, pool->name, 0);
     close_fd(&pool->holder);
+    if (pool->held)
+        remove_unused(pool);
     close_fd(&pool->watch);
     close_fd(&pool->fifo);
     close_fd(&pool->lock);

@@ -96,7 +96,7 @@ int isolation_load(struct run *run, struct err *err)
     }
     if (run->config->no_sandbox) {
         spec_init(&run->spec);
-        run->spec.demands = run->config->sandbox->require;
+        run->spec.demands = run->spec.asked = run->config->sandbox->require;
         return 0;
     }
     return sandbox_config_load(run->config->sandbox, &run->spec, err);

@@ -50,7 +50,7 @@ uint64_t run_elapsed_ns(const struct run *run)
 
 uint64_t run_timeout_ns(const struct run *run)
 {
-    return run->config->timeout_ns ? run->config->timeout_ns : run->spec.limits.timeout_ns;
+    return run->config->timeout_ns != RUN_CONFIG_UNSET ? run->config->timeout_ns : run->spec.limits.timeout_ns;
 }
 
 /* --- the suite arrives --- */
@@ -447,6 +447,7 @@ static int run_finish(struct run *run, struct err *err)
                                      .incidents = run->incidents,
                                      .nincidents = run->nincidents,
                                      .denials = run->denials,
+                                     .reroute_warns = run->config->on_reroute == ON_REROUTE_WARN,
                                      .reroute_fails = run->config->on_reroute == ON_REROUTE_FAIL,
                                      .marks = run->history != NULL};
     struct report_low_limit low[THRESHOLD_LIMITS];

@@ -194,10 +194,14 @@ def test_a_pool_that_others_could_have_made_is_refused(runs, what):
     assert process.returncode == 3 and "--budget host" in err and str(runs.pool) in err, err
 
 
-def test_the_pool_is_private_and_empty_afterwards(runs):
-    finish(runs.start("a", 3))
+def test_the_pool_is_private_and_gone_afterwards(runs):
+    process = runs.start("a", 3, seconds=0.5)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and not (runs.pool / "tokens").exists():
+        time.sleep(0.01)
     assert stat.S_IMODE(runs.pool.stat().st_mode) == 0o700
-    assert sorted(p.name for p in runs.pool.iterdir()) == ["lock", "tokens"]
+    finish(process)
+    assert not runs.pool.exists()
 
 
 # -- make --
@@ -342,3 +346,14 @@ def test_waiting_for_a_slot_costs_no_cpu_time(suite):
         assert used < 0.5, "it would be a busy loop"
     finally:
         os.close(fd)
+
+
+def test_the_last_user_removes_the_pool(runs):
+    """And whoever comes while that happens gets a pool all the same: runs come and go at once."""
+    for turn in range(4):
+        processes = [runs.start(f"t{turn}-{i}", 2, "-n", 1) for i in range(4)]
+        for process in processes:
+            finish(process)
+    assert not runs.pool.exists(), list(runs.pool.iterdir())
+    assert len(spans(runs.log)) == 4 * 4 * 2
+    assert most_at_once(spans(runs.log)) <= CPUS

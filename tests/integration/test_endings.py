@@ -203,6 +203,69 @@ def test_on_reroute_fail_says_why(suite):
         def test_other(): pass
         """
     )
-    result = suite.run("-n", 2, "--on-reroute", "fail")
-    assert result.status == 1
+    result = suite.run("-n", 2, "--on-reroute", "fail", "--junit", "out.xml")
+    assert result.status == 1 and "warning" not in result.stderr, result
+    assert of_no_test(suite.path / "out.xml") == []
+    (failure,) = ET.parse(suite.path / "out.xml").iter("failure")
+    assert failure.get("type") == "passed-serial" and "--on-reroute=fail" in failure.get("message")
     assert "exit status 1: tests passed only once they ran alone (--on-reroute=fail)" in result.stderr, result
+
+
+def test_on_reroute_warn_and_pass_differ(suite):
+    suite.write(
+        test_a="""
+        import os, pathlib
+        def test_it():
+            mark = pathlib.Path(__file__).with_name("mark")
+            if not mark.exists():
+                mark.touch()
+                os._exit(3)
+        """
+    )
+    warning = "what passed only alone does not fail the run"
+    for what in ("warn", "pass"):
+        (suite.path / "mark").unlink(missing_ok=True)
+        result = suite.run("-n", 1, "--on-reroute", what)
+        assert result.status == 0 and result.outcomes["test_a.py::test_it"] == "passed-serial", result
+        assert (warning in result.stderr) == (what == "warn"), result
+
+
+def test_no_restart_at_all(suite):
+    """Nothing is said to be moved, kept or replaced where nothing is."""
+    suite.write(
+        test_a="""
+        import os, pytest
+        def test_dies(): os._exit(3)
+        @pytest.mark.parametrize("i", range(3))
+        def test_later(i): pass
+        """
+    )
+    result = suite.run("-n", 1, "--max-worker-restart", 0)
+    assert result.status == 1 and result.outcomes["test_a.py::test_dies"] == "killed", result
+    assert [v for k, v in result.outcomes.items() if "later" in k] == ["not-run"] * 3
+    assert not any(word in result.stderr for word in ("moved", "kept", "replaced")), result
+    assert result.of("run-end")[0]["restarts"] == 0
+
+
+def test_a_timeout_of_zero_is_none(suite):
+    """Also where the policy has one."""
+    suite.write(test_a="import time\ndef test_it(): time.sleep(1.2)")
+    (suite.path / "own.yaml").write_text("policy: own\nextends: standard\nlimits: {timeout: 500ms}\n")
+    assert suite.run("-n", 1, "--policy", "own.yaml").status == 1
+    for none in ("0", "off"):
+        assert suite.run("-n", 1, "--policy", "own.yaml", "--timeout", none).status == 0
+
+
+def test_a_revised_outcome_explains_pytests_sum(suite):
+    suite.write(
+        test_a="""
+        import os, threading, time
+        def test_leaves_a_bomb():
+            threading.Thread(target=lambda: (time.sleep(0.3), os._exit(7)), daemon=True).start()
+        def test_other():
+            time.sleep(0.6)
+        """
+    )
+    result = suite.run("-n", 1)
+    assert "1 failed, 2 passed" in result.stdout, result
+    assert "revised       1 killed test had passed before: pytest's last line counts it twice" in result.stderr, result

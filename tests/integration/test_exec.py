@@ -658,7 +658,7 @@ def test_what_is_required_and_missing_is_named(place):
     done = place.run("--policy", "standard", "--require", "net", "--", "touch", "ran")
     assert (done.returncode, done.stdout) == (4, b"")
     stderr = done.stderr.decode()
-    assert "net is required (policy standard)" in stderr and "network" in stderr
+    assert "net is required (--require)" in stderr and "network" in stderr
     text = "".join(f"{line.strip()}\n" for line in stderr.splitlines() if line.startswith("    "))
     assert text == "policy: own\nextends: standard\nnetwork: loopback\n", stderr
     (place.path / "own.yaml").write_text(text)

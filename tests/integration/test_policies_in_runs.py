@@ -336,7 +336,7 @@ def test_what_is_required_and_missing_is_named(place):
     place.write(test_it="def test_it(): pass")
     result = place.run("--policy", "standard", "--require", "net")
     assert result.status == 4 and result.of("test-end") == []
-    assert "net is required (policy standard)" in result.stderr, result
+    assert "net is required (--require)" in result.stderr, result
 
 
 @needs_cgroups

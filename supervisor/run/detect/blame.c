@@ -257,6 +257,7 @@ static void revise(struct run *run, struct incident *incident, const char *slot_
     test->verdict = incident->verdict;
     if (outcome_is_bad(was))
         return;
+    incident->blame.revised = true;
     blame_message(incident, text, sizeof(text));
     free(test->message);
     test->message = mem_strdup(text);

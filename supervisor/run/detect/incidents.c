@@ -77,6 +77,12 @@ static struct incident *incident_add(struct worker *worker, const struct detecto
     return incident;
 }
 
+/* Its worker is replaced no more. */
+static bool ends_the_run(const struct run *run, const struct incident *incident)
+{
+    return !incident->serial && !incident->is_void && run->restarts >= run->limits.max_worker_restart;
+}
+
 static enum incident_next decide(struct run *run, const struct incident *incident)
 {
     struct test *test;
@@ -86,6 +92,8 @@ static enum incident_next decide(struct run *run, const struct incident *inciden
     test = &run->suite.tests[incident->test];
     if (incident->is_void && ++test->voided < VOID_MAX)
         return INCIDENT_RETRIED;
+    if (ends_the_run(run, incident))
+        return INCIDENT_KILLED;
     if (!incident->serial && !run->no_new_tests && run->config->reroute & VERDICT_BIT(incident->verdict))
         return INCIDENT_REROUTED;
     return retry_killed(run, incident) ? INCIDENT_AGAIN : INCIDENT_KILLED;
@@ -148,11 +156,12 @@ static void count_restart(struct run *run, const struct incident *incident)
 {
     char reason[128];
 
-    if (incident->serial || incident->is_void)
+    if (incident->serial || incident->is_void || run->no_new_tests)
         return;
-    run->restarts++;
-    if (run->restarts <= run->limits.max_worker_restart || run->no_new_tests)
+    if (!ends_the_run(run, incident)) {
+        run->restarts++;
         return;
+    }
     snprintf(reason, sizeof(reason), "the restart budget of %llu is spent (--max-worker-restart)",
              (unsigned long long)run->limits.max_worker_restart);
     run_stop(run, reason);
