@@ -14,7 +14,7 @@ static const struct run_default table[] = {
     {"cpu-share", "auto", true},
     {"cpu-view", "host", true},
     {"budget", "auto", true},
-    {"timeout", "off", true},
+    {"timeout", "the policy's, else off", false},
     {"grace", "1s", true},
     {"slow", "60s", true},
     {"stall", "10s", true},

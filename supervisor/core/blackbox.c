@@ -11,6 +11,7 @@
 #define RECORD_HEAD 8
 #define MAX_RECORDS BLACKBOX_STARTS
 #define EXIT_TEXT 24
+#define CURRENT 248
 #define REFUSED 252
 #define SHOWN 2
 
@@ -114,6 +115,7 @@ void blackbox_read(const unsigned char *page, size_t page_size, struct blackbox 
         ret->starts[i].count = places[i].count;
         memcpy(ret->starts[i].text, places[i].text, places[i].length);
     }
+    ret->current = read_u32(page + CURRENT);
     ret->refused = read_u32(page + REFUSED);
     ret->phase = phase_name(read_u32(page + 4));
     task = read_u32(page + 8);

@@ -4,7 +4,8 @@
 /*
  * The page in which a worker notes what it starts (docs/protocol.md): read after it was stopped, pure, and trusted in
  * nothing. Layout, little-endian: a header of u32: the number of records, the phase, and who called os._exit() (task as the
- * worker sees it, 0: nobody; status; length of the text at byte 24), and at byte 252 the number of refused starts; then at each multiple of 256 bytes a record: u32
+ * worker sees it, 0: nobody; status; length of the text at byte 24), at byte 248 the test that has begun, and at
+ * byte 252 the number of refused starts; then at each multiple of 256 bytes a record: u32
  * count, u32 length, text ("threads of pool started at tests/test_a.py:7").
  */
 #include <stddef.h>
@@ -25,7 +26,8 @@ struct blackbox {
     int exit_status;
     uint32_t exit_test; /* whose thread it was: its index in the suite, and 1; 0: not known, or the main thread's */
     uint32_t refused; /* starts of threads and processes that the kernel refused during the current test */
-    char exit_where[229]; /* "tests/a.py:9 in thread Thread-1"; "" */
+    uint32_t current;   /* the test that has begun, likewise; 0: not known */
+    char exit_where[225]; /* "tests/a.py:9 in thread Thread-1"; "" */
     struct blackbox_start starts[BLACKBOX_STARTS]; /* the most frequent first */
     size_t nstarts;
 };

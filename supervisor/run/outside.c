@@ -62,8 +62,9 @@ static void say_starting(const struct run *run)
 
     timing_seconds(run_elapsed_ns(run), seconds, sizeof(seconds));
     report_notice(run->report, "%s for %s, and no test is known yet",
-                  controller_seen(run->controller) ? "pytest has been importing and collecting"
-                                                   : "the command has been running",
+                  run->native                      ? "tests have been asked for"
+                  : controller_seen(run->controller) ? "pytest has been importing and collecting"
+                                                     : "the command has been running",
                   seconds);
 }
 

@@ -73,15 +73,18 @@ static void refused_starts(void **state)
     put_u32(252, 37);
     blackbox_read(page, sizeof(page), &box);
     assert_int_equal(box.refused, 37);
+    put_u32(248, 5);
+    blackbox_read(page, sizeof(page), &box);
+    assert_int_equal(box.current, 5);
     put_u32(8, 1); /* an exit whose text would reach into that word is none */
-    put_u32(16, 229);
+    put_u32(16, 225);
     blackbox_read(page, sizeof(page), &box);
     assert_int_equal(box.exit_task, 0);
-    put_u32(16, 228);
-    memset(page + 24, 'a', 228);
+    put_u32(16, 224);
+    memset(page + 24, 'a', 224);
     blackbox_read(page, sizeof(page), &box);
     assert_int_equal(box.exit_task, 1);
-    assert_int_equal(strlen(box.exit_where), 228);
+    assert_int_equal(strlen(box.exit_where), 224);
 }
 
 static void one_is_singular(void **state)

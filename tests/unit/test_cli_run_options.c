@@ -76,7 +76,7 @@ static void defaults(void **state)
     assert_true(config->memory_bytes == RUN_CONFIG_AUTO);
     assert_true(config->serial_tasks == RUN_CONFIG_AUTO);
     assert_true(config->serial_memory_bytes == RUN_CONFIG_AUTO);
-    assert_int_equal(config->timeout_ns, 0);
+    assert_true(config->timeout_ns == RUN_CONFIG_UNSET);
     assert_true(config->stall_ns == 10000000000ULL);
     assert_true(config->slow_ns == 60000000000ULL);
     assert_true(config->grace_ns == 1000000000ULL);

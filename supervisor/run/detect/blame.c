@@ -70,7 +70,7 @@ static void say_innocent(const struct run *run, const struct blame_look *look, c
                  run->suite.tests[blame->suspects[0]].id);
     else if (blame->unseen)
         snprintf(text, sizeof(text),
-                 "other tests had run in it before, and without a cgroup not all that they left is known");
+                 "this test had not begun, or other tests had run in it before and not all that they left is known");
     else
         snprintf(text, sizeof(text),
                  "threads or processes that %zu earlier test%s left behind lived in it: %s run "
@@ -173,6 +173,13 @@ static size_t ended_test(const struct run *run, uint32_t number)
     return test != TEST_NONE && run->suite.tests[test].outcome != OUTCOME_NONE ? test : TEST_NONE;
 }
 
+/* Else the worker had not read yet that it should run this test: the box still names the one before. */
+static bool has_begun(const struct worker *worker, const struct incident *incident, const struct blackbox *box)
+{
+    return incident->test == TEST_NONE || worker->last_test == TEST_NONE || !box->current ||
+           box->current != worker->run->suite.tests[worker->last_test].number + 1;
+}
+
 static void say_by_thread(struct incident *incident)
 {
     char text[sizeof(incident->text)];
@@ -189,6 +196,7 @@ size_t blame_settle(struct worker *worker, const struct blame_look *look, struct
                               .main_task = look->main_task,
                               .survivors = look->survivors,
                               .nsurvivors = look->nsurvivors};
+    bool begun;
 
     incident->blame.during = TEST_NONE;
     if (incident->verdict == VERDICT_TASKS && filled_by_others(worker->run, look, incident))
@@ -207,9 +215,15 @@ size_t blame_settle(struct worker *worker, const struct blame_look *look, struct
     view.survivors_known = worker->leaf != NULL || incident->verdict == VERDICT_DENIED || incident->verdict == VERDICT_PROTOCOL;
     view.used = worker->last_test != TEST_NONE;
     view.just_ended = incident->test == TEST_NONE && worker->state != WORKER_ENDING ? worker->last_test : TEST_NONE;
+    begun = has_begun(worker, incident, &box);
+    if (!begun) {
+        view.test = TEST_NONE;
+        view.just_ended = worker->last_test;
+    }
     view.fault_main =
         incident->output && stacks_fault_in_main(incident->output, incident->output_size);
     blame_death(&view, &blame);
+    blame.unseen = blame.unseen || (!begun && !blame.nsuspects && blame.test == TEST_NONE);
     incident->blame.confidence = blame.confidence;
     incident->blame.nsuspects = blame.nsuspects;
     memcpy(incident->blame.suspects, blame.suspects, sizeof(blame.suspects));

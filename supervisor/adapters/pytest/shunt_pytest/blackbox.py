@@ -23,6 +23,7 @@ TEXT = RECORD - 8
 NUMBER, PHASE, EXIT_TASK, EXIT_STATUS, EXIT_LENGTH, EXIT_TEST = range(6)
 EXIT_TEXT = 24
 REFUSED = RECORD // 4 - 1  # the last word of the header: starts that the kernel refused
+CURRENT = REFUSED - 1  # the test that has begun: its index in the suite, and 1
 SETUP, CALL, TEARDOWN, SESSION_FINISH = 1, 2, 3, 4
 STACK_SIGNAL = signal.SIGRTMAX - 5  # docs/protocol.md
 STACK_FD = 300  # away from where tests count and close them
@@ -110,6 +111,7 @@ class BlackBox:
         """A new test begins."""
         self.test_file = test_file
         self.test = index + 1
+        self.words[CURRENT] = self.test
         self.words[PHASE] = SETUP
         self.words[REFUSED] = 0
         if self.threads or self.forks or self.words[NUMBER]:
@@ -129,7 +131,7 @@ class BlackBox:
         if current is not threading.main_thread():
             text += f" in thread {current.name}"
             self.words[EXIT_TEST] = getattr(current, "_shunt_test", 0)
-        data = text.encode("utf-8", "replace")[: RECORD - EXIT_TEXT - 4]
+        data = text.encode("utf-8", "replace")[: RECORD - EXIT_TEXT - 8]
         self.page[EXIT_TEXT : EXIT_TEXT + len(data)] = data
         self.words[EXIT_STATUS] = int(status) & 0xFF
         self.words[EXIT_LENGTH] = len(data)
