@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Deaths that fool other runners: who did it, at which line, and that whoever ran beside it is not blamed."""
+import re
+
 import pytest
 from conftest import HAS_CGROUPS, needs_cgroups, needs_stalls
 
@@ -578,4 +580,4 @@ def test_what_limits_count_beside_leftovers_speaks_against_nobody(suite, kind):
     (incident,) = [i for i in result.incidents if i["verdict"] != "leak"]
     assert incident["void"] and incident["next"] == "retried" and incident["id"].endswith("test_innocent"), incident
     assert kind == "memory" or incident["blame"]["suspects"], incident
-    assert "test_leaves_it" in incident["evidence"] or "205 of its 256 MiB" in incident["evidence"], incident
+    assert "test_leaves_it" in incident["evidence"] or re.search(r"20\d of its 256 MiB", incident["evidence"]), incident
