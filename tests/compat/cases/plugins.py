@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Plugins, each with a suite that uses it (tests/compat/plugins/NAME)."""
+import json
 import os
 import pathlib
 import re
@@ -45,13 +46,9 @@ def same_contexts(run):
     ours, theirs = measured(run.directory, True), measured(run.directory.parent / "plain", True)
     if not any(len(found) > 3 for found in theirs.values()):
         return "plain pytest measured no contexts: nothing is compared"
-    session = frozenset(c for found in ours.values() for c in found if c.endswith("|teardown"))  # one end a worker
-    wrong = [
-        key
-        for key in sorted(theirs.keys() | ours.keys())
-        if (ours.get(key, frozenset()) - session) != (theirs.get(key, frozenset()) - session)
-        or not ours.get(key, frozenset()) >= theirs.get(key, frozenset())
-    ]
+    text = (SUITES / "cov" / "lib" / "calc.py").read_text().splitlines()
+    once = ("calc.py", 1 + text.index('    return "session"'))  # the session ends once in each worker, in its last test
+    wrong = [key for key in sorted(theirs.keys() | ours.keys()) if key != once and ours.get(key) != theirs.get(key)]
     return f"{len(wrong)} lines with other contexts: {[(k, theirs.get(k), ours.get(k)) for k in wrong[:3]]}" if wrong else None
 
 
@@ -114,6 +111,30 @@ def names_what_is_lost(run):
     return None if 42 in {line for _, line in measured(run.directory)} else "lib/calc.py:42 was saved and is not measured"
 
 
+def benchmarks_are_saved(run):
+    """--benchmark-json: what plain pytest saves of each benchmark, but for the numbers."""
+    def saved(directory):
+        found = json.loads((directory / "out.json").read_text())["benchmarks"]
+        return {b["name"]: (b["params"], b["extra_info"], b["options"], sorted(b["stats"])) for b in found}
+
+    ours, theirs = saved(run.directory), saved(run.directory.parent / "plain")
+    lacking = has("-- benchmark: 6 tests --", r"^test_fib\[8\] ")(run)
+    return lacking if lacking or (theirs and ours == theirs) else f"saved {ours}, plain pytest {theirs}"
+
+
+def same_scenarios(run):
+    """--cucumberjson: scenarios, steps and their results."""
+    def scenarios(directory):
+        return sorted(
+            (element["name"], [(step["name"], step["result"]["status"]) for step in element["steps"]])
+            for feature in json.loads((directory / "out.json").read_text())
+            for element in feature["elements"]
+        )
+
+    ours, theirs = scenarios(run.directory), scenarios(run.directory.parent / "plain")
+    return None if theirs and ours == theirs else f"{ours}, plain pytest {theirs}"
+
+
 MISSING_LINES = (r"^lib/", r"^TOTAL")
 CASES = [
     plugin("cov", "pytest_cov", quick=True, args=("--cov=lib", "--cov-report=term-missing"), lines=MISSING_LINES),
@@ -142,7 +163,12 @@ CASES = [
     plugin("asyncio", "pytest_asyncio", quick=True),
     plugin("timeout", "pytest_timeout", quick=True),
     plugin("mock", "pytest_mock", quick=True),
-    plugin("benchmark", "pytest_benchmark"),
+    plugin(
+        "benchmark", "pytest_benchmark", modes=("plain",),
+        args=("--benchmark-json=out.json",), expect=benchmarks_are_saved,
+    ),
+    plugin("benchmark-n", "pytest_benchmark", "python3-pytest-benchmark", "benchmark", args=("-n", "2"), like="xdist",
+           modes=("xdist",), expect=has("Benchmarks are not measured")),
     plugin("django", ["pytest_django", "django"], "python3-pytest-django python3-django"),
     plugin("flask", ["pytest_flask", "flask"]),
     plugin("httpbin", "pytest_httpbin"),
@@ -153,7 +179,7 @@ CASES = [
     plugin("repeat", "pytest_repeat"),
     plugin("subtests", "pytest_subtests"),
     plugin("sugar", "pytest_sugar"),
-    plugin("instafail", "pytest_instafail"),
+    plugin("instafail", "pytest_instafail", lines=("^E  ", "^_+ .* _+$")),
     plugin("order", "pytest_order"),
     plugin("dependency", "pytest_dependency"),
     plugin("forked", "pytest_forked"),
@@ -162,9 +188,10 @@ CASES = [
     plugin("xvfb", ["pytest_xvfb", "/usr/bin/Xvfb"]),
     plugin("datadir", "pytest_datadir"),
     plugin("regressions", "pytest_regressions"),
-    plugin("bdd", "pytest_bdd"),
+    plugin("bdd", "pytest_bdd", args=("--cucumberjson=out.json",), expect=same_scenarios),
     plugin("aiohttp", ["pytest_aiohttp", "aiohttp"]),
-    plugin("hypothesis", "hypothesis", package="python3-hypothesis", quick=True),
+    plugin("hypothesis", "hypothesis", package="python3-hypothesis", args=("--hypothesis-show-statistics",),
+           lines=(r"^test_hypothesis.py::.*:$",), quick=True),
     plugin("trio", "trio", package="python3-trio"),
     plugin("gevent", "gevent", package="python3-gevent", expect=forked),
 ]

@@ -10,7 +10,7 @@ from typing import Any, Deque, Dict, List, Optional, Set
 import pytest
 from _pytest._code.code import ReprFileLocation
 
-from . import coverage_support, reports, suite, template, unforkable
+from . import benchmark_support, coverage_support, reports, suite, template, unforkable
 from .channel import Channel, Closed, Message, printable
 from .nodes import Nodes, Sched
 from .state import State
@@ -86,7 +86,7 @@ class Controller:
     def _send_suite(self) -> None:
         why = self._why_not_fork()
         options = self.state.options.as_suite(self.nodes)
-        ties = Ties(self.items, self.config)
+        ties = Ties(self.items, self.config, self.state.options.n)
         if self.state.options.dist == "each":
             ties.copies = self._multiply(options)
         markers = suite.serial_markers(self.config)
@@ -326,6 +326,7 @@ class Controller:
             shown.append(self._synthetic(item, name, f"its reports ({content['lost']} bytes) are too large to show", b""))
         for data in content.get("warnings", []):
             self._warning(data)
+        benchmark_support.give(self.config, content.get("benchmarks", []))
         self.losses.heard(name, content.get("coverage"), item.nodeid if item is not None else None)
         if failed is not None and item is not None:
             _fail(shown, item, failed)

@@ -141,8 +141,8 @@ def describe(item: Any, serial_markers: List[str], dist: str, ties: Ties) -> Dic
     why = 'marker shunt(lane="serial")' if lane == "serial" else None
     if lane is None:
         marker = next((m for m in serial_markers if item.get_closest_marker(m) is not None), None)
-        lane = "serial" if marker else "parallel"
-        why = f"marker {marker}" if marker else None
+        why = f"marker {marker}" if marker else ties.serial.why(item)
+        lane = "serial" if why else "parallel"
     classname, name = _junit_names(item.nodeid)
     test = {
         "id": printable(item.nodeid),

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Tests that a plugin ties together: they run on one worker, in their order, as a group does.
+"""What plugins ask of lanes. Tests that one ties together run on one worker, in their order, as a group does.
 
 pytest-order sorts, and pytest-dependency remembers in the process what has passed; both are lost where the tests of one
 order are dealt to several workers.
 """
 import sys
 from typing import Any, List, Optional
+
+from .benchmark_support import Lane
 
 
 def _file(item: Any) -> str:
@@ -15,7 +17,8 @@ def _file(item: Any) -> str:
 class Ties:
     """group() answers for each test of the suite."""
 
-    def __init__(self, items: List[Any], config: Any) -> None:
+    def __init__(self, items: List[Any], config: Any, xdist_workers: Any) -> None:
+        self.serial = Lane(config, xdist_workers)
         self.order = any(name in sys.modules for name in ("pytest_order", "pytest_ordering"))
         self.order_scope = str(getattr(config.option, "order_scope", None) or "session")
         self.dependency = "pytest_dependency" in sys.modules

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 
 import pytest
 
-from . import blackbox, cpu_share, debugger, inherit, listeners, nodes, reports, shared_pools, suite
+from . import benchmark_support, blackbox, cpu_share, debugger, inherit, listeners, nodes, reports, shared_pools, suite
 from .channel import Channel, Closed, Message, printable
 from .coverage_support import WorkerCoverage
 from .state import State
@@ -122,6 +122,7 @@ class Worker:
         if manager.hasplugin("debugging"):
             self.debugger = debugger.Debugger(self.config, self.channel)
             manager.register(self.debugger, "shunt-debugger")
+        benchmark_support.quiet(self.config)
 
     def assigned(self, message: Message) -> None:
         header = message.header
@@ -222,7 +223,8 @@ class Worker:
 
     def _content(self, output: Optional[str] = None) -> bytes:
         serialised = [self._serialise(r) for r in self.reports]
-        plain = output is None and not self.warnings and not self.session.shouldstop and self.coverage is None
+        measured = benchmark_support.take(self.config)
+        plain = output is None and not (self.warnings or self.session.shouldstop or self.coverage or measured)
         if plain and all(type(r) is list for r in serialised):
             return reports.dumps_compact(serialised)
         content: Dict[str, Any] = {"reports": serialised, "warnings": self.warnings}
@@ -230,6 +232,8 @@ class Worker:
             content["workeroutput"] = output
         if self.session.shouldstop:
             content["stop"] = str(self.session.shouldstop)
+        if measured:
+            content["benchmarks"] = measured
         if self.coverage is not None:
             content["coverage"] = [self.generation, self.coverage.all_saved]
         return reports.dumps(content)
