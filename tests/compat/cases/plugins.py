@@ -152,6 +152,10 @@ CASES = [
         args=("--cov=lib", "test_killed.py"), expect=names_what_is_lost, modes=(),
     ),
     plugin(
+        "cov-killed-cold", "pytest_cov", "python3-pytest-cov", "cov", files={"test_killed.py": KILLED}, like="", n=1,
+        args=("--cov=lib", "test_killed.py"), expect=names_what_is_lost, modes=(), shunt_args=("--fork-server=off",),
+    ),
+    plugin(
         "coverage-run", "coverage", "python3-coverage", "cov",
         before=("-m", "coverage", "run"), args=("test_lines.py",), expect=same_lines, modes=("plain",),
     ),

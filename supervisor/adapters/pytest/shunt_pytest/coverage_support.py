@@ -93,6 +93,12 @@ def cold_identity() -> Dict[str, Any]:
     return {"cov_master_host": socket.gethostname(), "cov_master_topdir": os.getcwd(), "cov_master_rsync_roots": []}
 
 
+def keep_files(namespace: Any) -> None:
+    """In a cold worker, early: pytest-cov erases all data files when it starts, and a replacement starts late."""
+    if hasattr(namespace, "cov_append"):
+        namespace.cov_append = True
+
+
 class Losses:
     """The controller's account: of which tests are lines not saved yet?"""
 

@@ -94,6 +94,7 @@ def pytest_load_initial_conftests(early_config: Any) -> Generator[None, None, No
         _state.options.neutralise(early_config.known_args_namespace)
         if _state.cold_worker:
             early_config.workerinput = _cold_identity()
+            coverage_support.keep_files(early_config.known_args_namespace)
         else:
             _state.early_reads = identity.EarlyReads()
             _state.seed_watch = identity.SeedWatch()
