@@ -68,6 +68,12 @@ def forked(run):
     return "workers were started cold" if "started cold" in run.output else None
 
 
+def one_header(run):
+    """Cold workers collect for themselves, and say nothing of it."""
+    found = sum("test session starts" in line or line.startswith("collected ") for line in run.output.splitlines())
+    return None if found == 2 else f"{found} lines of headers instead of 2"
+
+
 def has(*expressions):
     """The output of shunt's run has a line for each."""
 
@@ -145,7 +151,7 @@ CASES = [
     plugin(
         "cov-cold", "pytest_cov", "python3-pytest-cov", "cov",
         args=("--cov=lib", "--cov-report=term-missing"), lines=MISSING_LINES, shunt_args=("--fork-server=off",),
-        modes=("plain",),
+        modes=("plain",), expect=one_header,
     ),
     plugin(
         "cov-killed", "pytest_cov", "python3-pytest-cov", "cov", files={"test_killed.py": KILLED}, like="", n=1,

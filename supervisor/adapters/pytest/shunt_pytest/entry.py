@@ -14,6 +14,7 @@ from . import (
     coverage_support,
     cpu_share,
     debugger,
+    hush,
     identity,
     inherit,
     nodes,
@@ -95,6 +96,7 @@ def pytest_load_initial_conftests(early_config: Any) -> Generator[None, None, No
         if _state.cold_worker:
             early_config.workerinput = _cold_identity()
             coverage_support.keep_files(early_config.known_args_namespace)
+            early_config.pluginmanager.register(hush.Hush(), "shunt-hush")
         else:
             _state.early_reads = identity.EarlyReads()
             _state.seed_watch = identity.SeedWatch()

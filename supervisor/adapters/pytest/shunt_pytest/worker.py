@@ -430,6 +430,7 @@ def run_cold(session: Any, state: State) -> None:
         session.items[:] *= int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     worker = Worker(session, state, state.channel)
     worker.quiet()
+    session.config.pluginmanager.getplugin("shunt-hush").forget()
     worker.coverage = WorkerCoverage.adopt(session.config, os.environ["PYTEST_XDIST_TESTRUNUID"])
     state.channel.send({"t": "collected", "count": len(session.items), "digest": suite.digest(session.items)})
     _ready(worker)
