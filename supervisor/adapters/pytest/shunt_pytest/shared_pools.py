@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Pools that tests share: whoever starts one first does not leak it. A pool is shared when a module holds it (joblib's
-loky, dask's default pool); the helpers of multiprocessing serve every pool."""
+loky, dask's default pool), or a library that keeps idle threads for whoever comes next (trio, Twisted); the helpers
+of multiprocessing serve every pool."""
 import os
 import sys
+import threading
 from concurrent.futures import Executor
 from typing import Any, Iterator, Set
 
@@ -53,6 +55,24 @@ def _pools_of_modules() -> Iterator[Any]:
                 yield value
 
 
+def _idle_threads_of_trio() -> Iterator[Any]:
+    """They end by themselves after ten seconds. A thread that still works for a test is not among them."""
+    cache = getattr(sys.modules.get("trio._core._thread_cache"), "THREAD_CACHE", None)
+    idle = list(getattr(cache, "_idle_workers", ()))
+    if idle:
+        for thread in threading.enumerate():
+            owner = getattr(getattr(thread, "_target", None), "__self__", None)
+            if any(owner is worker for worker in idle):
+                yield thread.native_id
+
+
+def _threads_of_twisted() -> Iterator[Any]:
+    """The reactor's own pool, which deferToThread() starts."""
+    pool = getattr(sys.modules.get("twisted.internet.reactor"), "threadpool", None)
+    for thread in _members(getattr(pool, "threads", None)):
+        yield getattr(thread, "native_id", None)
+
+
 def resource_trackers() -> Iterator[Any]:
     """Those of the loaded modules, whether they have started their process or not."""
     for name in _TRACKERS:
@@ -72,6 +92,8 @@ def has_children() -> bool:
 def tasks() -> Set[int]:
     """Ids of their threads and processes. Takes milliseconds: asked only when a test left something behind."""
     found = {i for pool in _pools_of_modules() for i in _tasks_of(pool)}
+    found.update(_idle_threads_of_trio())
+    found.update(_threads_of_twisted())
     found.update(getattr(tracker, "_pid", None) for tracker in resource_trackers())
     forkserver = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
     found.add(getattr(forkserver, "_forkserver_pid", None))
