@@ -73,6 +73,15 @@ def _threads_of_twisted() -> Iterator[Any]:
         yield getattr(thread, "native_id", None)
 
 
+def _executor_of_the_event_loop() -> Iterator[Any]:
+    """run_in_executor() starts it; it lives as long as the loop, which a fixture of wider scope may hold."""
+    policy = getattr(sys.modules.get("asyncio.events"), "_event_loop_policy", None)
+    loop = getattr(getattr(policy, "_local", None), "_loop", None)
+    executor = getattr(loop, "_default_executor", None)
+    if executor is not None and not loop.is_closed():
+        yield from _tasks_of(executor)
+
+
 def resource_trackers() -> Iterator[Any]:
     """Those of the loaded modules, whether they have started their process or not."""
     for name in _TRACKERS:
@@ -94,6 +103,7 @@ def tasks() -> Set[int]:
     found = {i for pool in _pools_of_modules() for i in _tasks_of(pool)}
     found.update(_idle_threads_of_trio())
     found.update(_threads_of_twisted())
+    found.update(_executor_of_the_event_loop())
     found.update(getattr(tracker, "_pid", None) for tracker in resource_trackers())
     forkserver = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
     found.add(getattr(forkserver, "_forkserver_pid", None))
