@@ -216,5 +216,6 @@ CASES = [
     plugin("hypothesis", "hypothesis", package="python3-hypothesis", args=("--hypothesis-show-statistics",),
            lines=(r"^test_hypothesis.py::.*:$",), quick=True),
     plugin("trio", "trio", package="python3-trio"),
+    plugin("dask", ["dask", "toolz"], package="python3-dask"),
     plugin("gevent", "gevent", package="python3-gevent", expect=forked, incidents=True),
 ]

@@ -24,6 +24,7 @@ _THREADS = (
 )
 _QUEUES = ("_call_queue", "_result_queue")
 _PROCESSES = ("_processes", "_pool")
+SMALL = 16
 
 
 def _members(value: Any) -> Iterator[Any]:
@@ -46,13 +47,24 @@ def _tasks_of(pool: Any) -> Iterator[Any]:
             yield getattr(process, "pid", None)
 
 
+def _values_of_modules() -> Iterator[Any]:
+    """What modules hold, and what their small dictionaries hold: dask keeps its pools by thread and by size."""
+    for module in list(sys.modules.values()):
+        for value in list(getattr(module, "__dict__", {}).values()):
+            yield value
+            if isinstance(value, dict) and 0 < len(value) <= SMALL:
+                for inner in list(value.values()):
+                    yield inner
+                    if isinstance(inner, dict) and 0 < len(inner) <= SMALL:
+                        yield from list(inner.values())
+
+
 def _pools_of_modules() -> Iterator[Any]:
     pool_module = sys.modules.get("multiprocessing.pool")
     kinds = (Executor, pool_module.Pool) if pool_module is not None else (Executor,)
-    for module in list(sys.modules.values()):
-        for value in list(getattr(module, "__dict__", {}).values()):
-            if isinstance(value, kinds):
-                yield value
+    for value in _values_of_modules():
+        if isinstance(value, kinds):
+            yield value
 
 
 def _idle_threads_of_trio() -> Iterator[Any]:
