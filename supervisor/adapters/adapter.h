@@ -125,6 +125,8 @@ extern const struct adapter *const adapter_all[];
 struct adapter_step *adapter_ask(struct adapter_list *list, char *const argv[]);
 /* A zeroed entry with this id; valid until the next. NULL where there are ADAPTER_TESTS_MAX. */
 struct adapter_entry *adapter_add(struct adapter_list *list, const char *id);
+/* Keeps the entries `from` to before `to`, for shards; before any order is said. */
+void adapter_keep(struct adapter_list *list, size_t from, size_t to);
 char **adapter_words(char *const words[]); /* a copy */
 /* Appends to a NULL-terminated list, which may be NULL. */
 void adapter_append(char ***words, const char *word);

@@ -133,6 +133,16 @@ static void entry_done(struct adapter_entry *entry)
     free(entry->data);
 }
 
+void adapter_keep(struct adapter_list *list, size_t from, size_t to)
+{
+    for (size_t i = 0; i < list->nentries; i++)
+        if (i < from || i >= to)
+            entry_done(&list->entries[i]);
+    if (from < to)
+        memmove(list->entries, list->entries + from, (to - from) * sizeof(*list->entries));
+    list->nentries = from < to ? to - from : 0;
+}
+
 void adapter_list_done(struct adapter_list *list)
 {
     for (size_t i = 0; i < list->nsteps; i++) {

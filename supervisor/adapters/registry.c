@@ -5,10 +5,14 @@
 #include "supervisor/adapters/adapter.h"
 
 extern const struct adapter adapter_commands, adapter_command, adapter_ctest;
+extern const struct adapter adapter_gtest, adapter_catch2, adapter_doctest;
 
 /* In this order they are asked. */
 const struct adapter *const adapter_all[] = {
     &adapter_ctest,
+    &adapter_gtest,
+    &adapter_catch2,
+    &adapter_doctest,
     &adapter_commands,
     &adapter_command,
     NULL,
