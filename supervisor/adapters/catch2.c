@@ -64,15 +64,15 @@ static struct cpp_word read_word(char *const words[])
     return word;
 }
 
-/* "-sa" is "-s -a". */
-static char **expand(char *const argv[])
+/* Behind the program, "-sa" is "-s -a". */
+static char **expand(char *const argv[], size_t program)
 {
     char **words = NULL;
 
     for (size_t i = 0; argv[i]; i++) {
         const char *word = argv[i];
 
-        if (!i || word[0] != '-' || word[1] == '-' || strlen(word) < 3 || strpbrk(word, "=: ")) {
+        if (i <= program || word[0] != '-' || word[1] == '-' || strlen(word) < 3 || strpbrk(word, "=: ")) {
             adapter_append(&words, word);
             continue;
         }
@@ -92,16 +92,17 @@ static void free_words(char **words)
     free(words);
 }
 
+/* " is a Catch2 v" and " is a Catch v" of its reporter; or, in the names of libraries, libCatch2.so */
+static const char *const marks[] = {"is a Catch2 v", "is a Catch v", "ibCatch2", NULL};
+
 static enum adapter_claim recognise(char *const argv[])
 {
-    /* " is a Catch2 v" and " is a Catch v" of its reporter; or, in the names of libraries, libCatch2.so */
-    static const char *const marks[] = {"is a Catch2 v", "is a Catch v", "ibCatch2", NULL};
     enum adapter_claim claim = ADAPTER_NO;
     char **words;
 
-    if (!cpp_program_holds(argv, marks))
+    if (!cpp_program_holds(argv[0], marks))
         return ADAPTER_NO;
-    words = expand(argv);
+    words = expand(argv, 0);
     if (cpp_runs_tests(words, read_word))
         claim = ADAPTER_YES;
     free_words(words);
@@ -341,11 +342,12 @@ static int list_with(struct adapter_list *list, char *const words[], const struc
 static int list(struct adapter_list *list, struct err *err)
 {
     struct cpp_command command;
-    char **words = expand(list->argv);
+    size_t program = cpp_program(list->argv, marks);
+    char **words = expand(list->argv, program);
     int r;
 
-    cpp_split(words, read_word, &command);
-    r = list_with(list, words, &command, err);
+    cpp_split(words, program, read_word, &command);
+    r = list_with(list, words + program, &command, err);
     cpp_command_done(&command);
     free_words(words);
     return r;

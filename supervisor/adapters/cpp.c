@@ -83,12 +83,20 @@ static bool elf_holds(int fd, const char *const marks[])
     return false;
 }
 
-bool cpp_program_holds(char *const argv[], const char *const marks[])
+bool cpp_program_holds(const char *word, const char *const marks[])
 {
-    _cleanup_close_ int fd = strchr(argv[0], '/') ? open(argv[0], O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+    _cleanup_close_ int fd = strchr(word, '/') ? open(word, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
     struct stat st;
 
     return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && elf_holds(fd, marks);
+}
+
+size_t cpp_program(char *const argv[], const char *const marks[])
+{
+    for (size_t i = 0; argv[i]; i++)
+        if (cpp_program_holds(argv[i], marks))
+            return i;
+    return 0;
 }
 
 /* --- options --- */
@@ -136,12 +144,14 @@ static void take_word(struct cpp_command *command, char *const words[], const st
     }
 }
 
-void cpp_split(char *const argv[], struct cpp_word (*read)(char *const words[]), struct cpp_command *ret)
+void cpp_split(char *const argv[], size_t program, struct cpp_word (*read)(char *const words[]), struct cpp_command *ret)
 {
     *ret = (struct cpp_command){0};
-    adapter_append(&ret->list, argv[0]);
-    adapter_append(&ret->test, argv[0]);
-    for (size_t i = 1; argv[i];) {
+    for (size_t i = 0; i <= program; i++) {
+        adapter_append(&ret->list, argv[i]);
+        adapter_append(&ret->test, argv[i]);
+    }
+    for (size_t i = program + 1; argv[i];) {
         struct cpp_word word = read(argv + i);
 
         if (!word.words)
@@ -171,7 +181,7 @@ bool cpp_runs_tests(char *const argv[], struct cpp_word (*read)(char *const word
     struct cpp_command command;
     bool runs;
 
-    cpp_split(argv, read, &command);
+    cpp_split(argv, 0, read, &command);
     runs = !command.otherwise;
     cpp_command_done(&command);
     return runs;

@@ -10,9 +10,11 @@
 
 /* --- whose program --- */
 
-/* Is argv[0] an ELF file (named with a slash) that holds one of these texts with a byte other than NUL in front? A mark is
+/* Is this word an ELF file (named with a slash) that holds one of these texts with a byte other than NUL in front? A mark is
  * cut from the middle of a longer text, so that a program which only knows the mark, as shunt does, is none. */
-bool cpp_program_holds(char *const argv[], const char *const marks[]);
+bool cpp_program_holds(const char *word, const char *const marks[]);
+/* Which word is the framework's program: the first one that is ("valgrind -q ./tests ..."), else argv[0]. */
+size_t cpp_program(char *const argv[], const char *const marks[]);
 
 /* --- options --- */
 
@@ -48,10 +50,11 @@ struct cpp_command {
 
 /* The row whose names hold this one; `size` bytes. NULL: none. */
 const struct cpp_option *cpp_find_option(const struct cpp_option *table, const char *name, size_t size);
-/* Takes a command apart; `read` says what the word at words[0] is. Empty with cpp_command_done(). */
-void cpp_split(char *const argv[], struct cpp_word (*read)(char *const words[]), struct cpp_command *ret);
+/* Takes a command apart, whose options begin behind the word `program`; `read` says what the word at words[0] is. Empty with
+ * cpp_command_done(). */
+void cpp_split(char *const argv[], size_t program, struct cpp_word (*read)(char *const words[]), struct cpp_command *ret);
 void cpp_command_done(struct cpp_command *command);
-/* Is this option one of those of the command that run no tests? */
+/* Is none of the options of this program one with which it runs no tests? */
 bool cpp_runs_tests(char *const argv[], struct cpp_word (*read)(char *const words[]));
 /* What the command asks for, in the list: -EINVAL with `err` where it runs no tests. */
 int cpp_begin(struct adapter_list *list, const struct cpp_command *command, const char *framework, struct err *err);

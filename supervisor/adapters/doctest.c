@@ -54,11 +54,11 @@ static bool has(char *const argv[], const char *name)
     return false;
 }
 
+static const char *const marks[] = {"octest version is \"", NULL}; /* its first line */
+
 static enum adapter_claim recognise(char *const argv[])
 {
-    static const char *const marks[] = {"octest version is \"", NULL}; /* its first line */
-
-    return cpp_program_holds(argv, marks) && cpp_runs_tests(argv, read_word) ? ADAPTER_YES : ADAPTER_NO;
+    return cpp_program_holds(argv[0], marks) && cpp_runs_tests(argv, read_word) ? ADAPTER_YES : ADAPTER_NO;
 }
 
 /* --- the list --- */
@@ -180,7 +180,7 @@ static int list(struct adapter_list *list, struct err *err)
     struct cpp_command command;
     int r;
 
-    cpp_split(list->argv, read_word, &command);
+    cpp_split(list->argv, cpp_program(list->argv, marks), read_word, &command);
     r = list_with(list, &command, err);
     cpp_command_done(&command);
     return r;

@@ -39,12 +39,12 @@ static struct cpp_word read_word(char *const words[])
                              .value = equals ? equals + 1 : NULL};
 }
 
+/* Its help text; or, in the names of libraries that it needs, libgtest.so */
+static const char *const marks[] = {"contains tests written using Google Test", "ibgtest.so", NULL};
+
 static enum adapter_claim recognise(char *const argv[])
 {
-    /* Its help text; or, in the names of libraries that it needs, libgtest.so */
-    static const char *const marks[] = {"contains tests written using Google Test", "ibgtest.so", NULL};
-
-    return cpp_program_holds(argv, marks) && cpp_runs_tests(argv, read_word) ? ADAPTER_YES : ADAPTER_NO;
+    return cpp_program_holds(argv[0], marks) && cpp_runs_tests(argv, read_word) ? ADAPTER_YES : ADAPTER_NO;
 }
 
 /* --- the list --- */
@@ -228,7 +228,7 @@ static int list(struct adapter_list *list, struct err *err)
     struct cpp_command command;
     int r;
 
-    cpp_split(list->argv, read_word, &command);
+    cpp_split(list->argv, cpp_program(list->argv, marks), read_word, &command);
     r = list_with(list, &command, err);
     cpp_command_done(&command);
     return r;
