@@ -305,8 +305,9 @@ static int set_help(void *target, const char *text, struct err *err)
 
 const struct option_row run_option_table[] = {
     {"adapter", 0, "NAME",
-     "whose tests these are: pytest, ctest, commands (of --from), command\n"
-     "(all of it is one test); default: found out from the command",
+     "whose tests these are: pytest, ctest, gtest, catch2, doctest, commands\n"
+     "(of --from), command (all of it is one test); default: found out from\n"
+     "the command",
      set_adapter, "Tests"},
     {"from", 0, "FILE",
      "instead of a command: a file of commands, one a line, for sh -c or as\n"
