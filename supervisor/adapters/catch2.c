@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Adapter "catch2": programs of Catch2, version 2 and 3. The program lists its test cases with the command's own names and
- * tags; each is then run by a process of its own. Version 3 lists as XML; version 2 does not know that, and is asked for
- * names. The name is a pattern in Catch2, and cannot always say exactly one test: see pattern_of().
+ * Adapter "catch2": programs of Catch2, version 2 and 3. The program lists its test cases with the
+ * command's own names and tags; each is then run by a process of its own. Version 3 lists as XML;
+ * version 2 does not know that, and is asked for names. The name is a pattern in Catch2, and cannot
+ * always say exactly one test: see pattern_of().
  */
 #include <errno.h>
 #include <search.h>
@@ -30,19 +31,27 @@ static const struct cpp_option options[] = {
     {"r reporter o out order wait-for-keypress", CPP_LEFT_OUT, true},
     {"a abort", CPP_STOP, false},
     {"x abortx", CPP_STOP, true},
-    {"n name w warn c section rng-seed benchmark-samples benchmark-resamples benchmark-confidence-interval benchmark-warmup-time",
+    {"n name w warn c section rng-seed benchmark-samples benchmark-resamples "
+     "benchmark-confidence-interval benchmark-warmup-time",
      CPP_KEEP, true},
-    {"s success b break e nothrow i invisibles benchmark-no-analysis skip-benchmarks allow-running-no-tests", CPP_KEEP, false},
-    {"h help ? l list-tests t list-tags list-test-names-only list-reporters list-listeners libidentify", CPP_ELSE, false},
+    {"s success b break e nothrow i invisibles benchmark-no-analysis skip-benchmarks "
+     "allow-running-no-tests",
+     CPP_KEEP, false},
+    {"h help ? l list-tests t list-tags list-test-names-only list-reporters list-listeners "
+     "libidentify",
+     CPP_ELSE, false},
     {NULL, CPP_KEEP, false},
 };
 
-static const struct cpp_option console = {"reporter", CPP_SHOW, true}; /* the one that is used anyway */
+static const struct cpp_option console = {"reporter", CPP_SHOW,
+                                          true}; /* the one that is used anyway */
 
 /* What Catch2 does not know is the program's own, with the word behind it. */
 static struct cpp_word unknown_option(char *const words[])
 {
-    return (struct cpp_word){.use = CPP_KEEP, .words = words[1] && words[1][0] != '-' && !strpbrk(words[0], "=:") ? 2 : 1};
+    return (struct cpp_word){
+        .use = CPP_KEEP,
+        .words = words[1] && words[1][0] != '-' && !strpbrk(words[0], "=:") ? 2 : 1};
 }
 
 static struct cpp_word read_word(char *const words[])
@@ -58,8 +67,8 @@ static struct cpp_word read_word(char *const words[])
         return unknown_option(words);
     word.value = name[size] ? name + size + 1 : word.option->takes_word ? words[1] : NULL;
     word.words = word.option->takes_word && !name[size] && words[1] ? 2 : 1;
-    if (strcmp(word.option->names, "r reporter o out order wait-for-keypress") == 0 && *name == 'r' && word.value &&
-        strcmp(word.value, "console") == 0)
+    if (strcmp(word.option->names, "r reporter o out order wait-for-keypress") == 0 &&
+        *name == 'r' && word.value && strcmp(word.value, "console") == 0)
         word.option = &console;
     return word;
 }
@@ -72,7 +81,8 @@ static char **expand(char *const argv[], size_t program)
     for (size_t i = 0; argv[i]; i++) {
         const char *word = argv[i];
 
-        if (i <= program || word[0] != '-' || word[1] == '-' || strlen(word) < 3 || strpbrk(word, "=: ")) {
+        if (i <= program || word[0] != '-' || word[1] == '-' || strlen(word) < 3 ||
+            strpbrk(word, "=: ")) {
             adapter_append(&words, word);
             continue;
         }
@@ -92,7 +102,8 @@ static void free_words(char **words)
     free(words);
 }
 
-/* " is a Catch2 v" and " is a Catch v" of its reporter; or, in the names of libraries, libCatch2.so */
+/* " is a Catch2 v" and " is a Catch v" of its reporter; or, in the names of libraries, libCatch2.so
+ */
 static const char *const marks[] = {"is a Catch2 v", "is a Catch v", "ibCatch2", NULL};
 
 static enum adapter_claim recognise(char *const argv[])
@@ -128,7 +139,9 @@ static bool matches(const char *pattern, const char *name)
         return strcasestr(name, core) != NULL;
     if (length < size)
         return false;
-    return before ? strcasecmp(name + length - size, core) == 0 : behind ? strncasecmp(name, core, size) == 0 : strcasecmp(name, core) == 0;
+    return before   ? strcasecmp(name + length - size, core) == 0
+           : behind ? strncasecmp(name, core, size) == 0
+                    : strcasecmp(name, core) == 0;
 }
 
 static bool can_be_quoted(const char *name)
@@ -136,7 +149,8 @@ static bool can_be_quoted(const char *name)
     return !strpbrk(name, ",\"\\[]") && strncmp(name, "exclude:", 8) != 0;
 }
 
-/* A pattern for a name with "*" at an end, without the others that it would match: "operator*"~"operator*=". */
+/* A pattern for a name with "*" at an end, without the others that it would match:
+ * "operator*"~"operator*=". */
 static char *pattern_without(const struct adapter_list *list, const char *name)
 {
     size_t size, excluded = 0;
@@ -149,7 +163,8 @@ static char *pattern_without(const struct adapter_list *list, const char *name)
     for (size_t i = 0; i < list->nentries && excluded < EXCLUDED_MAX; i++) {
         const char *other = list->entries[i].name;
 
-        if (strcmp(other, name) == 0 || is_wild(other) || !can_be_quoted(other) || !matches(name, other))
+        if (strcmp(other, name) == 0 || is_wild(other) || !can_be_quoted(other) ||
+            !matches(name, other))
             continue;
         fprintf(out, "~\"%s\"", other);
         excluded++;
@@ -187,7 +202,8 @@ static int add_test(struct adapter_list *list, void **seen, const char *name)
 {
     struct adapter_entry *entry;
 
-    if (!*name || !cpp_is_new(seen, name, by_name)) /* but for case the same: Catch2 runs both or none */
+    if (!*name ||
+        !cpp_is_new(seen, name, by_name)) /* but for case the same: Catch2 runs both or none */
         return 0;
     entry = adapter_add(list, name);
     if (!entry)
@@ -202,7 +218,8 @@ static int read_xml(struct adapter_list *list, struct cpp_text text, void **seen
     int r = 0;
 
     while (r == 0 && (text.at = cpp_find(text, "<TestCase>"))) {
-        const char *name = cpp_find(text, "<Name>"), *end = name ? cpp_find((struct cpp_text){name, text.end}, "</Name>") : NULL;
+        const char *name = cpp_find(text, "<Name>"),
+                   *end = name ? cpp_find((struct cpp_text){name, text.end}, "</Name>") : NULL;
         _cleanup_free_ char *clean = end ? cpp_xml_text(name + 6, end) : NULL;
 
         r = clean ? add_test(list, seen, clean) : -EPROTO;
@@ -223,7 +240,9 @@ static size_t count_lines(struct cpp_text text)
 /* Names, one a line. Version 2 ends with their number: what is above them is the program's own. */
 static int read_names(struct adapter_list *list, struct cpp_text text, int status, void **seen)
 {
-    size_t lines = count_lines(text), noise = status > 0 && status < 255 && lines > (size_t)status ? lines - (size_t)status : 0;
+    size_t lines = count_lines(text), noise = status > 0 && status < 255 && lines > (size_t)status
+                                                  ? lines - (size_t)status
+                                                  : 0;
     int r = 0;
 
     while (r == 0 && text.at < text.end) {
@@ -236,7 +255,8 @@ static int read_names(struct adapter_list *list, struct cpp_text text, int statu
             noise--;
             continue;
         }
-        if (size > 3 && strncmp(name, "\"#", 2) == 0 && name[size - 1] == '"') { /* it quotes these */
+        if (size > 3 && strncmp(name, "\"#", 2) == 0 &&
+            name[size - 1] == '"') { /* it quotes these */
             name[size - 1] = '\0';
             memmove(name, name + 1, size - 1);
         }
@@ -254,13 +274,14 @@ static int take_shard(struct adapter_list *list, char *const words[], struct err
         struct cpp_word word = read_word(words + i);
 
         if (word.option && strcmp(word.option->names, "shard-count shard-index") == 0)
-            *(strncmp(words[i] + 2, "shard-count", 11) == 0 ? &count : &index) = cpp_number(word.value);
+            *(strncmp(words[i] + 2, "shard-count", 11) == 0 ? &count : &index) =
+                cpp_number(word.value);
     }
     if (!count)
         return 0;
     if (index >= count)
-        return err_set(err, ERR_USAGE, EINVAL, "--shard-index is %llu, and --shard-count only %llu", (unsigned long long)index,
-                       (unsigned long long)count);
+        return err_set(err, ERR_USAGE, EINVAL, "--shard-index is %llu, and --shard-count only %llu",
+                       (unsigned long long)index, (unsigned long long)count);
     size = n / count;
     more = n % count;
     from = index * size + (index < more ? index : more);
@@ -284,7 +305,8 @@ static void set_commands(struct adapter_list *list, const struct cpp_command *co
 
 static bool is_xml(const struct adapter_step *step)
 {
-    return cpp_find((struct cpp_text){step->output, step->output + step->size}, "<MatchingTests") != NULL;
+    return cpp_find((struct cpp_text){step->output, step->output + step->size}, "<MatchingTests") !=
+           NULL;
 }
 
 static int ask_names(struct adapter_list *list, const struct cpp_command *command)
@@ -321,10 +343,13 @@ static int read_answer(struct adapter_list *list, struct err *err)
     tdestroy(seen, free);
     if (r == -EPROTO)
         return cpp_no_list(step, "Catch2", err);
-    return r < 0 ? err_set(err, ERR_USAGE, E2BIG, "%.200s lists more than %u tests", list->argv[0], ADAPTER_TESTS_MAX) : 0;
+    return r < 0 ? err_set(err, ERR_USAGE, E2BIG, "%.200s lists more than %u tests", list->argv[0],
+                           ADAPTER_TESTS_MAX)
+                 : 0;
 }
 
-static int list_with(struct adapter_list *list, char *const words[], const struct cpp_command *command, struct err *err)
+static int list_with(struct adapter_list *list, char *const words[],
+                     const struct cpp_command *command, struct err *err)
 {
     int r;
 
@@ -384,7 +409,8 @@ static void say_sections(struct cpp_text text, const char *failure, char message
         cpp_say_text(message, "]");
 }
 
-/* "a.cc:5: FAILED:" and what follows: "a.cc:5: REQUIRE( f() == 3 ) with expansion: 2 == 3 [in section]" */
+/* "a.cc:5: FAILED:" and what follows: "a.cc:5: REQUIRE( f() == 3 ) with expansion: 2 == 3 [in
+ * section]" */
 static bool say_block(struct cpp_text text, const char *mark, char message[ADAPTER_MESSAGE])
 {
     const char *at = cpp_find(text, mark), *end;
@@ -408,12 +434,13 @@ static bool counts(struct cpp_text text, const char *word)
     return at && cpp_find((struct cpp_text){at, cpp_line_end(text, at)}, word);
 }
 
-static void judge_failed(const struct adapter_result *result, struct cpp_text text, struct adapter_judgement *ret)
+static void judge_failed(const struct adapter_result *result, struct cpp_text text,
+                         struct adapter_judgement *ret)
 {
     char message[ADAPTER_MESSAGE] = "";
 
-    if (WIFEXITED(result->wait_status) && WEXITSTATUS(result->wait_status) == STATUS_SKIPPED && counts(text, " skipped") &&
-        !counts(text, " failed")) {
+    if (WIFEXITED(result->wait_status) && WEXITSTATUS(result->wait_status) == STATUS_SKIPPED &&
+        counts(text, " skipped") && !counts(text, " failed")) {
         ret->outcome = OUTCOME_SKIPPED;
         ret->message[0] = '\0';
         say_block(text, ": SKIPPED:\n", ret->message);
@@ -428,7 +455,8 @@ static void judge_failed(const struct adapter_result *result, struct cpp_text te
     }
 }
 
-static void judge(const struct adapter_entry *entry, const struct adapter_result *result, struct adapter_judgement *ret)
+static void judge(const struct adapter_entry *entry, const struct adapter_result *result,
+                  struct adapter_judgement *ret)
 {
     struct cpp_text text = cpp_output(result);
 
@@ -440,7 +468,8 @@ static void judge(const struct adapter_entry *entry, const struct adapter_result
         cpp_say_text(ret->message, "the program that listed this test did not run it");
     } else if (!cpp_find(text, "test cases: ") && !cpp_find(text, "All tests passed (")) {
         ret->outcome = OUTCOME_FAILED;
-        cpp_say_text(ret->message, "exit status 0 in the middle of the test: something called exit()");
+        cpp_say_text(ret->message,
+                     "exit status 0 in the middle of the test: something called exit()");
     }
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What the adapters of C++ frameworks share: whose program it is, what its options mean to us, and texts of its output. */
+/* What the adapters of C++ frameworks share: whose program it is, what its options mean to us, and
+ * texts of its output. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,10 +11,12 @@
 
 /* --- whose program --- */
 
-/* Is this word an ELF file (named with a slash) that holds one of these texts with a byte other than NUL in front? A mark is
- * cut from the middle of a longer text, so that a program which only knows the mark, as shunt does, is none. */
+/* Is this word an ELF file (named with a slash) that holds one of these texts with a byte other
+ * than NUL in front? A mark is cut from the middle of a longer text, so that a program which only
+ * knows the mark, as shunt does, is none. */
 bool cpp_program_holds(const char *word, const char *const marks[]);
-/* Which word is the framework's program: the first one that is ("valgrind -q ./tests ..."), else argv[0]. */
+/* Which word is the framework's program: the first one that is ("valgrind -q ./tests ..."), else
+ * argv[0]. */
 size_t cpp_program(char *const argv[], const char *const marks[]);
 
 /* --- options --- */
@@ -42,22 +45,26 @@ struct cpp_word {
 };
 
 struct cpp_command {
-    char **list, **test; /* words to list with, and to run a test with; the adapter adds its own. NULL-terminated */
+    char **list, **test; /* words to list with, and to run a test with; the adapter adds its own.
+                            NULL-terminated */
     uint64_t max_fail;
-    char *left_out; /* names; NULL */
+    char *left_out;        /* names; NULL */
     const char *otherwise; /* the option with which no tests are run; NULL */
 };
 
 /* The row whose names hold this one; `size` bytes. NULL: none. */
-const struct cpp_option *cpp_find_option(const struct cpp_option *table, const char *name, size_t size);
-/* Takes a command apart, whose options begin behind the word `program`; `read` says what the word at words[0] is. Empty with
- * cpp_command_done(). */
-void cpp_split(char *const argv[], size_t program, struct cpp_word (*read)(char *const words[]), struct cpp_command *ret);
+const struct cpp_option *cpp_find_option(const struct cpp_option *table, const char *name,
+                                         size_t size);
+/* Takes a command apart, whose options begin behind the word `program`; `read` says what the word
+ * at words[0] is. Empty with cpp_command_done(). */
+void cpp_split(char *const argv[], size_t program, struct cpp_word (*read)(char *const words[]),
+               struct cpp_command *ret);
 void cpp_command_done(struct cpp_command *command);
 /* Is none of the options of this program one with which it runs no tests? */
 bool cpp_runs_tests(char *const argv[], struct cpp_word (*read)(char *const words[]));
 /* What the command asks for, in the list: -EINVAL with `err` where it runs no tests. */
-int cpp_begin(struct adapter_list *list, const struct cpp_command *command, const char *framework, struct err *err);
+int cpp_begin(struct adapter_list *list, const struct cpp_command *command, const char *framework,
+              struct err *err);
 /* For a switch's value: true for none. */
 bool cpp_is_on(const char *value);
 /* The number of this option's last use; 0: none, or no number. */
@@ -66,7 +73,8 @@ uint64_t cpp_number(const char *value);
 /* The answer to a step is no list. */
 int cpp_no_list(const struct adapter_step *step, const char *framework, struct err *err);
 
-/* Is this name none of those seen so far? `*seen` is NULL at first, and is freed with tdestroy(*seen, free). */
+/* Is this name none of those seen so far? `*seen` is NULL at first, and is freed with
+ * tdestroy(*seen, free). */
 bool cpp_is_new(void **seen, const char *name, int (*compare)(const void *, const void *));
 
 /* --- output: may hold NULs --- */
@@ -89,9 +97,12 @@ const char *cpp_paragraph_end(struct cpp_text text, const char *at, const char *
 void cpp_say(char message[ADAPTER_MESSAGE], const char *at, const char *end);
 void cpp_say_text(char message[ADAPTER_MESSAGE], const char *text);
 /* Why a test failed: instead of its exit status, or behind the signal that it died of. */
-void cpp_take_reason(const struct adapter_result *result, const char *reason, struct adapter_judgement *ret);
-/* To a message that says how the program ended: what the C library, the C++ runtime or a sanitizer said of it. */
+void cpp_take_reason(const struct adapter_result *result, const char *reason,
+                     struct adapter_judgement *ret);
+/* To a message that says how the program ended: what the C library, the C++ runtime or a sanitizer
+ * said of it. */
 void cpp_say_crash(char message[ADAPTER_MESSAGE], struct cpp_text text);
 
-/* Text of an XML document that a framework writes: entities and "\xNN" become bytes. Owned by the caller. */
+/* Text of an XML document that a framework writes: entities and "\xNN" become bytes. Owned by the
+ * caller. */
 char *cpp_xml_text(const char *at, const char *end);

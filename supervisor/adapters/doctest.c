@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Adapter "doctest": programs that hold tests of doctest. The program lists its test cases as XML, with the command's own
- * filters; each is then run by a process of its own, named by test suite and name. Those that a decorator skips are listed
- * as skipped.
+ * Adapter "doctest": programs that hold tests of doctest. The program lists its test cases as XML,
+ * with the command's own filters; each is then run by a process of its own, named by test suite and
+ * name. Those that a decorator skips are listed as skipped.
  */
 #include <errno.h>
 #include <search.h>
@@ -17,14 +17,19 @@
 
 /* With and without "dt-" in front. */
 static const struct cpp_option options[] = {
-    {"tc test-case tce test-case-exclude ts test-suite tse test-suite-exclude sf source-file sfe source-file-exclude", CPP_SELECT, false},
+    {"tc test-case tce test-case-exclude ts test-suite tse test-suite-exclude sf source-file sfe "
+     "source-file-exclude",
+     CPP_SELECT, false},
     {"f first l last", CPP_SELECT, false},
     {"sc subcase sce subcase-exclude scfl subcase-filter-levels", CPP_KEEP, false},
     {"ns no-skip", CPP_KEEP, false},
-    {"d duration m minimal q quiet ni no-intro nv no-version nc no-colors fc force-colors", CPP_SHOW, false},
+    {"d duration m minimal q quiet ni no-intro nv no-version nc no-colors fc force-colors",
+     CPP_SHOW, false},
     {"r reporters o out ob order-by", CPP_LEFT_OUT, false},
     {"aa abort-after", CPP_STOP, false},
-    {"c count ltc list-test-cases lts list-test-suites lr list-reporters h help ? v version nr no-run", CPP_ELSE, false},
+    {"c count ltc list-test-cases lts list-test-suites lr list-reporters h help ? v version nr "
+     "no-run",
+     CPP_ELSE, false},
     {NULL, CPP_KEEP, false},
 };
 
@@ -36,9 +41,10 @@ static struct cpp_word read_word(char *const words[])
         return (struct cpp_word){.use = CPP_KEEP};
     if (strncmp(name, "dt-", 3) == 0)
         name += 3;
-    return (struct cpp_word){.option = cpp_find_option(options, name, equals ? (size_t)(equals - name) : strlen(name)),
-                             .use = CPP_KEEP,
-                             .value = equals ? equals + 1 : NULL};
+    return (struct cpp_word){
+        .option = cpp_find_option(options, name, equals ? (size_t)(equals - name) : strlen(name)),
+        .use = CPP_KEEP,
+        .value = equals ? equals + 1 : NULL};
 }
 
 static bool has(char *const argv[], const char *name)
@@ -58,7 +64,8 @@ static const char *const marks[] = {"octest version is \"", NULL}; /* its first 
 
 static enum adapter_claim recognise(char *const argv[])
 {
-    return cpp_program_holds(argv[0], marks) && cpp_runs_tests(argv, read_word) ? ADAPTER_YES : ADAPTER_NO;
+    return cpp_program_holds(argv[0], marks) && cpp_runs_tests(argv, read_word) ? ADAPTER_YES
+                                                                                : ADAPTER_NO;
 }
 
 /* --- the list --- */
@@ -87,12 +94,13 @@ static char *pattern_of(const char *text)
     return pattern;
 }
 
-static char **words_of(const struct cpp_command *command, char *const argv[], const char *suite, const char *name)
+static char **words_of(const struct cpp_command *command, char *const argv[], const char *suite,
+                       const char *name)
 {
     _cleanup_free_ char *name_pattern = pattern_of(name), *suite_pattern = pattern_of(suite);
     _cleanup_free_ char *case_word = mem_printf("--dt-test-case=%s", name_pattern);
-    _cleanup_free_ char *suite_word =
-        *suite ? mem_printf("--dt-test-suite=%s", suite_pattern) : mem_strdup("--dt-test-suite-exclude=?*");
+    _cleanup_free_ char *suite_word = *suite ? mem_printf("--dt-test-suite=%s", suite_pattern)
+                                             : mem_strdup("--dt-test-suite-exclude=?*");
     char **words = adapter_words(command->test);
 
     adapter_append(&words, case_word);
@@ -107,16 +115,20 @@ static int by_text(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-static int add_test(struct adapter_list *list, const struct cpp_command *command, void **seen, const char *at, const char *end)
+static int add_test(struct adapter_list *list, const struct cpp_command *command, void **seen,
+                    const char *at, const char *end)
 {
-    _cleanup_free_ char *name = attribute(at, end, "name"), *suite = attribute(at, end, "testsuite");
+    _cleanup_free_ char *name = attribute(at, end, "name"),
+                        *suite = attribute(at, end, "testsuite");
     _cleanup_free_ char *skipped = attribute(at, end, "skipped"), *id = NULL;
     struct adapter_entry *entry;
 
     if (!name)
         return 0;
     id = suite && *suite ? mem_printf("%s/%s", suite, name) : mem_strdup(name);
-    if (!cpp_is_new(seen, id, by_text)) /* two of one name in one suite cannot be told apart, and are run together */
+    if (!cpp_is_new(
+            seen, id,
+            by_text)) /* two of one name in one suite cannot be told apart, and are run together */
         return 0;
     entry = adapter_add(list, id);
     if (!entry)
@@ -148,7 +160,9 @@ static int read_list(struct adapter_list *list, const struct cpp_command *comman
     tdestroy(seen, free);
     if (r == -EPROTO)
         return cpp_no_list(step, "doctest", err);
-    return r < 0 ? err_set(err, ERR_USAGE, E2BIG, "%.200s lists more than %u tests", list->argv[0], ADAPTER_TESTS_MAX) : 0;
+    return r < 0 ? err_set(err, ERR_USAGE, E2BIG, "%.200s lists more than %u tests", list->argv[0],
+                           ADAPTER_TESTS_MAX)
+                 : 0;
 }
 
 static int ask(struct adapter_list *list, const struct cpp_command *command, struct err *err)
@@ -188,10 +202,12 @@ static int list(struct adapter_list *list, struct err *err)
 
 /* --- judging --- */
 
-/* The lines between "TEST CASE:  name" and the next empty one are subcases: "  outer", "  inner". */
+/* The lines between "TEST CASE:  name" and the next empty one are subcases: "  outer", "  inner".
+ */
 static void say_subcases(struct cpp_text text, const char *error, char message[ADAPTER_MESSAGE])
 {
-    const char *head = cpp_find_last((struct cpp_text){text.at, error}, "\nTEST CASE:  "), *at, *end;
+    const char *head = cpp_find_last((struct cpp_text){text.at, error}, "\nTEST CASE:  "), *at,
+               *end;
 
     if (!head)
         return;
@@ -221,7 +237,8 @@ static bool say_error(struct cpp_text text, char message[ADAPTER_MESSAGE])
     return true;
 }
 
-static void judge(const struct adapter_entry *entry, const struct adapter_result *result, struct adapter_judgement *ret)
+static void judge(const struct adapter_entry *entry, const struct adapter_result *result,
+                  struct adapter_judgement *ret)
 {
     struct cpp_text text = cpp_output(result);
 
@@ -233,12 +250,15 @@ static void judge(const struct adapter_entry *entry, const struct adapter_result
             cpp_take_reason(result, message, ret);
         else
             cpp_say_crash(ret->message, text);
-    } else if (cpp_find(text, "[doctest] test cases: 0 |") || cpp_find(text, "[doctest] test cases:  0 |")) {
+    } else if (cpp_find(text, "[doctest] test cases: 0 |") ||
+               cpp_find(text, "[doctest] test cases:  0 |")) {
         ret->outcome = OUTCOME_ERROR;
         cpp_say_text(ret->message, "the program that listed this test did not run it");
-    } else if (cpp_find(text, "[doctest] doctest version is") && !cpp_find(text, "[doctest] Status: ")) {
+    } else if (cpp_find(text, "[doctest] doctest version is") &&
+               !cpp_find(text, "[doctest] Status: ")) {
         ret->outcome = OUTCOME_FAILED;
-        cpp_say_text(ret->message, "exit status 0 in the middle of the test: something called exit()");
+        cpp_say_text(ret->message,
+                     "exit status 0 in the middle of the test: something called exit()");
     }
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Adapter "gtest": programs of GoogleTest. The program lists its tests with the command's own filter; each is then run by
- * a process of its own. Shards are counted here, as gtest counts them, since its list does not know them. What a test came to is
- * said by the exit status; why, by what gtest's own printer writes.
+ * Adapter "gtest": programs of GoogleTest. The program lists its tests with the command's own
+ * filter; each is then run by a process of its own. Shards are counted here, as gtest counts them,
+ * since its list does not know them. What a test came to is said by the exit status; why, by what
+ * gtest's own printer writes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,14 +30,16 @@ static struct cpp_word read_word(char *const words[])
 {
     const char *name = words[0] + strspn(words[0], "-/"), *equals = strchr(name, '=');
 
-    if (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0 || strcmp(words[0], "-?") == 0)
+    if (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0 ||
+        strcmp(words[0], "-?") == 0)
         return (struct cpp_word){.option = &help};
     if (name == words[0] || strncmp(name, "gtest_", 6) != 0)
         return (struct cpp_word){.use = CPP_KEEP};
     name += 6;
-    return (struct cpp_word){.option = cpp_find_option(options, name, equals ? (size_t)(equals - name) : strlen(name)),
-                             .use = CPP_KEEP,
-                             .value = equals ? equals + 1 : NULL};
+    return (struct cpp_word){
+        .option = cpp_find_option(options, name, equals ? (size_t)(equals - name) : strlen(name)),
+        .use = CPP_KEEP,
+        .value = equals ? equals + 1 : NULL};
 }
 
 /* Its help text; or, in the names of libraries that it needs, libgtest.so */
@@ -44,7 +47,8 @@ static const char *const marks[] = {"contains tests written using Google Test", 
 
 static enum adapter_claim recognise(char *const argv[])
 {
-    return cpp_program_holds(argv[0], marks) && cpp_runs_tests(argv, read_word) ? ADAPTER_YES : ADAPTER_NO;
+    return cpp_program_holds(argv[0], marks) && cpp_runs_tests(argv, read_word) ? ADAPTER_YES
+                                                                                : ADAPTER_NO;
 }
 
 /* --- the list --- */
@@ -55,7 +59,8 @@ struct selection {
     uint64_t runnable;      /* seen so far */
 };
 
-/* The last of this option of the command, else gtest's variable for it. NULL: neither; "" without a value. */
+/* The last of this option of the command, else gtest's variable for it. NULL: neither; "" without a
+ * value. */
 static const char *flag(char *const argv[], const char *name)
 {
     const char *found = NULL;
@@ -64,8 +69,11 @@ static const char *flag(char *const argv[], const char *name)
     for (size_t i = 1; argv[i]; i++) {
         const char *at = argv[i] + strspn(argv[i], "-");
 
-        if (at > argv[i] && strncmp(at, "gtest_", 6) == 0 && strncmp(at + 6, name, strlen(name)) == 0)
-            found = at[6 + strlen(name)] == '=' ? at + 7 + strlen(name) : at[6 + strlen(name)] ? found : "";
+        if (at > argv[i] && strncmp(at, "gtest_", 6) == 0 &&
+            strncmp(at + 6, name, strlen(name)) == 0)
+            found = at[6 + strlen(name)] == '=' ? at + 7 + strlen(name)
+                    : at[6 + strlen(name)]      ? found
+                                                : "";
     }
     for (char *c = variable; *c; c++)
         *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
@@ -80,9 +88,11 @@ static int read_shards(struct selection *ret, struct err *err)
         return 0;
     ret->shards = cpp_number(total);
     ret->shard = cpp_number(index);
-    if (!ret->shards || !index || ret->shard >= ret->shards || (!ret->shard && strcmp(index, "0") != 0))
-        return err_set(err, ERR_USAGE, EINVAL, "GTEST_TOTAL_SHARDS is \"%.20s\" and GTEST_SHARD_INDEX \"%.20s\": no shard", total,
-                       index ? index : "");
+    if (!ret->shards || !index || ret->shard >= ret->shards ||
+        (!ret->shard && strcmp(index, "0") != 0))
+        return err_set(err, ERR_USAGE, EINVAL,
+                       "GTEST_TOTAL_SHARDS is \"%.20s\" and GTEST_SHARD_INDEX \"%.20s\": no shard",
+                       total, index ? index : "");
     return 0;
 }
 
@@ -107,25 +117,30 @@ static bool says_disabled(const char *name)
     return slash != NULL;
 }
 
-/* What would make each of these processes do more than its test, or all of them write to one file. */
+/* What would make each of these processes do more than its test, or all of them write to one file.
+ */
 static void clear_environment(struct adapter_entry *entry)
 {
-    static const char *const names[] = {"GTEST_TOTAL_SHARDS", "GTEST_SHARD_INDEX", "GTEST_SHARD_STATUS_FILE", "GTEST_OUTPUT",
-                                        "XML_OUTPUT_FILE", "GTEST_COLOR", "GTEST_BRIEF", "GTEST_PRINT_TIME"};
+    static const char *const names[] = {
+        "GTEST_TOTAL_SHARDS", "GTEST_SHARD_INDEX", "GTEST_SHARD_STATUS_FILE",
+        "GTEST_OUTPUT",       "XML_OUTPUT_FILE",   "GTEST_COLOR",
+        "GTEST_BRIEF",        "GTEST_PRINT_TIME"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (getenv(names[i]))
             adapter_append(&entry->env, names[i]);
 }
 
-static int add_test(struct adapter_list *list, const struct cpp_command *command, struct selection *selection, const char *suite,
-                    const char *name)
+static int add_test(struct adapter_list *list, const struct cpp_command *command,
+                    struct selection *selection, const char *suite, const char *name)
 {
     bool disabled = !selection->disabled_too && (says_disabled(suite) || says_disabled(name));
-    _cleanup_free_ char *id = mem_printf("%s.%s", suite, name), *filter = filter_of(suite, name), *word = NULL;
+    _cleanup_free_ char *id = mem_printf("%s.%s", suite, name), *filter = filter_of(suite, name),
+                        *word = NULL;
     struct adapter_entry *entry;
 
-    if (!disabled && selection->shards && selection->runnable++ % selection->shards != selection->shard)
+    if (!disabled && selection->shards &&
+        selection->runnable++ % selection->shards != selection->shard)
         return 0;
     entry = adapter_add(list, id);
     if (!entry)
@@ -147,7 +162,8 @@ static char *suite_of(const char *line, size_t size)
 
     if (comment)
         size = (size_t)(comment - line) + 1;
-    if (size < 2 || line[size - 1] != '.' || line[0] == ' ' || memchr(line, ' ', size) || memchr(line, '\0', size))
+    if (size < 2 || line[size - 1] != '.' || line[0] == ' ' || memchr(line, ' ', size) ||
+        memchr(line, '\0', size))
         return NULL;
     return strndup(line, size - 1);
 }
@@ -160,10 +176,13 @@ static char *test_of(const char *line, size_t size)
     if (size < 3 || line[0] != ' ' || line[1] != ' ' || line[2] == ' ')
         return NULL;
     size = comment ? (size_t)(comment - line) : size;
-    return memchr(line + 2, ' ', size - 2) || memchr(line, '\0', size) ? NULL : strndup(line + 2, size - 2);
+    return memchr(line + 2, ' ', size - 2) || memchr(line, '\0', size)
+               ? NULL
+               : strndup(line + 2, size - 2);
 }
 
-static int read_list(struct adapter_list *list, const struct cpp_command *command, struct selection *selection)
+static int read_list(struct adapter_list *list, const struct cpp_command *command,
+                     struct selection *selection)
 {
     const struct adapter_step *step = list->steps;
     const char *end = step->output + step->size;
@@ -220,7 +239,9 @@ static int list_with(struct adapter_list *list, const struct cpp_command *comman
     if (r < 0)
         return r;
     r = read_list(list, command, &selection);
-    return r < 0 ? err_set(err, ERR_USAGE, E2BIG, "%.200s lists more than %u tests", list->argv[0], ADAPTER_TESTS_MAX) : 0;
+    return r < 0 ? err_set(err, ERR_USAGE, E2BIG, "%.200s lists more than %u tests", list->argv[0],
+                           ADAPTER_TESTS_MAX)
+                 : 0;
 }
 
 static int list(struct adapter_list *list, struct err *err)
@@ -265,7 +286,8 @@ static bool says(struct cpp_text text, const char *what, const char *id)
     return at && (at + strlen(line) == text.end || strchr(" ,\n\r", at[strlen(line)]));
 }
 
-static void judge_zero(const struct adapter_entry *entry, struct cpp_text text, struct adapter_judgement *ret)
+static void judge_zero(const struct adapter_entry *entry, struct cpp_text text,
+                       struct adapter_judgement *ret)
 {
     _cleanup_free_ char *id = mem_printf("%s.%s", entry->classname, entry->name);
 
@@ -276,14 +298,16 @@ static void judge_zero(const struct adapter_entry *entry, struct cpp_text text, 
         say_block(text, ": Skipped\n", ret->message);
     } else if (says(text, "[ RUN      ]", id) && !says(text, "[  FAILED  ]", id)) {
         ret->outcome = OUTCOME_FAILED;
-        cpp_say_text(ret->message, "exit status 0 in the middle of the test: something called exit()");
+        cpp_say_text(ret->message,
+                     "exit status 0 in the middle of the test: something called exit()");
     } else if (cpp_find(text, "[==========] Running 0 tests")) {
         ret->outcome = OUTCOME_ERROR;
         cpp_say_text(ret->message, "the program that listed this test did not run it");
     }
 }
 
-static void judge(const struct adapter_entry *entry, const struct adapter_result *result, struct adapter_judgement *ret)
+static void judge(const struct adapter_entry *entry, const struct adapter_result *result,
+                  struct adapter_judgement *ret)
 {
     struct cpp_text text = cpp_output(result);
     char message[ADAPTER_MESSAGE] = "";

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Adapters without their frameworks: what is answered to their steps, and what a test is said to have done. */
+/* Adapters without their frameworks: what is answered to their steps, and what a test is said to
+ * have done. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,8 @@
 #define WORDS(...) ((char *const *)(const char *const[]){__VA_ARGS__, NULL})
 
 /* To the step that was asked last. */
-static inline void answer_bytes(struct adapter_list *list, const char *text, size_t size, int status)
+static inline void answer_bytes(struct adapter_list *list, const char *text, size_t size,
+                                int status)
 {
     struct adapter_step *step = &list->steps[list->nsteps - 1];
 
@@ -30,8 +32,8 @@ static inline void answer_bytes(struct adapter_list *list, const char *text, siz
 }
 
 /* Asks once, answers, and has it read. Returns what list() does. */
-static inline int read_answer(const char *adapter, struct adapter_list *list, char *const argv[], const char *text, size_t size,
-                              int status, struct err *err)
+static inline int read_answer(const char *adapter, struct adapter_list *list, char *const argv[],
+                              const char *text, size_t size, int status, struct err *err)
 {
     const struct adapter *found = adapter_find(adapter);
     int r;
@@ -46,7 +48,8 @@ static inline int read_answer(const char *adapter, struct adapter_list *list, ch
     return found->list(list, err);
 }
 
-static inline void must_read(const char *adapter, struct adapter_list *list, char *const argv[], const char *text)
+static inline void must_read(const char *adapter, struct adapter_list *list, char *const argv[],
+                             const char *text)
 {
     struct err err;
 
@@ -66,7 +69,8 @@ static inline void expect_words(char *const *words, char *const *expected)
         fail_msg("word %zu is %s and nothing was expected", i, words[i]);
 }
 
-static inline void expect_judged_bytes(const char *adapter, const struct adapter_entry *entry, int status, const char *output, size_t size,
+static inline void expect_judged_bytes(const char *adapter, const struct adapter_entry *entry,
+                                       int status, const char *output, size_t size,
                                        enum outcome outcome, const char *message)
 {
     struct adapter_result result = {.wait_status = status, .output = output, .size = size};
@@ -74,11 +78,12 @@ static inline void expect_judged_bytes(const char *adapter, const struct adapter
 
     adapter_find(adapter)->judge(entry, &result, &judgement);
     if (judgement.outcome != outcome || strcmp(judgement.message, message) != 0)
-        fail_msg("%s \"%s\" and not %s \"%s\"", outcome_name(judgement.outcome), judgement.message, outcome_name(outcome), message);
+        fail_msg("%s \"%s\" and not %s \"%s\"", outcome_name(judgement.outcome), judgement.message,
+                 outcome_name(outcome), message);
 }
 
-static inline void expect_judged(const char *adapter, const struct adapter_entry *entry, int status, const char *output,
-                                 enum outcome outcome, const char *message)
+static inline void expect_judged(const char *adapter, const struct adapter_entry *entry, int status,
+                                 const char *output, enum outcome outcome, const char *message)
 {
     expect_judged_bytes(adapter, entry, status, output, strlen(output), outcome, message);
 }

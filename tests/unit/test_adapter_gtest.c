@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* supervisor/adapters/gtest: what its list means, what its options become, and what its results are. */
+/* supervisor/adapters/gtest: what its list means, what its options become, and what its results
+ * are. */
 #include "adapter_answers.h"
 
 #include <stdio.h>
@@ -38,7 +39,8 @@ static void lists_become_tests(void **state)
     assert_string_equal(list.entries[4].id, "All/DISABLED_P.small/0");
     assert_non_null(list.entries[4].skipped);
     assert_string_equal(list.entries[5].id, "Odd/a::b-c.t");
-    expect_words(list.entries[5].argv, WORDS("./t", FILTER("Odd/a??b?c.t"))); /* those have a meaning in a filter */
+    expect_words(list.entries[5].argv,
+                 WORDS("./t", FILTER("Odd/a??b?c.t"))); /* those have a meaning in a filter */
     adapter_list_done(&list);
 }
 
@@ -48,13 +50,17 @@ static void options_keep_their_meaning(void **state)
 
     (void)state;
     must_read("gtest", &list,
-              WORDS("valgrind", "-q", "./t", FILTER("Calc.*"), "--gtest_also_run_disabled_tests", "--gtest_repeat=3", "--gtest_color=yes",
-                    "--gtest_output=xml:x.xml", "--gtest_shuffle", "--gtest_fail_fast", "--own", "word"),
+              WORDS("valgrind", "-q", "./t", FILTER("Calc.*"), "--gtest_also_run_disabled_tests",
+                    "--gtest_repeat=3", "--gtest_color=yes", "--gtest_output=xml:x.xml",
+                    "--gtest_shuffle", "--gtest_fail_fast", "--own", "word"),
               listing);
-    expect_words(list.steps[0].argv, WORDS("valgrind", "-q", "./t", FILTER("Calc.*"), "--gtest_also_run_disabled_tests",
-                                           "--gtest_repeat=3", "--own", "word", "--gtest_list_tests"));
-    expect_words(list.entries[1].argv, WORDS("valgrind", "-q", "./t", "--gtest_also_run_disabled_tests", "--gtest_repeat=3",
-                                             "--gtest_fail_fast", "--own", "word", FILTER("Calc.DISABLED_off")));
+    expect_words(list.steps[0].argv,
+                 WORDS("valgrind", "-q", "./t", FILTER("Calc.*"), "--gtest_also_run_disabled_tests",
+                       "--gtest_repeat=3", "--own", "word", "--gtest_list_tests"));
+    expect_words(list.entries[1].argv,
+                 WORDS("valgrind", "-q", "./t", "--gtest_also_run_disabled_tests",
+                       "--gtest_repeat=3", "--gtest_fail_fast", "--own", "word",
+                       FILTER("Calc.DISABLED_off")));
     assert_null(list.entries[1].skipped);
     assert_int_equal(list.max_fail, 1);
     assert_non_null(strstr(list.notice, "--gtest_output, --gtest_shuffle: left out"));
@@ -75,7 +81,8 @@ static void shards_are_those_of_gtest(void **state)
     assert_int_equal(list.nentries, 4);
     assert_string_equal(list.entries[1].id, "Ty/0.sized");
     assert_string_equal(list.entries[3].id, "Odd/a::b-c.t");
-    assert_string_equal(list.entries[1].env[0], "GTEST_TOTAL_SHARDS"); /* taken away: a test is one shard's */
+    assert_string_equal(list.entries[1].env[0],
+                        "GTEST_TOTAL_SHARDS"); /* taken away: a test is one shard's */
     adapter_list_done(&list);
 }
 
@@ -98,8 +105,8 @@ static void bad_commands_and_answers_are_errors(void **state)
         struct adapter_list list;
         struct err err;
 
-        assert_true(read_answer("gtest", &list, WORDS("./t", cases[i].word), cases[i].answer, strlen(cases[i].answer),
-                                cases[i].status, &err) < 0);
+        assert_true(read_answer("gtest", &list, WORDS("./t", cases[i].word), cases[i].answer,
+                                strlen(cases[i].answer), cases[i].status, &err) < 0);
         assert_string_equal(err.message, cases[i].message);
         assert_true(*err.hint);
         adapter_list_done(&list);
@@ -108,7 +115,8 @@ static void bad_commands_and_answers_are_errors(void **state)
 
 static void bad_shards_are_errors(void **state)
 {
-    static const char *const cases[][2] = {{"2", "2"}, {"x", "0"}, {"2", "x"}, {"0", "0"}, {"2", ""}};
+    static const char *const cases[][2] = {
+        {"2", "2"}, {"x", "0"}, {"2", "x"}, {"0", "0"}, {"2", ""}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -117,7 +125,8 @@ static void bad_shards_are_errors(void **state)
 
         setenv("GTEST_TOTAL_SHARDS", cases[i][0], 1);
         setenv("GTEST_SHARD_INDEX", cases[i][1], 1);
-        assert_true(read_answer("gtest", &list, WORDS("./t"), listing, strlen(listing), 0, &err) < 0);
+        assert_true(read_answer("gtest", &list, WORDS("./t"), listing, strlen(listing), 0, &err) <
+                    0);
         assert_non_null(strstr(err.message, "no shard"));
         adapter_list_done(&list);
     }
@@ -128,7 +137,9 @@ static void bad_shards_are_errors(void **state)
 static void hostile_lists_do_no_harm(void **state)
 {
     static const char nul[] = "A.\n  x\0y\n  z\nB\0.\n  b\n";
-    static const char *const none[] = {"", "\n\n\n", "  orphan\n", ".\n  x\n", "A b.\n  x\n", "A.", "A.\n   deep\n", "A.\n  two words\n"};
+    static const char *const none[] = {
+        "",   "\n\n\n",        "  orphan\n",       ".\n  x\n", "A b.\n  x\n",
+        "A.", "A.\n   deep\n", "A.\n  two words\n"};
     struct adapter_list list;
     struct err err;
     size_t size = 3 << 20;
@@ -157,40 +168,51 @@ static void hostile_lists_do_no_harm(void **state)
 }
 
 #define RUN "[ RUN      ] Calc.adds\n"
-#define END(what) "[" what "] Calc.adds (0 ms)\n[==========] 1 test from 1 test suite ran. (0 ms total)\n"
+#define END(what) \
+    "[" what "] Calc.adds (0 ms)\n[==========] 1 test from 1 test suite ran. (0 ms total)\n"
 
 static void results_have_reasons(void **state)
 {
-    const struct adapter_entry test = {.id = (char *)"Calc.adds#2", .classname = (char *)"Calc", .name = (char *)"adds"};
+    const struct adapter_entry test = {
+        .id = (char *)"Calc.adds#2", .classname = (char *)"Calc", .name = (char *)"adds"};
 
     (void)state;
     expect_judged("gtest", &test, 0, RUN "printed" END("       OK "), OUTCOME_PASSED, "");
     expect_judged("gtest", &test, 0, "a printer of the program's own", OUTCOME_PASSED, "");
-    expect_judged("gtest", &test, 0, RUN "a.cc:6: Skipped\nnot\n  here\n" END("  SKIPPED "), OUTCOME_SKIPPED, "a.cc:6: not here");
+    expect_judged("gtest", &test, 0, RUN "a.cc:6: Skipped\nnot\n  here\n" END("  SKIPPED "),
+                  OUTCOME_SKIPPED, "a.cc:6: not here");
     expect_judged("gtest", &test, 0, RUN "\n\n" END("  SKIPPED "), OUTCOME_SKIPPED, "");
     /* what a test prints of another one is no result of its own */
-    expect_judged("gtest", &test, 0, RUN "[  SKIPPED ] Calc.adds_more (0 ms)\n" END("       OK "), OUTCOME_PASSED, "");
-    expect_judged("gtest", &test, 0, RUN, OUTCOME_FAILED, "exit status 0 in the middle of the test: something called exit()");
-    expect_judged("gtest", &test, 0, "[==========] Running 0 tests from 0 test suites.\n", OUTCOME_ERROR,
-                  "the program that listed this test did not run it");
+    expect_judged("gtest", &test, 0, RUN "[  SKIPPED ] Calc.adds_more (0 ms)\n" END("       OK "),
+                  OUTCOME_PASSED, "");
+    expect_judged("gtest", &test, 0, RUN, OUTCOME_FAILED,
+                  "exit status 0 in the middle of the test: something called exit()");
+    expect_judged("gtest", &test, 0, "[==========] Running 0 tests from 0 test suites.\n",
+                  OUTCOME_ERROR, "the program that listed this test did not run it");
     expect_judged("gtest", &test, 1 << 8,
-                  RUN "a.cc:5: Failure\nExpected equality of these values:\n  1 + 1\n    Which is: 2\n  3\na.cc:6: Failure\nFailed\n" END("  FAILED  "),
+                  RUN "a.cc:5: Failure\nExpected equality of these values:\n  1 + 1\n    Which is: "
+                      "2\n  3\na.cc:6: Failure\nFailed\n" END("  FAILED  "),
                   OUTCOME_FAILED, "a.cc:5: Expected equality of these values: 1 + 1 Which is: 2 3");
     expect_judged("gtest", &test, 1 << 8, RUN "a.cc:5: Failure\n", OUTCOME_FAILED, "a.cc:5: ");
-    expect_judged("gtest", &test, 1 << 8, RUN "a.cc:5: Failure\nFailed", OUTCOME_FAILED, "a.cc:5: Failed");
+    expect_judged("gtest", &test, 1 << 8, RUN "a.cc:5: Failure\nFailed", OUTCOME_FAILED,
+                  "a.cc:5: Failed");
     expect_judged("gtest", &test, 1 << 8, "", OUTCOME_FAILED, "exit status 1");
     expect_judged("gtest", &test, 11, RUN, OUTCOME_FAILED, "died of SIGSEGV");
     expect_judged("gtest", &test, 6, RUN "t: a.cc:12: f: Assertion `x' failed.\n", OUTCOME_FAILED,
                   "died of SIGABRT: t: a.cc:12: f: Assertion `x' failed.");
-    expect_judged("gtest", &test, 6, RUN "terminate called after throwing an instance of 'E'\n  what():  boom\n", OUTCOME_FAILED,
-                  "died of SIGABRT: terminate called after throwing an instance of 'E' what(): boom");
-    expect_judged("gtest", &test, 23 << 8, RUN END("       OK ") "SUMMARY: AddressSanitizer: 24 byte(s) leaked\n", OUTCOME_FAILED,
-                  "exit status 23: SUMMARY: AddressSanitizer: 24 byte(s) leaked");
+    expect_judged(
+        "gtest", &test, 6,
+        RUN "terminate called after throwing an instance of 'E'\n  what():  boom\n", OUTCOME_FAILED,
+        "died of SIGABRT: terminate called after throwing an instance of 'E' what(): boom");
+    expect_judged("gtest", &test, 23 << 8,
+                  RUN END("       OK ") "SUMMARY: AddressSanitizer: 24 byte(s) leaked\n",
+                  OUTCOME_FAILED, "exit status 23: SUMMARY: AddressSanitizer: 24 byte(s) leaked");
 }
 
 static void hostile_output_does_no_harm(void **state)
 {
-    const struct adapter_entry test = {.id = (char *)"A.x", .classname = (char *)"A", .name = (char *)"x"};
+    const struct adapter_entry test = {
+        .id = (char *)"A.x", .classname = (char *)"A", .name = (char *)"x"};
     static const char nul[] = "\0\0a.cc:1: Failure\nb\0c\x1b[31m\n";
     size_t size = 2 << 20;
     char *huge = mem_zalloc(size + 1), message[ADAPTER_MESSAGE];
@@ -198,7 +220,8 @@ static void hostile_output_does_no_harm(void **state)
     struct adapter_judgement judgement;
 
     (void)state;
-    expect_judged_bytes("gtest", &test, 1 << 8, nul, sizeof(nul) - 1, OUTCOME_FAILED, "??a.cc:1: b?c?[31m");
+    expect_judged_bytes("gtest", &test, 1 << 8, nul, sizeof(nul) - 1, OUTCOME_FAILED,
+                        "??a.cc:1: b?c?[31m");
     memset(huge, 'y', size);
     memcpy(huge, "a.cc:1: Failure\n", 16);
     adapter_find("gtest")->judge(&test, &result, &judgement);
