@@ -21,7 +21,8 @@
 enum {
     WORKERS_MAX = 256,
     CPUS_MAX = 4096,
-    COUNT_MAX = 1000000
+    COUNT_MAX = 1000000,
+    UNTIL_FAIL_RUNS = 1000
 };
 
 static struct run_config *config_of(void *target)
@@ -420,6 +421,8 @@ void run_options_init(struct run_options *options)
                 .grace_ns = NS_PER_SEC,
                 .confirm = CONFIRM_FAILED,
                 .retry = {.on = RETRY_ON_DEFAULT},
+                .seed = RUN_CONFIG_UNSET,
+                .repeat = 1,
                 .reroute = VERDICT_REROUTE_DEFAULT,
                 .on_reroute = ON_REROUTE_WARN,
                 .leaks = LEAKS_RECORD,
@@ -500,6 +503,13 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
                        options->config.history_path ? "--history" : "--relearn");
     options->from_command[0] = (char *)options->config.from_path;
     options->config.command = options->config.from_path ? options->from_command : argv + first;
+    if (options->config.until_fail) {
+        options->config.max_fail = 1;
+        if (options->config.repeat == 1)
+            options->config.repeat = UNTIL_FAIL_RUNS;
+    }
+    if (options->config.seed != RUN_CONFIG_UNSET && options->config.order != ORDER_RANDOM)
+        return err_set(err, ERR_USAGE, EINVAL, "--seed is that of --order=random, which was not asked for");
     r = test_options_shard_of_environment(&options->config, err);
     if (r < 0)
         return r;

@@ -16,6 +16,8 @@
 #include "supervisor/core/retry.h"
 #include "supervisor/plan/shard.h"
 
+#define REPEAT_MAX 1000000
+
 static struct run_config *config_of(void *target)
 {
     return &((struct run_options *)target)->config;
@@ -77,6 +79,35 @@ int test_options_shard_of_environment(struct run_config *config, struct err *err
     if (touch && *touch) { /* whoever asked wants to know that it was understood */
         _cleanup_close_ int fd = open(touch, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     }
+    return 0;
+}
+
+int test_option_order(void *target, const char *text, struct err *err)
+{
+    static const char *const words[] = {"longest", "listed", "random", NULL};
+    int i = cli_index_of(text, words);
+
+    if (i < 0)
+        return cli_expected(err, "longest, listed or random", "random finds tests that need each other: the run says its --seed");
+    config_of(target)->order = (enum run_order)i;
+    return 0;
+}
+
+int test_option_seed(void *target, const char *text, struct err *err)
+{
+    return cli_parse_count(text, 0, UINT32_MAX, &config_of(target)->seed, err);
+}
+
+int test_option_repeat(void *target, const char *text, struct err *err)
+{
+    return cli_parse_count(text, 1, REPEAT_MAX, &config_of(target)->repeat, err);
+}
+
+int test_option_until_fail(void *target, const char *text, struct err *err)
+{
+    (void)text;
+    (void)err;
+    config_of(target)->until_fail = true;
     return 0;
 }
 

@@ -11,6 +11,10 @@ int test_options_shard_of_environment(struct run_config *config, struct err *err
 int test_option_filter(void *target, const char *text, struct err *err);
 int test_option_profile(void *target, const char *text, struct err *err);
 int test_option_shard(void *target, const char *text, struct err *err);
+int test_option_order(void *target, const char *text, struct err *err);
+int test_option_seed(void *target, const char *text, struct err *err);
+int test_option_repeat(void *target, const char *text, struct err *err);
+int test_option_until_fail(void *target, const char *text, struct err *err);
 int test_option_retries(void *target, const char *text, struct err *err);
 int test_option_retry_delay(void *target, const char *text, struct err *err);
 int test_option_retry_backoff(void *target, const char *text, struct err *err);
@@ -31,6 +35,14 @@ int test_option_on_flaky(void *target, const char *text, struct err *err);
          "the same history (default: TEST_SHARD_INDEX of TEST_TOTAL_SHARDS,\n"                                         \
          "else all; docs/sharding.md)",                                                                                \
          test_option_shard, NULL},                                                                                     \
+        {"order", 0, "HOW",                                                                                            \
+         "longest (default: long tests first, where the history knows them),\n"                                        \
+         "listed, or random",                                                                                          \
+         test_option_order, NULL},                                                                                     \
+        {"seed", 0, "N", "of --order=random (default: any, and the run says which)", test_option_seed, NULL},          \
+        {"repeat", 0, "N", "run each test N times, or until it ends badly", test_option_repeat, NULL},                 \
+        {"until-fail", 0, NULL, "stop at the first bad run of a test; without --repeat: 1000 runs of each",            \
+         test_option_until_fail, NULL},                                                                                \
         {"retries", 0, "N",                                                                                            \
          "run a test that ends badly again, up to N times, in a fresh worker;\n"                                       \
          "what passes then is flaky (default: 0)",                                                                     \

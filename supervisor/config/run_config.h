@@ -20,6 +20,7 @@ enum run_budget { BUDGET_AUTO, BUDGET_HOST, BUDGET_NONE };
 enum run_cpu_view { CPU_VIEW_HOST, CPU_VIEW_SHARE };
 enum run_confirm { CONFIRM_NONE, CONFIRM_KILLED, CONFIRM_FAILED };
 enum run_list { LIST_NONE, LIST_TEXT, LIST_JSON };
+enum run_order { ORDER_LONGEST, ORDER_LISTED, ORDER_RANDOM };
 enum run_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 struct sandbox_config;
@@ -66,6 +67,10 @@ struct run_config {
 
     struct filter *filters[RUN_CONFIG_FILTERS]; /* -E: tests that one of them matches run; none: all */
     size_t nfilters;
+    enum run_order order;
+    uint64_t seed;             /* of a random order; UNSET: any */
+    uint64_t repeat;           /* each test runs so often, or until it is bad; at least 1 */
+    bool until_fail;           /* and the run stops at the first that is */
     unsigned shard, shards;    /* --shard: the tests of part `shard` (from 0) of so many; 0: all */
     const struct rules *rules; /* of the project's shunt.yaml; NULL: none */
 

@@ -47,6 +47,7 @@ void suite_done(struct suite *suite)
     for (size_t i = 0; i < suite->count; i++)
         test_done(&suite->tests[i]);
     free(suite->tests);
+    free(suite->shuffled);
     free(suite->root);
     *suite = (struct suite){0};
 }
@@ -72,7 +73,30 @@ void suite_keep(struct suite *suite, const bool *keep)
     suite->count = n;
 }
 
-/* Numbers grow with the index. */
+static int by_number(const void *a, const void *b, void *arg)
+{
+    const struct test *tests = arg;
+    size_t x = tests[*(const size_t *)a].number, y = tests[*(const size_t *)b].number;
+
+    return (x > y) - (x < y);
+}
+
+void suite_permute(struct suite *suite, const size_t *order)
+{
+    struct test *tests = mem_calloc(suite->count + 1, sizeof(*tests));
+
+    free(suite->shuffled);
+    suite->shuffled = mem_calloc(suite->count + 1, sizeof(*suite->shuffled));
+    for (size_t i = 0; i < suite->count; i++) {
+        tests[i] = suite->tests[order[i]];
+        suite->shuffled[i] = i;
+    }
+    free(suite->tests);
+    suite->tests = tests;
+    suite->room = suite->count + 1;
+    qsort_r(suite->shuffled, suite->count, sizeof(*suite->shuffled), by_number, tests);
+}
+
 size_t suite_find(const struct suite *suite, size_t number)
 {
     size_t low = 0, high = suite->count;
@@ -80,12 +104,15 @@ size_t suite_find(const struct suite *suite, size_t number)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (suite->tests[middle].number < number)
+        if (suite->tests[suite->shuffled ? suite->shuffled[middle] : middle].number < number)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < suite->count && suite->tests[low].number == number ? low : (size_t)-1;
+    if (low == suite->count)
+        return (size_t)-1;
+    low = suite->shuffled ? suite->shuffled[low] : low;
+    return suite->tests[low].number == number ? low : (size_t)-1;
 }
 
 void suite_count(const struct suite *suite, struct ledger *ret)

@@ -39,6 +39,7 @@ struct test {
     enum verdict known;   /* an earlier run moved it to the serial lane for this; NONE */
     bool rerouted;        /* was moved to the serial lane by an incident, of this run or of an earlier one */
     struct attempts attempts; /* tries that were not the last */
+    uint64_t repeated;    /* runs that went well, and were not the last (--repeat) */
     unsigned voided;      /* tries lost to pressure from outside */
     int worker;           /* slot of the last try; -1 */
     uint64_t setup_us, call_us, teardown_us;
@@ -59,6 +60,8 @@ struct suite {
     size_t nlimits;
     struct test *tests;
     size_t count, room;
+    bool in_order; /* tests run in this order, as far as that can be beside others: nothing is moved for its length */
+    size_t *shuffled; /* by index, sorted by number; NULL: numbers grow with the index */
     char *root;
 };
 
@@ -67,6 +70,8 @@ void suite_done(struct suite *suite);
 void test_add_lock(struct test *test, const char *name);
 /* Only the tests that `keep` says stay, in their order; the others are freed. */
 void suite_keep(struct suite *suite, const bool *keep);
+/* `order`: by place, which test comes there. */
+void suite_permute(struct suite *suite, const size_t *order);
 /* The index of the framework's test `number`; (size_t)-1: it was deselected, or there is none. */
 size_t suite_find(const struct suite *suite, size_t number);
 /* Appends a zeroed test (outcome NONE, verdict NONE, weight 1, worker -1) and returns it; valid until the next. */

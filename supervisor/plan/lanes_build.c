@@ -84,7 +84,7 @@ static void deal(struct lanes *lanes, const struct suite *suite, struct lane_ato
     uint64_t *costs = mem_calloc(suite->count, sizeof(*costs));
     size_t *ends = mem_calloc(lanes->nslots, sizeof(*ends));
     bool timed = cut_costs(suite, costs) && lanes->nslots > 1;
-    bool whole = timed && cut_modules_whole(suite);
+    bool whole = timed && !suite->in_order && cut_modules_whole(suite);
     size_t at = 0;
 
     for (size_t i = 0; i < n; i++) {

@@ -60,6 +60,8 @@ void report_test_end(struct report *report, const struct suite *suite, size_t te
         json_object_set_new(fields, "name", events_text(t->name));
     if (t->text && outcome_is_bad(t->outcome))
         json_object_set_new(fields, "text", events_text(t->text));
+    if (t->repeated)
+        json_object_set_new(fields, "runs", json_integer((json_int_t)t->repeated + 1));
     if (t->attempts.n)
         json_object_set_new(fields, "attempts", json_of_attempts(&t->attempts));
     report_emit(report, "test-end", fields);

@@ -122,6 +122,18 @@ void run_history_keep(struct run *run, const bool *keep)
             run->history->states[n++] = run->history->states[i];
 }
 
+void run_history_permute(struct run *run, const size_t *order)
+{
+    struct history_state *states = run->history ? mem_calloc(run->suite.count + 1, sizeof(*states)) : NULL;
+
+    for (size_t i = 0; states && i < run->suite.count; i++)
+        states[i] = run->history->states[order[i]];
+    if (!states)
+        return;
+    free(run->history->states);
+    run->history->states = states;
+}
+
 void run_history_read(struct run *run)
 {
     uint64_t start = clock_now_ns();

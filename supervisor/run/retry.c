@@ -31,22 +31,48 @@ void retry_queue(struct slot *slot, size_t index)
         lanes_delay(run->lanes, slot->index, run_clock_ns(run) + delay);
 }
 
+/* --repeat: what went well runs once more, in the same worker. */
+static bool repeat(struct worker *worker, const struct test_result *result)
+{
+    struct run *run = worker->run;
+    struct test *test = &run->suite.tests[worker->test];
+
+    if (result->outcome != OUTCOME_PASSED || test->repeated + 1 >= run->config->repeat)
+        return false;
+    test->repeated++;
+    if (worker->slot->serial)
+        lanes_serial_retry(run->lanes);
+    else
+        lanes_retry(run->lanes, worker->slot->index);
+    return true;
+}
+
+static void drop_result(struct worker *worker)
+{
+    worker->last_test = worker->test;
+    worker->owed = worker->test;
+    worker->test = TEST_NONE;
+    worker->reports_void = true;
+}
+
 bool retry_result(struct worker *worker, const struct test_result *result)
 {
     struct run *run = worker->run;
     size_t index = worker->test;
     struct test *test = &run->suite.tests[index];
 
-    if (worker->confirming || run->no_new_tests ||
-        !retry_wanted(&test->retry, test->attempts.n + 1, result->outcome, VERDICT_NONE))
+    if (worker->confirming || run->no_new_tests)
+        return false;
+    if (repeat(worker, result)) {
+        drop_result(worker);
+        return true;
+    }
+    if (!retry_wanted(&test->retry, test->attempts.n + 1, result->outcome, VERDICT_NONE))
         return false;
     attempts_add(&test->attempts, result->outcome, VERDICT_NONE, result->setup_us + result->call_us + result->teardown_us,
                  result->message, result->text, result->text_size);
     retry_queue(worker->slot, index);
-    worker->last_test = index;
-    worker->test = TEST_NONE;
-    worker->owed = index;
-    worker->reports_void = true;
+    drop_result(worker);
     return true;
 }
 
@@ -66,6 +92,13 @@ enum outcome retry_outcome(struct run *run, size_t index, enum outcome outcome)
     struct test *test = &run->suite.tests[index];
     const struct attempt *first = NULL;
 
+    if (outcome_is_bad(outcome) && test->repeated) {
+        char *message = mem_printf("in run %llu of %llu: %.600s", (unsigned long long)test->repeated + 1,
+                                   (unsigned long long)run->config->repeat, test->message ? test->message : outcome_name(outcome));
+
+        free(test->message);
+        test->message = message;
+    }
     if (outcome_is_bad(outcome) || !attempts_bad(&test->attempts))
         return outcome;
     for (size_t i = 0; !first && i < test->attempts.n; i++)
@@ -82,15 +115,19 @@ bool retry_given_up(struct run *run, size_t index)
     struct test *test = &run->suite.tests[index];
     const struct attempt *last = test->attempts.n ? &test->attempts.items[test->attempts.n - 1] : NULL;
 
-    if (!last)
+    if (!last && !test->repeated)
         return false;
     free(test->message);
-    test->message = last->message ? mem_strdup(last->message) : NULL;
-    if (last->text && !test->text)
+    if (last)
+        test->message = last->message ? mem_strdup(last->message) : NULL;
+    else
+        test->message = mem_printf("%llu of %llu runs, all passed, when the run was stopped", (unsigned long long)test->repeated,
+                                   (unsigned long long)run->config->repeat);
+    if (last && last->text && !test->text)
         test->text = mem_strdup(last->text);
     if (controller_in_loop(run->controller))
-        controller_feed_given_up(run->controller, index, last->outcome);
-    run_test_outcome(run, index, last->outcome);
+        controller_feed_given_up(run->controller, index, last ? last->outcome : OUTCOME_PASSED);
+    run_test_outcome(run, index, last ? last->outcome : OUTCOME_PASSED);
     return true;
 }
 

@@ -20,7 +20,7 @@ bool retry_killed(struct run *run, const struct incident *incident);
 void retry_queue(struct slot *slot, size_t test);
 /* What it comes to, now that its last try came to `outcome`: flaky where an earlier one was bad. */
 enum outcome retry_outcome(struct run *run, size_t test, enum outcome outcome);
-/* The run stops before its next try: true where what it came to before is its outcome. */
+/* The run stops before its next try, or run (--repeat): true where what it came to before is its outcome. */
 bool retry_given_up(struct run *run, size_t test);
 /* Must it run in a worker that ran nothing else? */
 bool retry_wants_fresh(const struct run *run, size_t test);

@@ -2,11 +2,13 @@
 #include "supervisor/run/select.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/mem.h"
 #include "supervisor/config/rules.h"
 #include "supervisor/core/filter.h"
+#include "supervisor/plan/order.h"
 #include "supervisor/plan/shard.h"
 #include "supervisor/run/controller.h"
 #include "supervisor/run/native.h"
@@ -146,17 +148,38 @@ static void select_by_shard(struct run *run)
     free(plan.of);
 }
 
+static void put_in_order(struct run *run)
+{
+    _cleanup_free_ size_t *order = NULL;
+    uint32_t any = 0;
+
+    run->suite.in_order = run->config->order != ORDER_LONGEST;
+    if (run->config->order != ORDER_RANDOM)
+        return;
+    if (getrandom(&any, sizeof(any), 0) != sizeof(any))
+        any = 1;
+    run->seed = run->config->seed == RUN_CONFIG_UNSET ? any : run->config->seed;
+    order = mem_calloc(run->suite.count + 1, sizeof(*order));
+    order_shuffle(&run->suite, run->seed, order);
+    run_history_permute(run, order);
+    suite_permute(&run->suite, order);
+}
+
 void select_tests(struct run *run)
 {
     run_history_load(run, needs(run) & FILTER_NEEDS_HISTORY);
     apply_rules(run);
     select_by_filter(run);
     select_by_shard(run);
+    put_in_order(run);
     run->selection.run = run->suite.count;
 }
 
 void select_say(struct run *run)
 {
+    if (run->config->order == ORDER_RANDOM)
+        report_notice(run->report, "random order: --order=random --seed=%llu gives it again%s", (unsigned long long)run->seed,
+                      run->limits.workers > 1 ? ", exactly with -n 1" : "");
     if (!run->selection.deselected && !run->selection.shards)
         return;
     report_selection(run->report, &run->selection);

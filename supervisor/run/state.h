@@ -271,6 +271,7 @@ struct run {
     struct report *report;
     struct suite suite;
     struct report_selection selection; /* what it is of all tests that were collected */
+    uint64_t seed; /* of its random order */
     struct suite_options options;
     struct lanes *lanes;
     struct cgroup_host *host;
@@ -450,6 +451,7 @@ void list_print(const struct run *run);
 void run_history_load(struct run *run, bool outcomes);
 void run_history_facts(const struct run *run, size_t test, struct filter_facts *facts);
 void run_history_keep(struct run *run, const bool *keep); /* as suite_keep(), which follows */
+void run_history_permute(struct run *run, const size_t *order); /* as suite_permute() */
 /* Once limits are known and before the lanes are: what is expected of tests, and where they begin. */
 void run_history_read(struct run *run);
 void run_history_say(struct run *run);
