@@ -60,6 +60,7 @@ bool controller_pause(struct controller *controller)
 {
     if (!controller->channel || !controller_in_loop(controller))
         return false;
+    feed_batch_flush(controller);
     channel_sendf(controller->channel, "{\"t\":\"pause\"}");
     return true;
 }
@@ -140,6 +141,7 @@ static void controller_lost(struct controller *controller, const char *why)
     enum controller_state state = controller->state;
 
     controller->state = CONTROLLER_GONE;
+    feed_batch_done(controller);
     channel_free(controller->channel);
     controller->channel = NULL;
     /* Before the plan it is the framework's own business why it ends: a collection error, --collect-only. */
@@ -315,6 +317,7 @@ int controller_new(struct run *run, struct controller **ret, struct err *err)
     controller->run = run;
     controller->listen_fd = -1;
     controller->scratch = run->scratch;
+    feed_batch_init(controller);
     r = controller_listen(controller, err);
     if (r < 0) {
         controller_free(controller);
@@ -333,6 +336,7 @@ void controller_free(struct controller *controller)
     if (controller->listen_fd >= 0)
         ev_io_stop(controller->run->loop, &controller->accept_io);
     close_fd(&controller->listen_fd);
+    feed_batch_done(controller);
     channel_free(controller->channel);
     free(controller);
 }

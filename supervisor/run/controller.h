@@ -19,6 +19,14 @@ enum controller_state {
     CONTROLLER_GONE
 };
 
+/* Small reports of tests that passed, on their way to the controller in one message. */
+struct feed_batch {
+    char *data; /* FEED_BATCH_BYTES; NULL: nothing was added yet */
+    size_t size;
+    unsigned count;
+    ev_timer delay;
+};
+
 struct controller {
     struct run *run;
     enum controller_state state;
@@ -28,4 +36,10 @@ struct controller {
     ev_io accept_io;
     struct visitor *visitors;
     size_t expected; /* tests announced by `suite` */
+    struct feed_batch batch;
 };
+
+/* feed.c: for controller.c. */
+void feed_batch_init(struct controller *controller);
+void feed_batch_flush(struct controller *controller); /* sends it now */
+void feed_batch_done(struct controller *controller); /* the controller is gone: what was not sent is dropped */

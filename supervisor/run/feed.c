@@ -17,6 +17,76 @@
 
 #define RANGES_MAX 2000 /* of one message: below 64 KiB */
 
+/* Most results are small and good news: they travel together, and the controller, which competes with the workers for the
+ * CPUs, wakes up ten times a second for them. */
+#define FEED_SMALL_BYTES 4096
+#define FEED_BATCH_BYTES (32 << 10)
+#define FEED_DELAY_S 0.1
+
+void feed_batch_flush(struct controller *controller)
+{
+    struct feed_batch *batch = &controller->batch;
+    char header[48];
+
+    ev_timer_stop(controller->run->loop, &batch->delay);
+    if (batch->count == 0)
+        return;
+    snprintf(header, sizeof(header), "{\"t\":\"feeds\",\"n\":%u}", batch->count);
+    channel_send(controller->channel, header, batch->data, batch->size, NULL, 0);
+    batch->size = 0;
+    batch->count = 0;
+}
+
+static void batch_due(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    (void)loop;
+    (void)revents;
+    feed_batch_flush(timer->data);
+}
+
+static void batch_add(struct controller *controller, size_t number, const char *name, const struct chunk *chunk)
+{
+    struct feed_batch *batch = &controller->batch;
+    char line[64];
+    size_t length = (size_t)snprintf(line, sizeof(line), "%zu %s %zu\n", number, name, chunk->size);
+
+    if (!batch->data)
+        batch->data = mem_zalloc(FEED_BATCH_BYTES);
+    if (batch->size + length + chunk->size > FEED_BATCH_BYTES)
+        feed_batch_flush(controller);
+    memcpy(batch->data + batch->size, line, length);
+    memcpy(batch->data + batch->size + length, chunk->data, chunk->size);
+    batch->size += length + chunk->size;
+    batch->count++;
+    if (!ev_is_active(&batch->delay)) {
+        batch->delay.repeat = FEED_DELAY_S;
+        ev_timer_again(controller->run->loop, &batch->delay);
+    }
+}
+
+void feed_batch_init(struct controller *controller)
+{
+    ev_init(&controller->batch.delay, batch_due);
+    controller->batch.delay.data = controller;
+    ev_set_priority(&controller->batch.delay, PRIORITY_TIMER);
+}
+
+void feed_batch_done(struct controller *controller)
+{
+    ev_timer_stop(controller->run->loop, &controller->batch.delay);
+    free(controller->batch.data);
+    controller->batch.data = NULL;
+    controller->batch.size = 0;
+    controller->batch.count = 0;
+}
+
+/* After all that was to be said before it. */
+static void tell(struct controller *controller, const char *header, const void *payload, size_t size)
+{
+    feed_batch_flush(controller);
+    channel_send(controller->channel, header, payload, size, NULL, 0);
+}
+
 void controller_error(struct controller *controller, const char *message)
 {
     json_t *header;
@@ -26,7 +96,7 @@ void controller_error(struct controller *controller, const char *message)
         return;
     header = json_pack("{s:s,s:s}", "t", "error", "message", message);
     text = json_dumps(header, JSON_COMPACT | JSON_ENSURE_ASCII);
-    channel_send(controller->channel, text, NULL, 0, NULL, 0);
+    tell(controller, text, NULL, 0);
     free(text);
     json_decref(header);
     controller->state = CONTROLLER_FINISHED;
@@ -37,7 +107,7 @@ static void send_ranges(struct controller *controller, json_t *ranges)
     _cleanup_free_ char *text = json_dumps(ranges, JSON_COMPACT);
 
     if (controller->channel && json_array_size(ranges))
-        channel_send(controller->channel, "{\"t\":\"deselect\"}", text, strlen(text), NULL, 0);
+        tell(controller, "{\"t\":\"deselect\"}", text, strlen(text));
     json_array_clear(ranges);
 }
 
@@ -77,13 +147,20 @@ void controller_feed_reports(struct controller *controller, size_t test, const c
 {
     long long index = test == TEST_NONE ? -1 : (long long)controller->run->suite.tests[test].number;
     _cleanup_free_ char *quoted = failed ? quote(failed) : NULL;
+    bool small = test != TEST_NONE && !failed && held->head && !held->head->next && held->bytes <= FEED_SMALL_BYTES;
 
+    if (small) {
+        if (controller->channel)
+            batch_add(controller, (size_t)index, name, held->head);
+        chunk_list_clear(held);
+        return;
+    }
     for (struct chunk *chunk = held->head; controller->channel && chunk; chunk = chunk->next) {
         _cleanup_free_ char *header = mem_printf("{\"t\":\"feed\",\"i\":%lld,\"worker\":\"%s\"%s%s%s}", index, name,
                                                  chunk->next ? ",\"more\":true" : "", quoted ? ",\"failed\":" : "",
                                                  quoted ? quoted : "");
 
-        channel_send(controller->channel, header, chunk->data, chunk->size, NULL, 0);
+        tell(controller, header, chunk->data, chunk->size);
     }
     chunk_list_clear(held);
 }
@@ -104,7 +181,7 @@ static void feed_bare(struct controller *controller, size_t test, const char *na
     text = json_dumps(bare, JSON_COMPACT);
     json_decref(bare);
     snprintf(header, sizeof(header), "{\"t\":\"feed\",\"i\":%zu,\"worker\":\"%s\"}", t->number, name);
-    channel_send(controller->channel, header, text, strlen(text), NULL, 0);
+    tell(controller, header, text, strlen(text));
 }
 
 void controller_feed_bare(struct controller *controller, size_t test, const char *name)
@@ -145,7 +222,7 @@ void controller_feed_killed(struct controller *controller, size_t test, const ch
     header = json_pack("{s:s,s:I,s:s,s:s,s:s}", "t", "killed", "i",
                        (json_int_t)run->suite.tests[test].number, "worker", name, "verdict", verdict_name(incident->verdict), "message", message);
     text = json_dumps(header, JSON_COMPACT | JSON_ENSURE_ASCII);
-    channel_send(controller->channel, text, payload, size, NULL, 0);
+    tell(controller, text, payload, size);
     json_decref(header);
 }
 
@@ -155,7 +232,7 @@ void controller_node_down(struct controller *controller, const char *name, const
     _cleanup_free_ char *header = mem_printf("{\"t\":\"node-down\",\"worker\":\"%s\",\"why\":%s}", name, quoted);
 
     if (controller->channel && controller->state == CONTROLLER_PLANNED)
-        channel_send(controller->channel, header, NULL, 0, NULL, 0);
+        tell(controller, header, NULL, 0);
 }
 
 void controller_output(struct controller *controller, const char *name, const void *data,
@@ -169,7 +246,7 @@ void controller_output(struct controller *controller, const char *name, const vo
         return;
     }
     snprintf(header, sizeof(header), "{\"t\":\"output\",\"worker\":\"%s\"}", name);
-    channel_send(controller->channel, header, data, size, NULL, 0);
+    tell(controller, header, data, size);
 }
 
 /* Lines for people: through the controller while it draws, so that they never land inside of a line of its own. */
@@ -182,7 +259,7 @@ void controller_say(void *arg, const char *text)
         while (left > 0) {
             size_t n = left < CHANNEL_MAX_PAYLOAD ? left : CHANNEL_MAX_PAYLOAD;
 
-            channel_send(controller->channel, "{\"t\":\"notice\"}", text, n, NULL, 0);
+            tell(controller, "{\"t\":\"notice\"}", text, n);
             text += n;
             left -= n;
         }
@@ -207,7 +284,7 @@ void controller_finish(struct controller *controller)
     }
     text = json_dumps(header, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(header);
-    channel_send(controller->channel, text, NULL, 0, NULL, 0);
+    tell(controller, text, NULL, 0);
     controller->state = CONTROLLER_FINISHED;
 }
 
@@ -217,7 +294,7 @@ void controller_interrupt(struct controller *controller, const char *text)
 
     if (!controller->channel)
         return;
-    channel_send(controller->channel, "{\"t\":\"interrupt\"}", text,
-                 size < CHANNEL_MAX_PAYLOAD ? size : CHANNEL_MAX_PAYLOAD, NULL, 0);
+    tell(controller, "{\"t\":\"interrupt\"}", text,
+                 size < CHANNEL_MAX_PAYLOAD ? size : CHANNEL_MAX_PAYLOAD);
     controller->state = CONTROLLER_FINISHED;
 }

@@ -18,6 +18,8 @@
 
 /* More at once would only compete for the CPUs. */
 #define MAX_STARTING 4
+/* A suite that is over sooner would have paid for a standby that it hardly ever needs. */
+#define STANDBY_AFTER_NS (250 * NS_PER_MS)
 
 static bool worker_is_starting(const struct worker *worker)
 {
@@ -45,6 +47,14 @@ static void provide_cold(struct run *run, struct slot *slot)
         if (w->reserved == slot && w->state != WORKER_DYING && w != slot->worker)
             return;
     worker_new(run, slot);
+}
+
+/* The standby is made once every slot has its worker, so that it delays none of them. */
+static size_t standby_wanted(struct run *run)
+{
+    if (!run->all_slots_ns)
+        run->all_slots_ns = clock_now_ns();
+    return clock_now_ns() - run->all_slots_ns >= STANDBY_AFTER_NS || run->restarts ? 1 : 0;
 }
 
 /* Makes workers so that each of `wanted` empty slots gets one, and `spare` stand by. */
@@ -219,8 +229,7 @@ static void pump_parallel(struct run *run)
     empty = fill_slots(run);
     dispatch_parallel(run);
     queued = lanes_queued(run->lanes);
-    /* The standby is made once every slot has its worker, so that it delays none of them. */
-    provide(run, empty, empty == 0 && queued > 0 ? 1 : 0);
+    provide(run, empty, empty == 0 && queued > 0 ? standby_wanted(run) : 0);
 }
 
 static void dispatch_serial(struct run *run, struct worker *worker)
@@ -273,6 +282,9 @@ static void pump_serial(struct run *run)
         controller_finish(run->controller);
         if (run->native)
             native_over(run);
+        /* While the framework writes its summary: the standby, and any that is still on its way. */
+        for (struct worker *w = run->workers; w; w = w->next)
+            worker_kill(w);
         return;
     }
     if (!slot->worker) {

@@ -305,6 +305,7 @@ struct run {
     struct worker *workers; /* all that are not cleared away yet */
     unsigned next_cell;
     unsigned restarts, start_failures;
+    uint64_t all_slots_ns;   /* when each slot had its worker for the first time; 0: not yet */
     uint64_t start_again_ns; /* no worker is made before: tasks were not to be had */
     size_t failures;
     bool no_new_tests;        /* maxfail, stop, budget spent */

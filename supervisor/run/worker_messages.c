@@ -94,6 +94,7 @@ static int worker_done(struct worker *worker, struct packet *packet)
     struct test_result result = {0};
     const char *outcome, *stop;
     int64_t test, setup, call, teardown, errnum;
+    bool reports;
 
     if (worker->owed != TEST_NONE || packet_int(packet, "i", 0, INT32_MAX, &test) < 0 ||
         !is_number_of(worker, worker->test, test) || packet_text(packet, "outcome", 16, false, &outcome) < 0 ||
@@ -104,17 +105,21 @@ static int worker_done(struct worker *worker, struct packet *packet)
         packet_int_or(packet, "errno", 1, 4095, 0, &errnum) < 0 ||
         packet_text(packet, "where", 512, true, &result.where) < 0 ||
         packet_bool(packet, "file", false, &result.file) < 0 ||
+        packet_bool(packet, "reports", false, &reports) < 0 || (reports && !packet->payload) ||
         packet_text(packet, "stop", 256, true, &stop) < 0)
         return -EPROTO;
     result.errnum = (int)errnum;
     result.outcome = outcome_parse(outcome);
-    if (result.outcome < OUTCOME_PASSED || result.outcome > OUTCOME_XPASSED)
+    if (result.outcome < OUTCOME_PASSED || result.outcome > OUTCOME_XPASSED ||
+        (reports && result.outcome != OUTCOME_PASSED))
         return -EPROTO;
     result.setup_us = (uint64_t)setup;
     result.call_us = (uint64_t)call;
     result.teardown_us = (uint64_t)teardown;
-    result.text = packet->payload;
-    result.text_size = packet->payload_size;
+    if (!reports) {
+        result.text = packet->payload;
+        result.text_size = packet->payload_size;
+    }
     if (leak_watch_kept(worker, json_object_get(packet->header, "kept")) < 0 ||
         leak_files_kept(worker, json_object_get(packet->header, "kept_files")) < 0 ||
         leak_watch_left(worker, json_object_get(packet->header, "left")) < 0)
@@ -123,6 +128,10 @@ static int worker_done(struct worker *worker, struct packet *packet)
         run_stop(worker->run, stop);
     worker->state = WORKER_WAITING;
     judge_boundary(worker, &result);
+    if (reports && is_number_of(worker, worker->owed, test)) {
+        chunk_list_add(&worker->held, packet->payload, packet->payload_size);
+        worker_reports_complete(worker);
+    }
     return 0;
 }
 

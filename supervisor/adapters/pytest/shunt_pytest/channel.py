@@ -52,11 +52,19 @@ class Channel:
         data = _dump(header).encode("ascii")
         if payload is not None:
             data += b"\n" + payload
-        ancillary = []
-        if fds:
-            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
+        if not fds:
+            self.send_packet(data)
+            return
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
         try:
             self.sock.sendmsg([data], ancillary, socket.MSG_NOSIGNAL)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise Closed() from error
+
+    def send_packet(self, data: bytes) -> None:
+        """One message as it goes over the wire."""
+        try:
+            self.sock.send(data, socket.MSG_NOSIGNAL)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Closed() from error
 
@@ -90,6 +98,8 @@ class Channel:
 
 def printable(text: str, limit: int = 4096) -> str:
     """Text that a header may hold: no NUL, no lone surrogates, at most `limit` bytes."""
+    if len(text) <= limit and text.isascii() and "\0" not in text:
+        return text
     text = text.replace("\0", "\\x00")
     data = text.encode("utf-8", "backslashreplace")
     if len(data) > limit:

@@ -16,6 +16,8 @@ from .nodes import Nodes, Sched
 from .state import State
 from .ties import Ties
 
+GC_OBJECTS = 20_000  # that are new when Python looks for garbage; its own default is 700
+
 
 def _same_file(a: int, b: int) -> bool:
     try:
@@ -113,6 +115,7 @@ class Controller:
         for first, count, payload in chunks:
             self.channel.send({"t": "tests", "first": first, "n": count}, payload)
         self.channel.send({"t": "suite-end", "digest": suite.digest(self.items), "keep": self._kept_path()})
+        suite.share_locations(self.items)  # while the supervisor makes its plan
 
     def _multiply(self, options: Dict[str, Any]) -> int:
         """--dist each: every test on every worker, so their number must be known now."""
@@ -166,7 +169,6 @@ class Controller:
             finally:
                 os._exit(70)
         os.close(fd)
-        gc.unfreeze()
 
     def _set_up_nodes(self, plan: Message) -> None:
         notice = self.nodes.scheduler_notice()
@@ -192,7 +194,7 @@ class Controller:
             if self.xdist and self.terminal is not None:
                 self.terminal.showfspath = False
             self.config.pluginmanager.register(self, "shunt-controller")
-            self._loop()
+            self._show_all()
             self._remember_step()
             coverage_support.combine(self.config, self.state.run_id)
         except Closed:
@@ -203,11 +205,24 @@ class Controller:
             raise self.session.Interrupted(self.session.shouldstop)
         return True
 
+    def _show_all(self) -> None:
+        """Reports stay until the summary, in no cycles: looking for garbage among them takes CPU from the workers."""
+        threshold = gc.get_threshold()
+        gc.freeze()
+        gc.set_threshold(GC_OBJECTS, *threshold[1:])
+        try:
+            self._loop()
+        finally:
+            gc.set_threshold(*threshold)
+            gc.unfreeze()
+
     def _loop(self) -> None:
         while True:
             message = self._next()
             kind = message.type
-            if kind == "feed":
+            if kind == "feeds":
+                self._feed_many(message.payload)
+            elif kind == "feed":
                 self._feed(message)
             elif kind == "killed":
                 self._killed(message)
@@ -310,11 +325,32 @@ class Controller:
         if message.header.get("more"):
             return
         del self.partial[index, name]
+        self._feed_one(index, name, b"".join(chunks), message.header.get("failed"))
+
+    def _feed_many(self, data: bytes) -> None:
+        """Each test: its index, its worker and the size of its payload on a line, then that payload."""
+        writer = getattr(self.terminal, "_tw", None)
+        if writer is not None:
+            writer.flush = _nothing  # one write for all of them
         try:
-            content = reports.loads(b"".join(chunks))
+            at = 0
+            while at < len(data):
+                start = data.index(b"\n", at) + 1
+                index, name, size = data[at : start - 1].decode("ascii").split(" ")
+                at = start + int(size)
+                self._feed_one(int(index), name, data[start:at])
+                self._maybe_stop()
+        finally:
+            if writer is not None:
+                del writer.flush
+                writer.flush()
+
+    def _feed_one(self, index: int, name: str, payload: bytes, failed: Optional[str] = None) -> None:
+        try:
+            content = reports.loads(payload)
         except ValueError:
-            content = {"lost": sum(map(len, chunks))}
-        self._show(index, name, content, message.header.get("failed"))
+            content = {"lost": len(payload)}
+        self._show(index, name, content, failed)
 
     def _show(self, index: int, name: str, content: Dict[str, Any], failed: Optional[str] = None) -> None:
         item = self.items[index] if index >= 0 else None
@@ -444,6 +480,10 @@ def _fail(shown: List[Any], item: Any, block: str) -> None:
         if report is not None and report.when == "call" and report.outcome == "passed":
             report.outcome = "failed"
             report.longrepr = _Killed(item, block, cause)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 import weakref
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from . import shared_pools
 
@@ -74,7 +74,39 @@ def own_capture_files(config: Any) -> List[int]:
         except (AttributeError, OSError, ValueError):
             continue
         fds.append(_put_file_behind(fd, stream))
+        _look_first(getattr(multi, stream), fd)
     return fds
+
+
+def _look_first(capture: Any, fd: int) -> None:
+    """pytest reads, rewinds and cuts its capture files after each phase, and most are empty. One call finds that out, and
+    leaves the offset at 0 as pytest would."""
+    snap, empty = getattr(capture, "snap", None), getattr(type(capture), "EMPTY_BUFFER", None)
+    if snap is None or empty is None:
+        return
+
+    def look() -> Any:
+        if os.lseek(fd, 0, os.SEEK_END) == 0 and capture._state in ("started", "suspended"):
+            return empty
+        return snap()
+
+    capture.snap = look
+
+
+def same_hooks(session: Any) -> None:
+    """pytest asks several times a test which conftests apply to its file; the answer for a file does not change any more."""
+    ask, everywhere = session.gethookproxy, session.config.hook
+    known: Set[Any] = set()  # files to which all apply
+
+    def gethookproxy(path: Any) -> Any:
+        if path in known:
+            return everywhere
+        proxy = ask(path)
+        if proxy is everywhere:
+            known.add(path)
+        return proxy
+
+    session.gethookproxy = gethookproxy
 
 
 def own_fault_file(config: Any) -> Optional[int]:

@@ -15,6 +15,7 @@ from pytest import TestReport
 TUPLE = "\x00tuple"
 OTHER = "\x00repr"
 DEPTH = 100
+SMALL = 4096  # bytes of all reports of a test that travel with its outcome
 _dump = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 PAYLOAD_LIMIT = 64 << 20
 TEXT_LIMIT = 128 << 10
@@ -68,6 +69,8 @@ def _cut(value: Any) -> Any:
     return value
 
 
+_decode_json = json.JSONDecoder(object_hook=_decode).decode
+
 _STANDARD = frozenset(
     "nodeid location keywords outcome longrepr when user_properties sections duration start stop".split()
 )
@@ -91,7 +94,7 @@ def compact(report: Any, keywords: Dict[str, Any]) -> Optional[List[Any]]:
 
 def dumps_compact(found: List[Any]) -> bytes:
     """A payload of compact reports alone: there is nothing in it that JSON cannot hold."""
-    data = _dump({"reports": found}).encode("ascii")
+    data = _dump(found).encode("ascii")
     return data if len(data) <= PAYLOAD_LIMIT else dumps({"reports": found, "warnings": []})
 
 
@@ -129,7 +132,12 @@ def dumps(content: Dict[str, Any]) -> bytes:
 
 def loads(data: bytes) -> Dict[str, Any]:
     """Raises ValueError for anything that is no such payload."""
-    content = json.loads(data, object_hook=_decode)
+    try:
+        content = _decode_json(data.decode("utf-8", "surrogatepass"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if isinstance(content, list):  # compact reports, and nothing else
+        return {"reports": content}
     if not isinstance(content, dict):
         raise ValueError("not a reports payload")
     return content

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What the supervisor is told about each test: lane, group, limits, names."""
+import functools
 import hashlib
 import json
 import re
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 import pytest
 
@@ -110,9 +111,9 @@ def read_shunt_marker(item: Any) -> Dict[str, Any]:
     return found
 
 
-def _group(item: Any, dist: str, ties: Ties) -> Optional[str]:
+def _group(item: Any, dist: str, ties: Ties, names: Set[str]) -> Optional[str]:
     for marker in ("xdist_group", "serial_group"):
-        mark = item.get_closest_marker(marker)
+        mark = item.get_closest_marker(marker) if marker in names else None
         if mark is not None:
             name = mark.kwargs.get("name", mark.args[0] if mark.args else "default")
             return printable(str(name), 1024)
@@ -124,7 +125,13 @@ def _group(item: Any, dist: str, ties: Ties) -> Optional[str]:
     return None if tied is None else printable(tied, 4096)
 
 
+_PLAIN_ID = re.compile(r"([\w./-]+)\.py::([\w\[\].-]+)", re.ASCII)  # of a function: what is no character of XML is not in it
+
+
 def _junit_names(nodeid: str) -> Tuple[str, str]:
+    plain = _PLAIN_ID.fullmatch(nodeid)
+    if plain:
+        return plain[1].replace("/", "."), plain[2]
     try:
         from _pytest.junitxml import bin_xml_escape, mangle_test_address
 
@@ -136,11 +143,12 @@ def _junit_names(nodeid: str) -> Tuple[str, str]:
 
 
 def describe(item: Any, serial_markers: List[str], dist: str, ties: Ties) -> Dict[str, Any]:
-    own = read_shunt_marker(item)
+    names = {mark.name for mark in item.iter_markers()}
+    own = read_shunt_marker(item) if "shunt" in names else {}
     lane = own.pop("lane", None)
     why = 'marker shunt(lane="serial")' if lane == "serial" else None
     if lane is None:
-        marker = next((m for m in serial_markers if item.get_closest_marker(m) is not None), None)
+        marker = next((m for m in serial_markers if m in names), None)
         why = f"marker {marker}" if marker else ties.serial.why(item)
         lane = "serial" if why else "parallel"
     classname, name = _junit_names(item.nodeid)
@@ -154,7 +162,7 @@ def describe(item: Any, serial_markers: List[str], dist: str, ties: Ties) -> Dic
     }
     if why:
         test["why"] = why
-    group = _group(item, dist, ties)
+    group = _group(item, dist, ties, names)
     if group is not None:
         test["group"] = group
     return test
@@ -170,13 +178,14 @@ def packets(
 ) -> Iterator[Tuple[int, int, bytes]]:
     """(first index, count, JSON array) so that each array fits a payload."""
     first, texts, size = 0, [], 2  # type: int, List[bytes], int
+    dump = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
     for index, item in enumerate(items):
         described = describe(item, serial_markers, dist, ties)
         if ties.copies > 1:
             described["group"] = f"each:{index * ties.copies // len(items)}"
         if markers:
             described["markers"] = _markers(item)
-        text = json.dumps(described, separators=(",", ":")).encode("ascii")
+        text = dump(described).encode("ascii")
         if texts and size + len(text) + 1 > MAX_PAYLOAD:
             yield first, len(texts), b"[" + b",".join(texts) + b"]"
             first, texts, size = index, [], 2
@@ -184,6 +193,34 @@ def packets(
         size += len(text) + 1
     if texts:
         yield first, len(texts), b"[" + b",".join(texts) + b"]"
+
+
+def share_locations(items: List[Any]) -> None:
+    """pytest works out an item's location when its first report is made, in each process anew; for the cases of one function
+    that is the same file and line. Here once for all, before workers are forked."""
+    if not isinstance(vars(pytest.Item).get("location"), functools.cached_property):
+        return
+    usual: Dict[type, bool] = {}
+    first: Optional[Any] = None
+    for item in items:
+        kind = type(item)
+        if kind not in usual:
+            usual[kind] = isinstance(item, pytest.Function) and all(
+                getattr(kind, name) is getattr(pytest.Function, name) for name in ("location", "reportinfo", "getmodpath")
+            )
+        if not usual[kind]:
+            first = None
+            continue
+        if first is None or item.parent is not first.parent or _function(item) is not _function(first):
+            first = item
+            continue
+        path, line, domain = first.location
+        if domain.endswith(first.name):
+            vars(item).setdefault("location", (path, line, domain[: len(domain) - len(first.name)] + item.name))
+
+
+def _function(item: Any) -> Any:
+    return getattr(item.obj, "__func__", item.obj)
 
 
 def digest(items: List[Any]) -> str:

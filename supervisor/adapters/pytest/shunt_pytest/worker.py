@@ -123,6 +123,7 @@ class Worker:
             self.debugger = debugger.Debugger(self.config, self.channel)
             manager.register(self.debugger, "shunt-debugger")
         benchmark_support.quiet(self.config)
+        inherit.same_hooks(self.session)
 
     def assigned(self, message: Message) -> None:
         header = message.header
@@ -239,7 +240,8 @@ class Worker:
         return reports.dumps(content)
 
     def _done(self, index: int) -> None:
-        """The outcome first: it is judged, and the next test chosen, while the reports are still being written."""
+        """Small reports of a test that passed go with its outcome. Else the outcome goes first: it is judged, and the next
+        test chosen, while the reports are still being written."""
         header: Dict[str, Any] = {"t": "done", "i": index, "outcome": reports.outcome_of(self.reports)}
         for report in self.reports:
             if report.when in ("setup", "call", "teardown"):
@@ -269,8 +271,15 @@ class Worker:
             left = self.sockets.left(header["outcome"] == "passed")
             if left:
                 header["left"] = left
+        content: Optional[bytes] = None
+        if header["outcome"] == "passed" and self.compact:  # no hook of a plugin's own runs before the test is judged
+            content = self._content()
+            if len(content) <= reports.SMALL:
+                header["reports"] = True
+                self.channel.send(header, content)
+                return
         self.channel.send(header, text)
-        self.channel.send_chunks({"t": "report", "i": index}, self._content())
+        self.channel.send_chunks({"t": "report", "i": index}, self._content() if content is None else content)
 
     def _keep_shared_pools(self) -> None:
         """Looks for them when this test left a thread or a process that was not there before."""
