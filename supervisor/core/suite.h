@@ -63,6 +63,7 @@ struct suite {
     bool in_order; /* tests run in this order, as far as that can be beside others: nothing is moved for its length */
     size_t *shuffled; /* by index, sorted by number; NULL: numbers grow with the index */
     char *root;
+    bool fixed; /* --dist each: what a slot begins with is its own, and nobody steals */
 };
 
 void suite_done(struct suite *suite);

@@ -133,7 +133,7 @@ static bool steal(struct lanes *lanes, struct lane_slot *thief)
     struct lane_slot *victim = NULL;
     size_t cut;
 
-    for (unsigned s = 0; s < lanes->nslots; s++) {
+    for (unsigned s = 0; s < lanes->nslots && !lanes->fixed; s++) {
         struct lane_slot *slot = &lanes->slots[s];
 
         if (slot != thief && slot->run.tests && (!victim || slot->run.cost > victim->run.cost))

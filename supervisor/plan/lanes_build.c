@@ -110,6 +110,7 @@ struct lanes *lanes_new(const struct suite *suite, unsigned slots)
     size_t natoms;
 
     lanes->nslots = slots;
+    lanes->fixed = suite->fixed;
     lanes->ntests = suite->count;
     lanes->order = mem_calloc(suite->count, sizeof(*lanes->order));
     lanes->module = mem_calloc(suite->count, sizeof(*lanes->module));

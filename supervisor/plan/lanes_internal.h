@@ -41,6 +41,7 @@ struct lanes_delayed {
 
 struct lanes {
     unsigned nslots;
+    bool fixed; /* nobody steals */
     size_t ntests;
     size_t *order; /* test indices, groups gathered */
     size_t *module; /* by test: grows by one at each change of file */

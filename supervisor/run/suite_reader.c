@@ -38,11 +38,11 @@ static int read_n(const struct packet *packet, int64_t *ret)
 int suite_reader_options(const struct packet *packet, struct suite *suite,
                          struct suite_options *options, size_t *ret_count)
 {
-    const char *root, *why;
+    const char *root, *why, *dist;
     int64_t count;
 
     if (packet_int(packet, "count", 1, TESTS_MAX, &count) < 0 ||
-        packet_text(packet, "root", TEXT_MAX, true, &root) < 0 ||
+        packet_text(packet, "root", TEXT_MAX, true, &root) < 0 || packet_text(packet, "dist", 64, true, &dist) < 0 ||
         packet_int_or(packet, "maxfail", 0, INT32_MAX, 0, &options->max_fail) < 0 ||
         packet_int_or(packet, "max_worker_restart", 0, INT32_MAX, -1,
                       &options->max_worker_restart) < 0 ||
@@ -52,6 +52,7 @@ int suite_reader_options(const struct packet *packet, struct suite *suite,
         packet_text(packet, "why", 1024, true, &why) < 0 || read_n(packet, &options->n) < 0)
         return -EPROTO;
     snprintf(options->why_not_fork, sizeof(options->why_not_fork), "%s", why ? why : "");
+    suite->fixed = dist && strcmp(dist, "each") == 0;
     if (root)
         suite->root = mem_strdup(root);
     *ret_count = (size_t)count;

@@ -50,7 +50,8 @@ static void worker_keep_tail(struct worker *worker, const char *data, size_t siz
 static void worker_forward(struct worker *worker, const char *data, size_t size)
 {
     static const char cut[] = "\n[shunt: more than 64 MiB from this worker; the rest is not shown]\n";
-    const char *name = worker->slot ? worker->slot->name : "standby";
+    const struct slot *slot = worker->slot ? worker->slot : worker->reserved;
+    const char *name = slot ? slot->name : "standby";
     uint64_t before = worker->output_bytes;
 
     worker->output_bytes += size;

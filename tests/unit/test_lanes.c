@@ -18,9 +18,9 @@
 #include "supervisor/core/suite.h"
 #include "supervisor/plan/lanes.h"
 
-static struct lanes *lanes_of(const char *text, unsigned slots)
+static struct lanes *lanes_of_kind(const char *text, unsigned slots, bool fixed)
 {
-    struct suite suite = {0};
+    struct suite suite = {.fixed = fixed};
     struct lanes *lanes;
     unsigned file = 0;
 
@@ -40,6 +40,11 @@ static struct lanes *lanes_of(const char *text, unsigned slots)
     lanes = lanes_new(&suite, slots);
     suite_done(&suite); /* what is needed of it was copied */
     return lanes;
+}
+
+static struct lanes *lanes_of(const char *text, unsigned slots)
+{
+    return lanes_of_kind(text, slots, false);
 }
 
 /* Takes a test on `slot` and checks which it is, and which is to follow (-1: none). */
@@ -203,6 +208,20 @@ static void a_group_is_stolen_as_a_whole(void **state)
     run(lanes, 1, 0, 1);
     take(lanes, 0, -1, -1);
     run(lanes, 1, 1, 2);
+    run(lanes, 1, 2, 3);
+    run(lanes, 1, 3, -1);
+    assert_true(lanes_parallel_done(lanes));
+    lanes_free(lanes);
+}
+
+static void with_each_nobody_steals(void **state)
+{
+    struct lanes *lanes = lanes_of_kind("aabb", 2, true);
+
+    (void)state;
+    run(lanes, 0, 0, 1);
+    run(lanes, 0, 1, -1);
+    take(lanes, 0, -1, -1); /* though the worker of slot 1 has not come yet */
     run(lanes, 1, 2, 3);
     run(lanes, 1, 3, -1);
     assert_true(lanes_parallel_done(lanes));
@@ -475,6 +494,7 @@ int main(void)
         cmocka_unit_test(stealing_prefers_the_start_of_a_file),
         cmocka_unit_test(the_last_queued_test_is_left_to_an_idle_slot),
         cmocka_unit_test(a_group_is_stolen_as_a_whole),
+        cmocka_unit_test(with_each_nobody_steals),
         cmocka_unit_test(a_group_that_was_begun_is_never_stolen),
         cmocka_unit_test(a_slot_runs_one_test_at_a_time),
         cmocka_unit_test(an_idle_slot_has_nothing_to_give_back),

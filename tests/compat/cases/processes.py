@@ -197,4 +197,9 @@ CASES = [
     Case("long_teardown_of_a_session", {"conftest.py": "import pytest, time\n@pytest.fixture(scope='session', autouse=True)\n"
          "def f():\n    yield\n    time.sleep(0.5)\n    open('torn_down', 'a').write('x')\n", "test_a.py": "def test_a(): pass\n"},
          expect=lambda run: None if (run.directory / "torn_down").exists() else "no teardown"),
+    Case("silent_collection_of_cold_workers", {"test_a.py": "def test_a(): pass\ndef test_b(): pass\n"}, ["-v"],
+         shunt_args=["--fork-server=off"], expect=lambda run: None if run.output.count("rootdir: ") == 1 else "headers of workers"),
+    Case("cold_worker_that_cannot_collect", {"conftest.py": "import os\nif os.environ.get('PYTEST_XDIST_WORKER'):\n"
+         "    raise RuntimeError('broken in workers')\n", "test_a.py": "def test_a(): pass\ndef test_b(): pass\n"}, like="",
+         quick=False, expect=lambda run: None if "broken in workers" in run.output and run.status == 3 else "nobody says why"),
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """pytest's hooks: getting in, options, markers, and the run loop. All other modules are imported here, at once, so that
 the plugin can take itself out of sys.path and the environment before a test runs."""
+import io
 import os
 import sys
 from typing import Any, Dict, Generator, List, Optional
@@ -35,6 +36,8 @@ __all__ = [
     "pytest_load_initial_conftests",
     "pytest_cmdline_main",
     "pytest_configure",
+    "pytest_sessionstart",
+    "pytest_unconfigure",
     "pytest_runtestloop",
 ]
 
@@ -175,6 +178,20 @@ def pytest_configure(config: Any) -> None:
     config.pluginmanager.register(_Fixtures(), "shunt-fixtures")
     if not config.pluginmanager.has_plugin("xdist"):
         config.pluginmanager.register(_XdistFixtures(), "shunt-xdist-fixtures")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: Any) -> None:
+    """A cold worker collects in silence: what it finds has been shown by the first process."""
+    writer = getattr(session.config.pluginmanager.getplugin("terminalreporter"), "_tw", None)
+    if _state.cold_worker and writer is not None:
+        _state.unseen = writer._file = io.StringIO()
+
+
+def pytest_unconfigure() -> None:
+    """Reached by a cold worker that did not come to its tests: what it had to say is why."""
+    if _state.unseen is not None:
+        sys.stderr.write(_state.unseen.getvalue())
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the parts of the plugin know in common, in one place."""
+import io
 import os
 from typing import Any, Dict, Optional
 
@@ -22,6 +23,7 @@ class State:
         self.early_exit: Optional[EarlyExit] = None
         self.random_state: Optional[Any] = None
         self.run_id = ""
+        self.unseen: Optional[io.StringIO] = None  # what a cold worker would have shown while it collected
         self.want_markers = False  # somebody's filter asks for them
         self.asked_workers = 0  # of shunt's own command line; 0: none
         self.node_inputs: Dict[str, Any] = {}  # of cold workers
