@@ -34,7 +34,8 @@ def plugin(name, module, package=None, suite=None, **more):
     env = {**packages.environment(package), **more.pop("env", {})}
     modules = [module] if isinstance(module, str) else module
     return Case(
-        name.replace("-", "_"), more.pop("files", {}), suite=SUITES / (suite or name), needs=modules, package=package, env=env, **more
+        name.replace("-", "_"), more.pop("files", {}), suite=SUITES / (suite or name), needs=modules, package=package,
+        env=env, **more
     )
 
 
@@ -172,7 +173,8 @@ CASES = [
     ),
     plugin(
         "cov-killed-cold", "pytest_cov", "python3-pytest-cov", "cov", files={"test_killed.py": KILLED}, like="", n=1,
-        args=("--cov=lib", "test_killed.py"), expect=names_what_is_lost, incidents=True, modes=(), shunt_args=("--fork-server=off",),
+        args=("--cov=lib", "test_killed.py"), expect=names_what_is_lost, incidents=True, modes=(),
+        shunt_args=("--fork-server=off",),
     ),
     plugin(
         "coverage-run", "coverage", "python3-coverage", "cov",
@@ -199,6 +201,10 @@ CASES = [
     plugin("xprocess", "xprocess"),
     plugin("rerunfailures", "pytest_rerunfailures", like="xdist"),  # Debian's needs xdist loaded
     plugin("random-order", "random_order"),
+    plugin("random-order-cold", "random_order", "python3-pytest-random-order", "random-order",
+           shunt_args=("--fork-server=off",), modes=("plain",)),
+    plugin("rerunfailures-cold", "pytest_rerunfailures", "python3-pytest-rerunfailures", "rerunfailures",
+           like="xdist", shunt_args=("--fork-server=off",), modes=("xdist",)),
     plugin("repeat", "pytest_repeat"),
     plugin("subtests", "pytest_subtests"),
     plugin("sugar", "pytest_sugar"),
