@@ -70,6 +70,7 @@ struct adapter_entry {
 
 struct adapter_list {
     char *const *argv; /* the user's command; NULL: none (--from) */
+    bool batch;        /* --batch: a suite is to be one entry; only where the adapter `batches` */
     const char *from;  /* --from; NULL */
     const char *from_text; /* its contents */
     size_t from_size;
@@ -103,6 +104,7 @@ struct adapter_judgement {
 struct adapter {
     const char *name; /* for --adapter */
     const char *help; /* one line: what it takes */
+    bool batches;     /* list() heeds adapter_list.batch */
     /* Is this command one of this framework's? Looks at the words, and may look at the program's file. */
     enum adapter_claim (*recognise)(char *const argv[]);
     /* Called until it adds no step: either adds some with adapter_ask(), to be called again with their answers, or adds the

@@ -57,6 +57,7 @@ struct selection {
     bool disabled_too;
     uint64_t shards, shard; /* shards 0: all */
     uint64_t runnable;      /* seen so far */
+    size_t batch; /* with --batch: 1 and the index of the last suite's entry; 0: none yet */
 };
 
 /* The last of this option of the command, else gtest's variable for it. NULL: neither; "" without a
@@ -131,22 +132,48 @@ static void clear_environment(struct adapter_entry *entry)
             adapter_append(&entry->env, names[i]);
 }
 
+#define BATCH_WORD_MAX (100u << 10) /* of one filter: the kernel takes words of 128 KiB at most */
+
+/* One more test of the suite's entry. False: it needs an entry of its own. */
+static bool join_batch(struct adapter_list *list, const struct selection *selection,
+                       const char *suite, const char *filter)
+{
+    struct adapter_entry *entry = selection->batch ? &list->entries[selection->batch - 1] : NULL;
+    char **last, *joined;
+
+    if (!entry || strcmp(entry->classname, suite) != 0)
+        return false;
+    for (last = entry->argv; last[1];)
+        last++;
+    if (strlen(*last) + strlen(filter) > BATCH_WORD_MAX)
+        return false;
+    joined = mem_printf("%s:%s", *last, filter);
+    free(*last);
+    *last = joined;
+    return true;
+}
+
 static int add_test(struct adapter_list *list, const struct cpp_command *command,
                     struct selection *selection, const char *suite, const char *name)
 {
     bool disabled = !selection->disabled_too && (says_disabled(suite) || says_disabled(name));
-    _cleanup_free_ char *id = mem_printf("%s.%s", suite, name), *filter = filter_of(suite, name),
+    const char *shown = list->batch && !disabled ? "*" : name;
+    _cleanup_free_ char *id = mem_printf("%s.%s", suite, shown), *filter = filter_of(suite, name),
                         *word = NULL;
     struct adapter_entry *entry;
 
     if (!disabled && selection->shards &&
         selection->runnable++ % selection->shards != selection->shard)
         return 0;
+    if (shown != name && join_batch(list, selection, suite, filter))
+        return 0;
     entry = adapter_add(list, id);
     if (!entry)
         return -E2BIG;
+    if (shown != name)
+        selection->batch = list->nentries;
     entry->classname = mem_strdup(suite);
-    entry->name = mem_strdup(name);
+    entry->name = mem_strdup(shown);
     entry->argv = adapter_words(command->test);
     word = mem_printf("--gtest_filter=%s", filter);
     adapter_append(&entry->argv, word);
@@ -306,6 +333,45 @@ static void judge_zero(const struct adapter_entry *entry, struct cpp_text text,
     }
 }
 
+/* Of a suite: the test that gtest said it begins last, before `at`. */
+static void say_test(struct cpp_text text, const char *at, char message[ADAPTER_MESSAGE])
+{
+    struct cpp_text before = {text.at, at};
+    const char *run = cpp_find_last(before, "[ RUN      ] ");
+
+    if (run)
+        cpp_say(message, run + strlen("[ RUN      ] "), cpp_line_end(before, run));
+}
+
+static void judge_batch(const struct adapter_result *result, struct cpp_text text,
+                        struct adapter_judgement *ret)
+{
+    const char *failure = cpp_find(text, ": Failure\n"), *ran = cpp_find_last(text, "[==========] ");
+    bool ended = ran && memmem(ran, (size_t)(cpp_line_end(text, ran) - ran), " ran.", 5);
+    char message[ADAPTER_MESSAGE] = "", which[ADAPTER_MESSAGE] = "";
+
+    say_test(text, failure && ended ? failure : text.end, which);
+    if (ret->outcome == OUTCOME_PASSED && ran && !ended) {
+        ret->outcome = OUTCOME_FAILED;
+        cpp_say_text(ret->message, "exit status 0 in the middle of ");
+        cpp_say_text(ret->message, which);
+        cpp_say_text(ret->message, ": something called exit()");
+    } else if (ret->outcome == OUTCOME_PASSED && cpp_find(text, "[  PASSED  ] 0 tests.") &&
+               cpp_find(text, "[  SKIPPED ] ")) {
+        ret->outcome = OUTCOME_SKIPPED;
+        say_block(text, ": Skipped\n", ret->message);
+    } else if (ret->outcome == OUTCOME_FAILED && ended && failure) {
+        cpp_say_text(message, which);
+        cpp_say_text(message, ": ");
+        say_block(text, ": Failure\n", message);
+        cpp_take_reason(result, message, ret);
+    } else if (ret->outcome == OUTCOME_FAILED) {
+        cpp_say_text(ret->message, *which ? " in " : "");
+        cpp_say_text(ret->message, which);
+        cpp_say_crash(ret->message, text);
+    }
+}
+
 static void judge(const struct adapter_entry *entry, const struct adapter_result *result,
                   struct adapter_judgement *ret)
 {
@@ -313,7 +379,9 @@ static void judge(const struct adapter_entry *entry, const struct adapter_result
     char message[ADAPTER_MESSAGE] = "";
 
     adapter_judge_status(entry, result, ret);
-    if (ret->outcome == OUTCOME_PASSED)
+    if (strcmp(entry->name, "*") == 0)
+        judge_batch(result, text, ret);
+    else if (ret->outcome == OUTCOME_PASSED)
         judge_zero(entry, text, ret);
     else if (say_block(text, ": Failure\n", message))
         cpp_take_reason(result, message, ret);
@@ -325,6 +393,7 @@ extern const struct adapter adapter_gtest;
 const struct adapter adapter_gtest = {
     .name = "gtest",
     .help = "GoogleTest: a program of its tests, and its --gtest_ options",
+    .batches = true,
     .recognise = recognise,
     .list = list,
     .judge = judge,

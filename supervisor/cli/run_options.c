@@ -246,6 +246,14 @@ static int set_adapter(void *target, const char *text, struct err *err)
     return nearest ? err_hint(err, "did you mean %s?", nearest) : err_hint(err, "adapters are %s", list);
 }
 
+static int set_batch(void *target, const char *text, struct err *err)
+{
+    (void)text;
+    (void)err;
+    config_of(target)->batch = true;
+    return 0;
+}
+
 static int set_history(void *target, const char *text, struct err *err)
 {
     return set_path(&config_of(target)->history_path, text, err);
@@ -310,6 +318,7 @@ const struct option_row run_option_table[] = {
      "(of --from), command (all of it is one test); default: found out from\n"
      "the command",
      set_adapter, "Tests"},
+    {"batch", 0, NULL, "a suite of the framework's (gtest) is one process, and one test", set_batch, NULL},
     {"from", 0, "FILE",
      "instead of a command: a file of commands, one a line, for sh -c or as\n"
      "JSON; each is a test. -: standard input",

@@ -34,6 +34,7 @@ struct run_config {
     char **command; /* NULL-terminated, at least one; points into argv */
 
     const char *adapter;   /* --adapter; NULL: by the command */
+    bool batch;            /* --batch: a suite of the framework's is one process, and one test */
     const char *from_path; /* --from; NULL. Then `command` is what people read */
     enum run_list list;    /* `shunt list`: print which tests there are, and run none */
 

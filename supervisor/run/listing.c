@@ -205,7 +205,8 @@ static void reset_list(struct native *native)
     size_t size = list->from_size;
 
     adapter_list_done(list);
-    *list = (struct adapter_list){.argv = native->run->config->command, .from = from, .from_text = text, .from_size = size};
+    *list = (struct adapter_list){
+        .argv = native->run->config->command, .batch = native->run->config->batch, .from = from, .from_text = text, .from_size = size};
     native->step = 0;
 }
 
@@ -250,8 +251,14 @@ static void suite_is_there(struct native *native)
 /* With what is known now: it asks more, or has all. */
 static void ask_adapter(struct native *native)
 {
+    const struct adapter *adapter = native_adapter(native);
     size_t known = native->list.nsteps;
-    int r = native_adapter(native)->list(&native->list, &native->err);
+    int r = adapter->list(&native->list, &native->err);
+
+    if (r == 0 && native->list.batch && !adapter->batches) {
+        err_set(&native->err, ERR_USAGE, EINVAL, "--batch: tests of %s have no suites that one process could run", adapter->name);
+        r = err_hint(&native->err, "leave it out: each test is a process of its own");
+    }
 
     if (r == -ENOENT && native->err.kind == ERR_NONE) {
         reset_list(native);
@@ -323,6 +330,10 @@ int native_open(struct run *run, struct err *err)
     int r = 0;
 
     if (!choose(config, candidates)) {
+        if (config->batch) {
+            err_set(err, ERR_USAGE, EINVAL, "--batch: nobody here takes this command apart into suites");
+            return err_hint(err, "it is for programs of GoogleTest; behind a wrapper, say --adapter=gtest");
+        }
         /* Whether it starts pytest shows when it runs, and a list runs nothing. */
         if (!config->list || whole_command_means_pytest(config->command) || config->adapter)
             return 0;
@@ -334,6 +345,7 @@ int native_open(struct run *run, struct err *err)
     native->run = run;
     native->step_fd = native->table_fd = -1;
     native->list.argv = config->command;
+    native->list.batch = config->batch;
     native->runner = paths_find("shunt-runner");
     ev_init(&native->step_timer, step_late);
     if (!native->runner) {

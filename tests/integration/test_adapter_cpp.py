@@ -228,6 +228,18 @@ def test_shards_of_gtest_are_a_partition(project, programs):
     assert not parts[0] & parts[1] and not parts[1] & parts[2] and len(set.union(*parts)) == 10
 
 
+def test_a_batch_is_a_suite(project, programs):
+    result = project.run("-n", 2, "--batch", command=(programs("gtest-crashes"),))
+    expected = {"Calc.*": "failed", "CalcDeathTest.*": "passed", "All/P.*": "failed", "Ty/0.*": "failed", "Ty/1.*": "passed"}
+    assert result.outcomes == {**expected, "Bad.*": "failed", "Calc.DISABLED_off": "skipped"}, result
+    assert ended(result, "Calc.*")["message"].startswith("Calc.fails: "), result
+    assert ended(result, "Bad.*")["message"].startswith("died of SIGSEGV") and "in Bad.segv" in ended(result, "Bad.*")["message"]
+    result = project.run("--batch", command=(programs("catch2"),))
+    assert result.status == 4 and "--batch: tests of catch2 have no suites" in result.stderr, result
+    result = project.run("--batch", command=("pytest",))
+    assert result.status == 4 and "--batch: nobody here" in result.stderr, result
+
+
 def test_what_no_longer_means_anything_is_said(project, programs):
     result = project.run("-n", 1, command=(programs("gtest"), "--gtest_filter=Calc.adds", "--gtest_output=xml:x.xml", "--gtest_shuffle"))
     assert result.status == 0 and "--gtest_output, --gtest_shuffle: left out" in result.stderr, result

@@ -209,6 +209,42 @@ static void results_have_reasons(void **state)
                   OUTCOME_FAILED, "exit status 23: SUMMARY: AddressSanitizer: 24 byte(s) leaked");
 }
 
+static void a_batch_is_a_suite(void **state)
+{
+    const struct adapter *gtest = adapter_find("gtest");
+    const struct adapter_entry suite = {
+        .id = (char *)"A.*", .classname = (char *)"A", .name = (char *)"*"};
+    struct adapter_list list = {.argv = WORDS("./t"), .batch = true};
+    struct err err = ERR_INIT;
+    static const char tests[] = "A.\n  x\n  DISABLED_y\n  z\nB.\n  x\n";
+
+    (void)state;
+    assert_true(gtest->batches);
+    assert_int_equal(gtest->list(&list, &err), 0);
+    answer_bytes(&list, tests, strlen(tests), 0);
+    assert_int_equal(gtest->list(&list, &err), 0);
+    assert_int_equal(list.nentries, 3);
+    assert_string_equal(list.entries[0].id, "A.*");
+    expect_words(list.entries[0].argv, WORDS("./t", FILTER("A.x:A.z")));
+    assert_string_equal(list.entries[1].id, "A.DISABLED_y");
+    assert_string_equal(list.entries[2].id, "B.*");
+    adapter_list_done(&list);
+    expect_judged("gtest", &suite, 0, "[==========] 2 tests from 1 test suite ran. (0 ms total)\n",
+                  OUTCOME_PASSED, "");
+    expect_judged("gtest", &suite, 0,
+                  "[==========] Running 2 tests from 1 test suite.\n[ RUN      ] A.z\n",
+                  OUTCOME_FAILED, "exit status 0 in the middle of A.z: something called exit()");
+    expect_judged("gtest", &suite, 1 << 8,
+                  "[ RUN      ] A.x\na.cc:1: Failure\nFailed\n[  FAILED  ] A.x (0 ms)\n"
+                  "[ RUN      ] A.z\n[       OK ] A.z (0 ms)\n"
+                  "[==========] 2 tests from 1 test suite ran. (0 ms total)\n",
+                  OUTCOME_FAILED, "A.x: a.cc:1: Failed");
+    expect_judged("gtest", &suite, 11,
+                  "[ RUN      ] A.x\na.cc:1: Failure\nFailed\n[ RUN      ] A.z\n", OUTCOME_FAILED,
+                  "died of SIGSEGV in A.z");
+    expect_judged("gtest", &suite, 1 << 8, "", OUTCOME_FAILED, "exit status 1");
+}
+
 static void hostile_output_does_no_harm(void **state)
 {
     const struct adapter_entry test = {
@@ -241,6 +277,7 @@ int main(void)
         cmocka_unit_test(bad_shards_are_errors),
         cmocka_unit_test(hostile_lists_do_no_harm),
         cmocka_unit_test(results_have_reasons),
+        cmocka_unit_test(a_batch_is_a_suite),
         cmocka_unit_test(hostile_output_does_no_harm),
     };
 
