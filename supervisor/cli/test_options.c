@@ -77,7 +77,9 @@ int test_options_shard_of_environment(struct run_config *config, struct err *err
     config->shard = (unsigned)i;
     config->shards = (unsigned)n;
     if (touch && *touch) { /* whoever asked wants to know that it was understood */
-        _cleanup_close_ int fd = open(touch, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        int fd = open(touch, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+        close_fd(&fd);
     }
     return 0;
 }
