@@ -173,6 +173,7 @@ static const cyaml_schema_field_t project_fields[] = {
     CYAML_FIELD_IGNORE("profiles", CYAML_FLAG_OPTIONAL),
     CYAML_FIELD_IGNORE("rules", CYAML_FLAG_OPTIONAL),
     CYAML_FIELD_IGNORE("locks", CYAML_FLAG_OPTIONAL),
+    CYAML_FIELD_IGNORE("setup", CYAML_FLAG_OPTIONAL),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t project_schema = {

@@ -16,6 +16,7 @@
 #include "supervisor/cli/run_defaults.h"
 #include "supervisor/cli/run_options.h"
 #include "supervisor/cli/rules_reader.h"
+#include "supervisor/cli/setup_reader.h"
 
 struct request {
     const char *profile;
@@ -213,6 +214,8 @@ static int cmd_show(const struct request *request)
         r = project_file_apply(&options.file, run_option_table, &options, &err); /* only so it is known to be right */
     if (r == 0)
         r = rules_read(&options.file, &options.rules, &err);
+    if (r == 0)
+        r = setup_read(&options.file, &options.setup, &err);
     if (r == 0 && request->json)
         print_json(&options.file, &options.rules);
     else if (r == 0)

@@ -156,14 +156,24 @@ static json_t *policy_schema(void)
     return schema;
 }
 
+static json_t *setup_schema(void)
+{
+    json_t *schema = closed_object(json_pack("{s:{s:s},s:{s:s},s:o,s:o,s:o}", "name", "type", "string", "match", "type", "string",
+                                             "command", scalar_or_list(), "teardown", scalar_or_list(), "timeout", scalar()));
+
+    json_object_set_new(schema, "required", json_pack("[s,s]", "name", "command"));
+    return schema;
+}
+
 void config_schema_print(FILE *out)
 {
     json_t *schema =
-        json_pack("{s:s,s:s,s:s,s:{s:{s:s},s:{s:s,s:o},s:{s:s,s:o},s:{s:s,s:o},s:{s:s,s:{s:s,s:i}}},s:b}", "$schema",
+        json_pack("{s:s,s:s,s:s,s:{s:{s:s},s:{s:s,s:o},s:{s:s,s:o},s:{s:s,s:o},s:{s:s,s:{s:s,s:i}},s:{s:s,s:o}},s:b}", "$schema",
                   "https://json-schema.org/draft/2020-12/schema", "title", "shunt.yaml", "type", "object", "properties", "policy",
                   "type", "string", "policies", "type", "array", "items", policy_schema(), "profiles", "type", "object",
                   "additionalProperties", profile_schema(), "rules", "type", "array", "items", rule_schema(),
                   "locks", "type", "object", "additionalProperties", "type", "integer", "minimum", 1,
+                  "setup", "type", "array", "items", setup_schema(),
                   "additionalProperties", 0);
 
     json_dumpf(schema, out, JSON_INDENT(1) | JSON_SORT_KEYS);

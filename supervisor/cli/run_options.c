@@ -11,6 +11,7 @@
 #include "sandbox/base/units.h"
 #include "supervisor/adapters/adapter.h"
 #include "supervisor/cli/rules_reader.h"
+#include "supervisor/cli/setup_reader.h"
 #include "supervisor/cli/test_options.h"
 #include "supervisor/cli/values.h"
 #include "supervisor/cli/verdict_set.h"
@@ -452,6 +453,7 @@ void run_options_done(struct run_options *options)
 {
     drop_filters(&options->config);
     rules_done(&options->rules);
+    setup_scripts_done(&options->setup);
     project_file_done(&options->file);
 }
 
@@ -474,6 +476,8 @@ static int parse_both(struct run_options *options, int argc, char **argv, int *r
         r = project_file_apply(&options->file, run_option_table, options, err);
     if (r == 0)
         r = rules_read(&options->file, &options->rules, err);
+    if (r == 0)
+        r = setup_read(&options->file, &options->setup, err);
     if (r < 0)
         return r;
     if (filters)
@@ -524,5 +528,6 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
         return r;
     options->config.sandbox = &options->sandbox;
     options->config.rules = &options->rules;
+    options->config.setup = &options->setup;
     return 0;
 }

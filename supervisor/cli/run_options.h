@@ -9,6 +9,7 @@
 #include "supervisor/cli/sandbox_options.h"
 #include "supervisor/config/rules.h"
 #include "supervisor/config/run_config.h"
+#include "supervisor/config/setup.h"
 
 struct run_options {
     struct sandbox_config sandbox; /* first: see sandbox_options.h */
@@ -16,6 +17,7 @@ struct run_options {
     char *from_command[2]; /* what stands for the command with --from */
     struct project_file file;      /* texts of its profile are used above */
     struct rules rules;
+    struct setup_scripts setup;
     const char *profile;           /* --profile; NULL: default */
     bool help; /* --help was given: nothing else counts */
 };

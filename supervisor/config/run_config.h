@@ -26,6 +26,7 @@ enum run_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 struct sandbox_config;
 struct filter;
 struct rules;
+struct setup_scripts;
 
 #define RUN_CONFIG_FILTERS 32
 
@@ -73,6 +74,7 @@ struct run_config {
     uint64_t repeat;           /* each test runs so often, or until it is bad; at least 1 */
     bool until_fail;           /* and the run stops at the first that is */
     unsigned shard, shards;    /* --shard: the tests of part `shard` (from 0) of so many; 0: all */
+    const struct setup_scripts *setup; /* of the project's shunt.yaml; NULL: none */
     const struct rules *rules; /* of the project's shunt.yaml; NULL: none */
 
     const char *history_path;  /* NULL: .shunt/history.db below the suite's root */

@@ -187,6 +187,8 @@ struct report_selection { /* of the tests that were collected */
     bool timed;             /* parts are balanced by time */
 };
 void report_selection(struct report *report, const struct report_selection *selection);
+/* Events file only: a setup command, or its teardown, has ended. `why`: it failed; NULL. */
+void report_setup(struct report *report, const char *name, bool teardown, const char *why, uint64_t ns);
 
 /* Events file only, for `shunt merge`: which test is whose, before the others are taken out. */
 struct report_shard {

@@ -44,3 +44,10 @@ void report_shard(struct report *report, const struct suite *suite, const struct
     report->shard = json_pack("{s:i,s:i,s:b,s:s,s:o}", "shard", (int)shard->index + 1, "shards", (int)shard->count, "timed",
                               shard->timed, "plan", digest, "others", others);
 }
+
+void report_setup(struct report *report, const char *name, bool teardown, const char *why, uint64_t ns)
+{
+    report_emit(report, "setup",
+                json_pack("{s:o,s:b,s:o,s:I}", "name", events_text(name), "teardown", teardown, "failed", events_text(why), "us",
+                          (json_int_t)(ns / 1000)));
+}

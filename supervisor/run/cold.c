@@ -13,6 +13,7 @@
 #include "supervisor/run/budget.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/cpu.h"
+#include "supervisor/run/setup.h"
 #include "supervisor/run/state.h"
 
 int cold_spawn(struct worker *worker, const int output[2])
@@ -29,7 +30,8 @@ int cold_spawn(struct worker *worker, const int output[2])
 
     if (null < 0 || !run->python)
         return -ENOENT;
-    passed = cpu_environment(run, budget_environment(spec_environment(&run->spec, environ, NULL)), worker->reserved);
+    passed = setup_environment(
+        run, cpu_environment(run, budget_environment(spec_environment(&run->spec, environ, NULL)), worker->reserved));
     env = pytest_environment(passed, run->python, controller_socket_path(run->controller), &identity);
     spec_environment_free(passed);
     r = run_init_spawn_in_cell(run->init, worker->number, run->config->command, env, stdio);

@@ -10,6 +10,7 @@
 
 #include "sandbox/base/mem.h"
 #include "supervisor/plan/cpu_share.h"
+#include "supervisor/run/setup.h"
 #include "supervisor/run/state.h"
 
 /* A message's header holds 8 KiB; a set of more CPUs than this is no great restriction anyway. */
@@ -136,6 +137,7 @@ static json_t *variables(const struct run *run, const struct slot *slot)
     if (cpu_count_told(run, slot) && cpu_variable_is_ours(&(struct cpu_variable){.name = "PYTHON_CPU_COUNT"}, env))
         json_object_set_new(object, "PYTHON_CPU_COUNT", value_of(threads));
     spec_environment_free(env);
+    setup_export(run, object);
     return object;
 }
 

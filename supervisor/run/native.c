@@ -18,6 +18,7 @@
 #include "supervisor/run/channel.h"
 #include "supervisor/run/cpu.h"
 #include "supervisor/run/native.h"
+#include "supervisor/run/setup.h"
 #include "supervisor/run/state.h"
 #include "supervisor/runner/table.h"
 
@@ -88,7 +89,8 @@ static int spawn(struct worker *worker, int channel, int output)
 {
     struct run *run = worker->run;
     char *const argv[] = {run->native->runner, NULL};
-    char **env = cpu_environment(run, budget_environment(spec_environment(&run->spec, environ, NULL)), worker->reserved);
+    char **env = setup_environment(
+        run, cpu_environment(run, budget_environment(spec_environment(&run->spec, environ, NULL)), worker->reserved));
     int r = run_init_spawn_in_cell(run->init, worker->number, argv, env, (int[3]){channel, output, output});
 
     spec_environment_free(env);

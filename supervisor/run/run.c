@@ -28,6 +28,7 @@
 #include "supervisor/run/outside.h"
 #include "supervisor/run/scratch.h"
 #include "supervisor/run/select.h"
+#include "supervisor/run/setup.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/terminal.h"
 #include "supervisor/run/detect/thresholds.h"
@@ -124,11 +125,11 @@ void run_suite_ready(struct run *run)
         controller_plan(run->controller);
     if (run->cgroup)
         cgroup_run_warm(run->cgroup); /* the first workers will be moved in some ten milliseconds */
-    run->phase = PHASE_PARALLEL;
     evidence_place(run);
     report_header(run);
     select_say(run);
     run_history_say(run);
+    setup_begin(run);
 }
 
 /* --- the loop --- */
@@ -187,6 +188,10 @@ static void init_event(struct run *run, struct run_init_event *event)
 
     if (event->tag == STEP_TAG && run->native) {
         native_step_event(run, event);
+        return;
+    }
+    if (event->tag == SETUP_TAG) {
+        setup_event(run, event);
         return;
     }
     switch (event->type) {
@@ -492,6 +497,7 @@ static void run_free(struct run *run)
     free(run->cases);
     denials_close(run);
     run_history_free(run->history);
+    setup_free(run);
     native_free(run->native);
     free(run->quit.why);
     free(run->inputs);

@@ -14,6 +14,7 @@
 #include "supervisor/run/detect/leak_watch.h"
 #include "supervisor/run/native.h"
 #include "supervisor/run/retry.h"
+#include "supervisor/run/setup.h"
 #include "supervisor/run/state.h"
 
 /* More at once would only compete for the CPUs. */
@@ -278,6 +279,8 @@ static void pump_serial(struct run *run)
 
     if (lanes_serial_done(run->lanes) && !slot->worker) {
         judge_incident_flush(slot);
+        if (!setup_finished(run))
+            return;
         run->phase = PHASE_FINISHING;
         controller_finish(run->controller);
         if (run->native)

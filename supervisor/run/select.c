@@ -7,6 +7,7 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/mem.h"
 #include "supervisor/config/rules.h"
+#include "supervisor/config/setup.h"
 #include "supervisor/core/filter.h"
 #include "supervisor/plan/order.h"
 #include "supervisor/plan/shard.h"
@@ -20,6 +21,8 @@ static unsigned needs(const struct run *run)
 
     for (size_t i = 0; i < run->config->nfilters; i++)
         bits |= filter_needs(run->config->filters[i]);
+    for (size_t i = 0; run->config->setup && i < run->config->setup->n; i++)
+        bits |= filter_needs(run->config->setup->items[i].filter);
     return run->config->rules ? bits | rules_needs(run->config->rules) : bits;
 }
 
@@ -47,6 +50,18 @@ static void facts_of(const struct run *run, size_t i, struct filter_facts *ret)
                                  .markers = test->markers,
                                  .serial = test->lane == LANE_SERIAL};
     run_history_facts(run, i, ret);
+}
+
+bool select_any_matches(const struct run *run, const struct filter *filter)
+{
+    struct filter_facts facts;
+
+    for (size_t i = 0; i < run->suite.count; i++) {
+        facts_of(run, i, &facts);
+        if (filter_matches(filter, &facts))
+            return true;
+    }
+    return false;
 }
 
 static void apply_rules(struct run *run)

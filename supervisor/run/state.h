@@ -63,6 +63,7 @@ struct lanes;
 struct native;
 struct native_output;
 struct packet;
+struct setup;
 struct sock_fprog;
 struct terminal;
 
@@ -318,6 +319,7 @@ struct run {
     struct incident *incidents; /* all, in order */
     size_t nincidents, incidents_room;
     struct threshold threshold; /* thresholds.c */
+    struct setup *setup;         /* setup.c; NULL: none is needed */
     struct run_history *history; /* history.c; NULL: --no-history, or no suite yet */
     struct blame_case *cases; /* blame.c: suspects */
     size_t ncases, cases_room;
