@@ -90,7 +90,9 @@ static json_t *policy_value(const char *words)
 /* "parallel|serial" are words; anything else is a scalar. */
 static json_t *rule_value(const struct rule_row *row)
 {
-    json_t *value = strcmp(row->value, "NAMES") == 0 ? scalar_or_list() : scalar();
+    json_t *value = strcmp(row->value, "NAMES") == 0       ? scalar_or_list()
+                    : strcmp(row->value, "VARIABLES") == 0 ? json_pack("{s:s}", "type", "object")
+                                                           : scalar();
 
     if (islower((unsigned char)*row->value) && strchr(row->value, '|')) {
         json_decref(value);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/cli/rules_reader.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@
 #include "supervisor/config/run_config.h"
 #include "supervisor/core/filter.h"
 
-enum { RULES_MAX = 512, LOCKS_MAX = 16, LOCK_NAME_MAX = 100, LOCK_LIMITS_MAX = 256, WEIGHT_MAX = 4096, NAMES_MAX = 32 };
+enum { RULES_MAX = 512, LOCKS_MAX = 16, LOCK_NAME_MAX = 100, LOCK_LIMITS_MAX = 256, ENVIRONMENT_MAX = 1024, WEIGHT_MAX = 4096, NAMES_MAX = 32 };
 
 /* --- values --- */
 
@@ -178,6 +179,40 @@ static int set_locks(struct rule *rule, const struct place *place, struct err *e
     return r;
 }
 
+static bool is_variable(const char *name)
+{
+    for (const char *p = name; *p; p++)
+        if (!isalnum((unsigned char)*p) && *p != '_')
+            return false;
+    return *name && !isdigit((unsigned char)*name);
+}
+
+/* "environment: {MODE: fast, DISPLAY: null}" */
+static int set_environment(struct rule *rule, const struct place *place, struct err *err)
+{
+    size_t bytes = 0;
+
+    if (place->node->kind != DOCUMENT_MAP || !place->node->n)
+        return place_complain(place, err, "found %s: expected variables (NAME: value; null takes one away)",
+                              document_kind_name(place->node));
+    rule->environment = mem_zalloc((place->node->n + 1) * sizeof(*rule->environment));
+    for (size_t i = 0; i < place->node->n; i++) {
+        const struct document_node *child = &place->node->children[i];
+        struct place below = place_below(place, child->key);
+
+        if (child->kind != DOCUMENT_SCALAR || !is_variable(child->key))
+            return place_complain(&below, err, "expected the name of a variable, and a value");
+        rule->environment[i] = strcmp(child->text, "null") == 0 || strcmp(child->text, "~") == 0
+                                   ? mem_strdup(child->key)
+                                   : mem_printf("%s=%s", child->key, child->text);
+        bytes += strlen(rule->environment[i]) + 8;
+    }
+    if (bytes > ENVIRONMENT_MAX)
+        return place_complain(place, err, "is too long: expected at most 1 KiB in all");
+    rule->has |= RULE_BIT(RULE_ENVIRONMENT);
+    return 0;
+}
+
 const struct rule_row rule_rows[] = {
     {"match", "EXPR", "which tests it is about: a filter expression (docs/filters.md)", set_match},
     {"profile", "NAME", "only in runs with this profile, or with one that inherits from it", set_profile},
@@ -185,6 +220,7 @@ const struct rule_row rule_rows[] = {
     {"group", "NAME", "they share one worker and keep their order", set_group},
     {"weight", "N|all", "slots that each takes", set_weight},
     {"locks", "NAMES", "semaphores that each holds while it runs", set_locks},
+    {"environment", "VARIABLES", "set while each runs; null takes one away", set_environment},
     {"tasks", "N", "own limit of each on threads and processes", set_tasks},
     {"memory", "SIZE", "own limit of each on memory", set_memory},
     {"timeout", "TIME", "wall time of each", set_timeout},
@@ -241,7 +277,7 @@ static int read_rule(const struct place *place, struct rule *rule, struct err *e
 
         if (!row)
             return unknown_key(&below, place->node->children[i].key, err);
-        if (row->set != set_locks && (below.node->kind != DOCUMENT_SCALAR || !*below.node->text))
+        if (row->set != set_locks && row->set != set_environment && (below.node->kind != DOCUMENT_SCALAR || !*below.node->text))
             return place_complain(&below, err, "found %s: expected %s", document_kind_name(below.node), row->value);
         r = row->set(rule, &below, err);
         if (r < 0)

@@ -6,6 +6,13 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/core/filter.h"
 
+static void free_words(char **words)
+{
+    for (char **word = words; word && *word; word++)
+        free(*word);
+    free(words);
+}
+
 void rules_done(struct rules *rules)
 {
     for (size_t i = 0; i < rules->n; i++) {
@@ -15,9 +22,8 @@ void rules_done(struct rules *rules)
         free(rule->match);
         free(rule->where);
         free(rule->group);
-        for (char **lock = rule->locks; lock && *lock; lock++)
-            free(*lock);
-        free(rule->locks);
+        free_words(rule->locks);
+        free_words(rule->environment);
     }
     for (size_t i = 0; i < rules->nlimits; i++)
         free(rules->limits[i].name);
@@ -84,6 +90,8 @@ static void apply(const struct rule *rule, unsigned keys, struct test *test)
         test->slow_ns = rule->slow_ns;
     if (keys & RULE_BIT(RULE_GRACE))
         test->grace_ns = rule->grace_ns;
+    if (keys & RULE_BIT(RULE_ENVIRONMENT))
+        test_set_environment(test, rule->environment);
     for (char **lock = rule->locks; lock && *lock; lock++)
         test_add_lock(test, *lock);
     apply_retry(&rule->retry, keys, &test->retry);

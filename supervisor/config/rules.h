@@ -15,7 +15,7 @@ struct filter;
 struct filter_facts;
 
 enum rule_key { RULE_LANE, RULE_GROUP, RULE_WEIGHT, RULE_TASKS, RULE_MEMORY, RULE_TIMEOUT, RULE_SLOW, RULE_GRACE,
-                RULE_RETRIES, RULE_RETRY_DELAY, RULE_RETRY_BACKOFF, RULE_RETRY_ON, RULE_LOCKS, RULE_KEYS };
+                RULE_RETRIES, RULE_RETRY_DELAY, RULE_RETRY_BACKOFF, RULE_RETRY_ON, RULE_LOCKS, RULE_ENVIRONMENT, RULE_KEYS };
 #define RULE_BIT(key) (1u << (key))
 
 struct rule {
@@ -29,6 +29,7 @@ struct rule {
     uint64_t tasks, memory_bytes;
     uint64_t timeout_ns, slow_ns, grace_ns;
     struct retry_policy retry;
+    char **environment; /* as a test has it */
     char **locks; /* NULL-terminated; added to those of other rules and of the test itself */
 };
 

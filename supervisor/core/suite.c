@@ -26,10 +26,24 @@ void test_add_lock(struct test *test, const char *name)
     test->locks[n + 1] = NULL;
 }
 
+void test_set_environment(struct test *test, char *const *words)
+{
+    size_t n = 0;
+
+    free_words(test->environment);
+    while (words[n])
+        n++;
+    test->environment = mem_calloc(n + 1, sizeof(*test->environment));
+    for (size_t i = 0; i < n; i++)
+        test->environment[i] = mem_strdup(words[i]);
+    test->environment[n] = NULL;
+}
+
 static void test_done(struct test *t)
 {
     free_words(t->markers);
     free_words(t->locks);
+    free_words(t->environment);
     free(t->id);
     free(t->file);
     free(t->classname);

@@ -23,6 +23,7 @@ struct test {
     char *why;       /* why it is in the serial lane; NULL */
     char *group;     /* NULL: none */
     char **locks;    /* names of semaphores that it holds while it runs; NULL-terminated; NULL: none */
+    char **environment; /* "NAME=value" is set while it runs, "NAME" is taken away; NULL-terminated; NULL: nothing */
     char **markers;  /* NULL-terminated; NULL: none, or nobody asked for them */
     size_t number;   /* by which the framework knows it: its index in what was collected */
     enum lane lane;
@@ -69,6 +70,7 @@ struct suite {
 void suite_done(struct suite *suite);
 /* Once, however often it is added. */
 void test_add_lock(struct test *test, const char *name);
+void test_set_environment(struct test *test, char *const *words); /* copied */
 /* Only the tests that `keep` says stay, in their order; the others are freed. */
 void suite_keep(struct suite *suite, const bool *keep);
 /* `order`: by place, which test comes there. */

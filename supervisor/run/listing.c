@@ -240,10 +240,6 @@ static void suite_is_there(struct native *native)
         native_over(run);
         return;
     }
-    if (native_make_table(native) < 0) {
-        run_fail(run, "no memory file for the table of tests: %s", strerror(errno));
-        return;
-    }
     report_show_tests(run->report, native_adapter(native)->name, run->suite.count);
     run_suite_ready(run);
 }

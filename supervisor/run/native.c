@@ -43,9 +43,10 @@ static void write_texts(FILE *out, char *const words[])
         fwrite(words[i], 1, strlen(words[i]) + 1, out);
 }
 
-static void write_record(FILE *out, const struct adapter_entry *entry, struct runner_table *head)
+static void write_record(FILE *out, const struct adapter_entry *entry, char *const more[], struct runner_table *head)
 {
-    struct runner_record record = {.argc = (uint32_t)count_words(entry->argv), .envc = (uint32_t)count_words(entry->env)};
+    struct runner_record record = {.argc = (uint32_t)count_words(entry->argv),
+                                   .envc = (uint32_t)(count_words(entry->env) + count_words(more))};
     const char *cwd = entry->cwd ? entry->cwd : "";
 
     if (record.argc > head->argc_max)
@@ -56,6 +57,7 @@ static void write_record(FILE *out, const struct adapter_entry *entry, struct ru
     fwrite(cwd, 1, strlen(cwd) + 1, out);
     write_texts(out, entry->argv);
     write_texts(out, entry->env);
+    write_texts(out, more);
     while (ftell(out) % 8)
         fputc('\0', out);
 }
@@ -72,8 +74,10 @@ int native_make_table(struct native *native)
         abort();
     head->count = (uint32_t)list->nentries;
     for (size_t i = 0; i < list->nentries; i++) {
+        size_t own = suite_find(&native->run->suite, i); /* what a rule gives it */
+
         head->at[i] = head_size + (uint64_t)ftell(out);
-        write_record(out, &list->entries[i], head);
+        write_record(out, &list->entries[i], own == TEST_NONE ? NULL : native->run->suite.tests[own].environment, head);
     }
     fclose(out);
     native->table_fd = memfd_create("shunt-tests", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -101,6 +105,8 @@ int native_launch(struct worker *worker)
 {
     int pair[2], out[2] = {-1, -1}, one = 1, r;
 
+    if (worker->run->native->table_fd < 0 && (r = native_make_table(worker->run->native)) < 0)
+        return r;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
     setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One worker generation, from the preparation of its cell to the removal of its cgroup. */
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,10 +235,31 @@ static void worker_apply_limits(struct worker *worker, size_t test)
     worker->limits.stall_ns = worker->run->config->stall_ns;
 }
 
+/* "" or `,"env":{...}` */
+static char *environment_of(const struct test *test)
+{
+    _cleanup_free_ char *text = NULL;
+    json_t *object;
+
+    if (!test->environment)
+        return mem_strdup("");
+    object = json_object();
+    for (char **word = test->environment; *word; word++) {
+        size_t length = strcspn(*word, "=");
+        _cleanup_free_ char *name = mem_printf("%.*s", (int)length, *word);
+
+        json_object_set_new(object, name, (*word)[length] ? json_string(*word + length + 1) : json_null());
+    }
+    text = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII);
+    json_decref(object);
+    return mem_printf(",\"env\":%s", text);
+}
+
 void worker_go(struct worker *worker, size_t test, size_t next)
 {
     struct run *run = worker->run;
     char next_text[24] = "null";
+    _cleanup_free_ char *env = environment_of(&run->suite.tests[test]), *header = NULL;
 
     worker->test = test;
     worker->next_test = next;
@@ -251,7 +273,9 @@ void worker_go(struct worker *worker, size_t test, size_t next)
     worker->state = WORKER_RUNNING;
     report_test_start(run->report, &run->suite, test, worker->slot->index, worker->generation,
                       worker->slot->serial ? LANE_SERIAL : LANE_PARALLEL, run_elapsed_ns(run));
-    channel_sendf(worker->channel, "{\"t\":\"go\",\"i\":%zu,\"next\":%s}", run->suite.tests[test].number, next_text);
+    header = mem_printf("{\"t\":\"go\",\"i\":%zu,\"next\":%s%s}", run->suite.tests[test].number, next_text,
+                        run->native ? "" : env); /* a program's own is in the table */
+    channel_send(worker->channel, header, NULL, 0, NULL, 0);
 }
 
 void worker_end(struct worker *worker)

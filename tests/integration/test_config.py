@@ -99,3 +99,28 @@ def test_show_says_where_each_value_is_from(project):
     }
     assert document["rules"][0]["keys"] == {"match": "marker(db)", "lane": "serial"}
     assert config(project, "shwo").returncode == 4
+
+
+@pytest.mark.parametrize("fork", ["auto", "off"])
+def test_a_rule_sets_variables_for_its_tests_alone(suite, fork):
+    suite.write(
+        test_a="""
+        import os
+        def test_before(): assert "MODE" not in os.environ and os.environ["GONE"] == "there"
+        def test_fast(): assert os.environ["MODE"] == 'say "fäst"' and "GONE" not in os.environ
+        def test_later(): assert "MODE" not in os.environ and os.environ["GONE"] == "there"
+        """
+    )
+    (suite.path / "shunt.yaml").write_text(
+        "rules:\n  - match: test(fast)\n    environment: {MODE: 'say \"fäst\"', GONE: null}\n"
+    )
+    result = suite.run("-n", 1, "--fork-server", fork, env={"GONE": "there"})
+    assert result.status == 0 and len(result.outcomes) == 3, result
+
+
+def test_a_rule_sets_variables_of_programs(suite):
+    (suite.path / "commands").write_text("sh -c 'test \"$MODE\" = fast'\nsh -c 'test -z \"$MODE\" # no'\ntrue\n")
+    (suite.path / "shunt.yaml").write_text("rules:\n  - {match: not test(no), environment: {MODE: fast}}\n")
+    argv = [SHUNT, "run", "--no-history", "-n", "2", "-E", "not test(true)", "--from", "commands"]
+    done = subprocess.run(argv, cwd=suite.path, capture_output=True, text=True)
+    assert done.returncode == 0, done

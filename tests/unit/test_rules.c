@@ -202,6 +202,24 @@ static void test_locks_add_up(void **state)
     wrong("locks: [db]\n", "shunt.yaml:1: locks: found a list");
 }
 
+static void test_environment(void **state)
+{
+    struct suite suite = {0};
+    struct test *test = suite_add(&suite);
+
+    (void)state;
+    apply("rules:\n  - match: all()\n    environment: {MODE: fast, DISPLAY: null, EMPTY: \"\"}\n"
+          "  - {match: all(), environment: {OTHER: x}}\n", NULL, test);
+    assert_string_equal(test->environment[0], "MODE=fast");
+    assert_string_equal(test->environment[1], "DISPLAY");
+    assert_string_equal(test->environment[2], "EMPTY=");
+    assert_null(test->environment[3]); /* the first that matches counts, whole */
+    suite_done(&suite);
+    wrong("rules:\n  - match: all()\n    environment: x\n", "shunt.yaml:3: rules[0].environment: found a single value");
+    wrong("rules:\n  - match: all()\n    environment: {1A: x}\n", "shunt.yaml:3: rules[0].environment.1A: expected the name");
+    wrong("rules:\n  - match: all()\n    environment: {A: [x]}\n", "shunt.yaml:3: rules[0].environment.A: expected the name");
+}
+
 static void test_rules_of_a_profile(void **state)
 {
     static const char yaml[] = "profiles:\n  ci: {}\n  night: {inherits: ci}\n  other: {}\n"
@@ -248,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_the_first_that_matches_counts_for_each_key),
         cmocka_unit_test(test_what_a_test_says_itself_counts_more),
         cmocka_unit_test(test_locks_add_up),
+        cmocka_unit_test(test_environment),
         cmocka_unit_test(test_rules_of_a_profile),
         cmocka_unit_test(test_defaults_are_what_they_are_said_to_be),
     };

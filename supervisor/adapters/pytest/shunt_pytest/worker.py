@@ -361,9 +361,22 @@ class Worker:
             if message.type == "assign":
                 self.assigned(message)
             elif message.type == "go":
+                before = _set_environment(message.header.get("env") or {})
                 self._run_test(message.header["i"], message.header["next"])
+                _set_environment(before)
             elif message.type == "end":
                 self._end()
+
+
+def _set_environment(values: Dict[str, Optional[str]]) -> Dict[str, Optional[str]]:
+    """Sets these variables (None: takes one away), and returns what they were."""
+    before = {name: os.environ.get(name) for name in values}
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    return before
 
 
 def _run(worker: Worker) -> None:
