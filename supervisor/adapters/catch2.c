@@ -146,7 +146,7 @@ static bool matches(const char *pattern, const char *name)
 
 static bool can_be_quoted(const char *name)
 {
-    return !strpbrk(name, ",\"\\[]") && strncmp(name, "exclude:", 8) != 0;
+    return !strpbrk(name, ",\"\\") && strncmp(name, "exclude:", 8) != 0;
 }
 
 /* A pattern for a name with "*" at an end, without the others that it would match:
@@ -176,15 +176,22 @@ static char *pattern_without(const struct adapter_list *list, const char *name)
 /* A pattern that this test matches, and no other where Catch2 can say that. */
 static char *pattern_of(const struct adapter_list *list, const char *name)
 {
+    bool word = strncmp(name, "exclude:", 8) == 0; /* nothing takes away what it means */
     char *text, *to;
 
-    if (is_wild(name) && can_be_quoted(name))
-        return pattern_without(list, name);
-    if (strncmp(name, "exclude:", 8) == 0) /* nothing takes that word's meaning away */
-        return mem_printf("*%s", name + 1);
+    if (can_be_quoted(name))
+        return is_wild(name) ? pattern_without(list, name) : mem_printf("\"%s\"", name);
     to = text = mem_zalloc(2 * strlen(name) + 2);
     for (const char *c = name; *c; c++) {
-        if (strchr(",[]\\", *c) || (c == name && strchr("~-#\"", *c)))
+        bool escaped = strchr(",[]\\", *c) || (c == name && strchr("~-\"", *c));
+
+        /* What stands behind an escape at the beginning begins anew, and a blank is not heeded
+         * there. */
+        if (c == name && (word || (escaped && c[1] == ' '))) {
+            *to++ = '*';
+            continue;
+        }
+        if (escaped)
             *to++ = '\\';
         *to++ = *c;
     }

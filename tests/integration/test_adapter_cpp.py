@@ -55,9 +55,10 @@ TEST_CASE("~tilde", "[odd]") { REQUIRE(1 == 2); }
 TEST_CASE("back\\\\slash", "[odd]") { REQUIRE(1 == 1); }
 TEST_CASE("operator*", "[odd]") { REQUIRE(1 == 1); }
 TEST_CASE("operator*=", "[odd]") { REQUIRE(1 == 2); }
-TEST_CASE("#hash", "[odd]") { REQUIRE(1 == 1); }
+TEST_CASE("# hash", "[odd]") { REQUIRE(1 == 1); }
 TEST_CASE("exclude:x", "[odd]") { REQUIRE(1 == 1); }
 TEST_CASE("-dash", "[odd]") { REQUIRE(1 == 1); }
+TEST_CASE("[ a, b", "[odd]") { REQUIRE(1 == 1); }
 TEST_CASE("throws") { throw std::runtime_error("boom"); }
 TEMPLATE_TEST_CASE("tmpl", "[t]", int, (std::pair<int, int>)) { REQUIRE(sizeof(TestType) > 4); }
 TEST_CASE("segv", "[.bad]") { raise(SIGSEGV); }

@@ -5,7 +5,7 @@
 
 #define XML(...)                                                                     \
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<MatchingTests>\n" __VA_ARGS__ "</" \
-                                                                                "MatchingTests>\n"
+    "MatchingTests>\n"
 #define CASE(name)                  \
     "  <TestCase>\n    <Name>" name \
     "</Name>\n    <ClassName/>\n    <Tags>[x]</Tags>\n  </TestCase>\n"
@@ -38,24 +38,25 @@ static void names_become_patterns(void **state)
 
     (void)state;
     must_read("catch2", &list, WORDS("./c"),
-              XML(CASE("adds") CASE("a, [b] \"c\" \\ d") CASE("~t") CASE("-d") CASE("#h")
+              XML(CASE("adds") CASE("a, [b] \"c\" \\ d") CASE("~t") CASE("-d") CASE("# h")
                       CASE("exclude:x") CASE("x&lt;int&gt;") CASE("Adds") CASE("op*") CASE("op*=")
-                          CASE("Op* [x]") CASE("*op") CASE("[w]")));
+                          CASE("Op* [x]") CASE("*op") CASE("[w]") CASE("[ x, y")));
     expect_words(list.steps[0].argv, WORDS("./c", "--list-tests", "--reporter", "xml"));
-    assert_int_equal(list.nentries, 12); /* "Adds" is "adds" to Catch2, and runs with it */
+    assert_int_equal(list.nentries, 13); /* "Adds" is "adds" to Catch2, and runs with it */
     assert_string_equal(list.entries[0].id, "adds");
-    assert_string_equal(pattern(&list, 0), "adds");
+    assert_string_equal(pattern(&list, 0), "\"adds\"");
     assert_string_equal(list.entries[1].id, "a, [b] \"c\" \\ d");
     assert_string_equal(pattern(&list, 1), "a\\, \\[b\\] \"c\" \\\\ d");
-    assert_string_equal(pattern(&list, 2), "\\~t");
-    assert_string_equal(pattern(&list, 3), "\\-d");
-    assert_string_equal(pattern(&list, 4), "\\#h");
+    assert_string_equal(pattern(&list, 2), "\"~t\"");
+    assert_string_equal(pattern(&list, 3), "\"-d\"");
+    assert_string_equal(pattern(&list, 4), "\"# h\"");
     assert_string_equal(pattern(&list, 5), "*xclude:x"); /* the word cannot be escaped */
     assert_string_equal(list.entries[6].id, "x<int>");
     assert_string_equal(pattern(&list, 7),
-                        "\"op*\"~\"op*=\""); /* what the star would match as well */
+                        "\"op*\"~\"op*=\"~\"Op* [x]\""); /* what the star would match as well */
     assert_string_equal(pattern(&list, 10), "\"*op\"");
-    assert_string_equal(pattern(&list, 11), "\\[w\\]");
+    assert_string_equal(pattern(&list, 11), "\"[w]\"");
+    assert_string_equal(pattern(&list, 12), "* x\\, y"); /* "\\[ x" would be "[x" to it */
     adapter_list_done(&list);
 }
 
@@ -96,7 +97,7 @@ static void options_keep_their_meaning(void **state)
                        "--rng-seed=5", "--list-tests", "--reporter", "xml"));
     expect_words(list.entries[0].argv,
                  WORDS("./c", "-s", "-a", "-x", "3", "-c", "inner", "--own", "value",
-                       "--rng-seed=5", "--reporter", "console", "adds"));
+                       "--rng-seed=5", "--reporter", "console", "\"adds\""));
     assert_int_equal(list.max_fail, 3);
     assert_non_null(strstr(list.notice, "-r, -o, --order: left out"));
     adapter_list_done(&list);
@@ -109,7 +110,8 @@ static void shards_are_those_of_catch2(void **state)
 {
     struct adapter_list list;
     struct err err;
-    static const char *const first[] = {"a", "c", "e"};
+    static const char *const first[] = {"a", "c", "e"}, *const patterns[] = {"\"a\"", "\"c\"",
+                                                                             "\"e\""};
 
     (void)state;
     for (size_t i = 0; i < 3; i++) {
@@ -119,7 +121,7 @@ static void shards_are_those_of_catch2(void **state)
                   XML(CASE("a") CASE("b") CASE("c") CASE("d") CASE("e")));
         assert_int_equal(list.nentries, i < 2 ? 2 : 1);
         assert_string_equal(list.entries[0].id, first[i]);
-        expect_words(list.entries[0].argv, WORDS("./c", "--reporter", "console", first[i]));
+        expect_words(list.entries[0].argv, WORDS("./c", "--reporter", "console", patterns[i]));
         adapter_list_done(&list);
     }
     assert_true(read_answer("catch2", &list, WORDS("./c", "--shard-count=2", "--shard-index=2"),
