@@ -94,6 +94,7 @@ struct adapter_result {
     int wait_status;    /* as of waitpid() */
     const char *output; /* stdout and stderr together: head and tail, where it is very long. NUL-terminated */
     size_t size;
+    uint64_t cut;       /* bytes of the output that are not there, between head and tail */
 };
 
 struct adapter_judgement {
@@ -105,6 +106,7 @@ struct adapter {
     const char *name; /* for --adapter */
     const char *help; /* one line: what it takes */
     bool batches;     /* list() heeds adapter_list.batch */
+    const char *package; /* Debian's, which has the framework; named where its program is not there. NULL */
     /* Is this command one of this framework's? Looks at the words, and may look at the program's file. */
     enum adapter_claim (*recognise)(char *const argv[]);
     /* Called until it adds no step: either adds some with adapter_ask(), to be called again with their answers, or adds the

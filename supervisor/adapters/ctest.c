@@ -438,6 +438,7 @@ extern const struct adapter adapter_ctest;
 const struct adapter adapter_ctest = {
     .name = "ctest",
     .help = "CTest: ctest --test-dir build ...",
+    .package = "cmake",
     .recognise = recognise,
     .list = list,
     .judge = judge,

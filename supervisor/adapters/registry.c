@@ -6,6 +6,7 @@
 
 extern const struct adapter adapter_commands, adapter_command, adapter_ctest;
 extern const struct adapter adapter_gtest, adapter_catch2, adapter_doctest;
+extern const struct adapter adapter_bats, adapter_meson, adapter_prove, adapter_tap;
 
 /* In this order they are asked. */
 const struct adapter *const adapter_all[] = {
@@ -13,6 +14,10 @@ const struct adapter *const adapter_all[] = {
     &adapter_gtest,
     &adapter_catch2,
     &adapter_doctest,
+    &adapter_meson,
+    &adapter_prove,
+    &adapter_bats,
+    &adapter_tap,
     &adapter_commands,
     &adapter_command,
     NULL,

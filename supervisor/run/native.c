@@ -228,7 +228,8 @@ static void judge_test(struct worker *worker, const struct done *done, struct ad
     const struct native_output *output = worker->native_output;
     struct adapter_result result = {.wait_status = (int)done->status,
                                     .output = output && output->data ? output->data : "",
-                                    .size = output ? output->size : 0};
+                                    .size = output ? output->size : 0,
+                                    .cut = output ? output->cut : 0};
 
     *ret = (struct adapter_judgement){.outcome = OUTCOME_ERROR};
     if (done->errnum)
