@@ -371,6 +371,9 @@ static void judge(const struct adapter_entry *entry, const struct adapter_result
             tap_say(ret->message, reason + 2, strlen(reason + 2));
         else
             tap_say_reason(&tap, ret->message);
+    } else if (ret->outcome == OUTCOME_PASSED && tap.has_plan && !tap.plan) {
+        ret->outcome = OUTCOME_SKIPPED;
+        tap_say_mark(ret->message, "none of its tests is selected");
     } else if (ret->outcome == OUTCOME_PASSED && tap.seen && tap.skipped == tap.seen) {
         ret->outcome = OUTCOME_SKIPPED;
         tap_say(ret->message, tap.reason, strlen(tap.reason));

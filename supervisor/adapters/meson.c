@@ -433,7 +433,7 @@ static void judge_tap(const struct adapter_entry *entry, const struct adapter_re
     if (ret->outcome == OUTCOME_FAILED || tap.bailed_out || (bad_plan && !result->cut)) { /* an error, which nobody expects */
         ret->outcome = OUTCOME_FAILED;
         if (*ret->message && (tap.failed || tap.bailed_out))
-            tap_say(ret->message, "; ", 2);
+            tap_say_mark(ret->message, "; ");
         if (tap.failed || tap.bailed_out || !*ret->message)
             tap_say_reason(&tap, ret->message);
         return;

@@ -100,20 +100,12 @@ bool option_means_else(char *const argv[], const struct option_row *table)
 
 /* --- all of them --- */
 
+/* As two words: bats knows no "--name=value". */
 static void keep(char ***words, const struct option_walk *walk)
 {
-    _cleanup_free_ char *joined = NULL;
-
-    if (!walk->row) {
-        adapter_append(words, walk->word);
-    } else if (walk->value && walk->name[1] == '-') {
-        joined = mem_printf("%s=%s", walk->name, walk->value);
-        adapter_append(words, joined);
-    } else {
-        adapter_append(words, walk->name);
-        if (walk->value)
-            adapter_append(words, walk->value);
-    }
+    adapter_append(words, walk->row ? walk->name : walk->word);
+    if (walk->row && walk->value)
+        adapter_append(words, walk->value);
 }
 
 static uint64_t number_of(const struct option_walk *walk)

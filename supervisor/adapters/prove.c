@@ -196,8 +196,8 @@ static void say_failure(const struct adapter_result *result, struct adapter_judg
         if (i == 0)
             size = strcspn(text, ") \n");
         if (*ret->message)
-            tap_say(ret->message, "; ", 2);
-        tap_say(ret->message, texts[i], strlen(texts[i]));
+            tap_say_mark(ret->message, "; ");
+        tap_say_mark(ret->message, texts[i]);
         tap_say(ret->message, text, size);
     }
     if (!*ret->message)

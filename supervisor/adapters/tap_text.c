@@ -76,9 +76,12 @@ void tap_say(char message[ADAPTER_MESSAGE], const char *text, size_t size)
         blank = false;
         message[n++] = (char)c;
     }
-    if (blank && message[n - 1] != ' ')
-        message[n++] = ' ';
     message[n] = '\0';
+}
+
+void tap_say_mark(char message[ADAPTER_MESSAGE], const char *mark)
+{
+    strncat(message, mark, ADAPTER_MESSAGE - 1 - strlen(message));
 }
 
 /* --- directives --- */
@@ -180,7 +183,7 @@ static void add_diagnostics(char message[ADAPTER_MESSAGE], const char *at, const
         skip_blanks(&line);
         if (!line.size || begins(line, "---") || begins(line, "...") || begins(line, "Looks like you"))
             continue;
-        tap_say(message, first ? ": " : " ", first ? 2 : 1);
+        tap_say_mark(message, first ? ": " : " ");
         tap_say(message, line.at, line.size);
         first = false;
         n++;
@@ -241,15 +244,16 @@ void tap_say_reason(const struct tap *tap, char message[ADAPTER_MESSAGE])
     char text[64];
 
     if (tap->bailed_out) {
-        tap_say(message, "Bail out! ", 10);
-        tap_say(message, tap->reason, strlen(tap->reason));
+        tap_say_mark(message, "Bail out!");
+        if (*tap->reason)
+            tap_say_mark(message, " ");
+        tap_say_mark(message, tap->reason);
     } else if (tap->failed) {
         if (tap->failed > 1) {
-            snprintf(text, sizeof(text), "%zu of %zu failed, first:", tap->failed, tap->seen);
-            tap_say(message, text, strlen(text));
-            tap_say(message, " ", 1);
+            snprintf(text, sizeof(text), "%zu of %zu failed, first: ", tap->failed, tap->seen);
+            tap_say_mark(message, text);
         }
-        tap_say(message, tap->first, strlen(tap->first));
+        tap_say_mark(message, tap->first);
     } else {
         say_plan(tap, message);
     }
@@ -287,7 +291,7 @@ void tap_judge(const struct adapter_entry *entry, const struct adapter_result *r
     if (WIFSIGNALED(result->wait_status)) {
         *ret = status;
         if (tap.failed || tap.bailed_out)
-            tap_say(ret->message, "; ", 2);
+            tap_say_mark(ret->message, "; ");
         if (tap.failed || tap.bailed_out)
             tap_say_reason(&tap, ret->message);
         return;

@@ -21,7 +21,9 @@ struct tap tap_read(const char *text, size_t size);
 /* What it comes to, as prove has it: a plan, kept, no failure, exit status 0. A program of which every test is skipped is
  * skipped; one whose only test is a TODO, expected to fail. */
 void tap_judge(const struct adapter_entry *entry, const struct adapter_result *result, struct adapter_judgement *ret);
-/* Appends text as one line: runs of blanks and control characters become one blank. */
+/* Appends text as one line: runs of blanks and control characters become one blank, and none at the end. */
 void tap_say(char message[ADAPTER_MESSAGE], const char *text, size_t size);
+/* Appends it as it is. */
+void tap_say_mark(char message[ADAPTER_MESSAGE], const char *mark);
 /* Into the message: why it failed, as far as its TAP says so. */
 void tap_say_reason(const struct tap *tap, char message[ADAPTER_MESSAGE]);

@@ -10,6 +10,7 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/mem.h"
+#include "supervisor/adapters/adapter.h"
 
 static int check_file(const char *path)
 {
@@ -55,6 +56,14 @@ static bool looks_like_tests(const char *name)
     return (stat(name, &st) == 0 && S_ISDIR(st.st_mode)) || (dot && strcmp(dot, ".py") == 0);
 }
 
+/* Of the framework whose command this is; NULL: of none that is known. */
+static const char *package_of(char *const *command)
+{
+    const struct adapter *found[ADAPTERS_MAX + 1];
+
+    return adapter_candidates(command, found) ? found[0]->package : NULL;
+}
+
 int run_options_check_command(char *const *command, bool suite, struct err *err)
 {
     const char *name = command[0];
@@ -80,5 +89,7 @@ int run_options_check_command(char *const *command, bool suite, struct err *err)
     if (suite && strncmp(name, "pytest", 6) == 0)
         return err_hint(err, "activate the environment that has pytest, or name it: "
                              "shunt run -- python3 -m pytest ...");
+    if (suite && !strchr(name, '/') && package_of(command))
+        return err_hint(err, "on Debian and Ubuntu it is in the package %s", package_of(command));
     return err_hint(err, "check its spelling, or give the whole path");
 }

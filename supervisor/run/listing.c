@@ -174,15 +174,6 @@ static void step_over(struct native *native, int status)
         ask_adapter(native);
 }
 
-/* The framework's own program is not there. */
-static void name_package(struct native *native, int errnum)
-{
-    const char *package = native_adapter(native)->package, *program = current(native)->argv[0];
-
-    if (errnum == ENOENT && package && native->list.argv && strcmp(program, native->list.argv[0]) == 0 && !strchr(program, '/'))
-        err_hint(&native->err, "%s is not installed: on Debian and Ubuntu it is in the package %s", program, package);
-}
-
 void native_step_event(struct run *run, struct run_init_event *event)
 {
     struct native *native = run->native;
@@ -198,7 +189,6 @@ void native_step_event(struct run *run, struct run_init_event *event)
         step_closed(native);
         err_set(&native->err, ERR_USAGE, event->errnum, "cannot start %s, which lists the tests: %s: %m", current(native)->argv[0],
                 event->stage);
-        name_package(native, event->errnum);
         list_failed(native);
         break;
     default:
