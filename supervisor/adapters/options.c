@@ -30,6 +30,31 @@ static const struct option_row *find(const struct option_row *table, const char 
     return NULL;
 }
 
+/* "--recur": a name that only one option begins with is that one, as for Getopt::Long and argparse. The whole name goes to
+ * `walk`. */
+static const struct option_row *find_beginning(struct option_walk *walk, const struct option_row *table)
+{
+    const char *found = NULL;
+    const struct option_row *ret = NULL;
+    size_t size = strlen(walk->name);
+
+    for (; size > 3 && table->names; table++)
+        for (const char *at = table->names; *at;) {
+            size_t length = strcspn(at, " ");
+
+            if (length > size && strncmp(at, walk->name, size) == 0) {
+                if (found)
+                    return NULL;
+                found = at;
+                ret = table;
+            }
+            at += length + (at[length] == ' ');
+        }
+    if (found)
+        snprintf(walk->name, sizeof(walk->name), "%.*s", (int)strcspn(found, " "), found);
+    return ret;
+}
+
 static void take_next_word(struct option_walk *walk)
 {
     walk->value = *walk->argv;
@@ -77,6 +102,8 @@ bool option_next(struct option_walk *walk, const struct option_row *table)
     length = strcspn(walk->word, "=");
     snprintf(walk->name, sizeof(walk->name), "%.*s", (int)(length < 63 ? length : 63), walk->word);
     walk->row = find(table, walk->name);
+    if (!walk->row && walk->word[1] == '-')
+        walk->row = find_beginning(walk, table);
     if (walk->row && walk->word[length])
         walk->value = walk->word + length + 1;
     else if (walk->row && walk->row->value)

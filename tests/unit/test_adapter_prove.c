@@ -34,6 +34,20 @@ static void options_go_where_they_mean_something(void **state)
     adapter_list_done(&list);
 }
 
+static void names_may_be_cut_short(void **state)
+{
+    struct adapter_list list;
+    struct err err = ERR_INIT;
+
+    (void)state;
+    assert_int_equal(answer(&list, COMMAND("prove", "--rec", "--jo", "3", "--exe=sh", "--state", "slow", "--co", "--unknown", "t"), "a.t", 3, 0, &err),
+                     0);
+    assert_int_equal(list.workers, 3);
+    assert_string_equal(joined(list.steps[0].argv), "prove --dry --recurse --exec sh --state slow --co --unknown t");
+    adapter_list_done(&list);
+    assert_int_equal(adapter_find("prove")->recognise(COMMAND("prove", "--vers")), ADAPTER_NO);
+}
+
 static void only_what_runs_tests_is_claimed(void **state)
 {
     (void)state;
@@ -91,6 +105,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_go_where_they_mean_something),
+        cmocka_unit_test(names_may_be_cut_short),
         cmocka_unit_test(only_what_runs_tests_is_claimed),
         cmocka_unit_test(bad_lists),
         cmocka_unit_test(what_prove_says),

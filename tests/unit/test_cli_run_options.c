@@ -308,6 +308,8 @@ static void lookup_without_a_path(void **state)
     setenv("PATH", "/nowhere:", 1); /* an empty entry is the current directory */
     assert_true(check_command("pytest-of-nowhere", &err) < 0);
     assert_non_null(strstr(err.hint, "python3 -m pytest"));
+    assert_true(check_command("bats", &err) < 0);
+    assert_non_null(strstr(err.hint, "in the package bats"));
     if (saved)
         setenv("PATH", saved, 1);
     free(saved);
