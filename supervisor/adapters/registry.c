@@ -7,6 +7,7 @@
 extern const struct adapter adapter_commands, adapter_command, adapter_ctest;
 extern const struct adapter adapter_gtest, adapter_catch2, adapter_doctest;
 extern const struct adapter adapter_bats, adapter_meson, adapter_prove, adapter_tap;
+extern const struct adapter adapter_cargo, adapter_go;
 
 /* In this order they are asked. */
 const struct adapter *const adapter_all[] = {
@@ -18,6 +19,8 @@ const struct adapter *const adapter_all[] = {
     &adapter_prove,
     &adapter_bats,
     &adapter_tap,
+    &adapter_cargo,
+    &adapter_go,
     &adapter_commands,
     &adapter_command,
     NULL,
