@@ -15,6 +15,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/mem.h"
+#include "supervisor/adapters/cargo.h"
 #include "supervisor/adapters/stand_in.h"
 
 #define BUILD_TIMEOUT_NS (3600 * NS_PER_SEC)
@@ -26,8 +27,6 @@
     "s=0; if grep -aq include-ignored \"$1\"; then \"$@\" || s=$?; " STAND_IN_NEXT \
     "\"$@\" --ignored || s=$?; " STAND_IN_NEXT                                     \
     "else printf \"\\0own\\0\"; fi; printf \"%s\\0\" $s''',\"sh\"]"
-
-enum kind { KIND_TEST, KIND_OWN /* a main() of its own */, KIND_DOC };
 
 /* --- the command --- */
 
@@ -203,11 +202,6 @@ static int check_answer(const struct adapter_step *step, struct err *err)
 
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
-        err_set(err, ERR_USAGE, ENOENT, "cargo is not installed, or not in PATH");
-        return err_hint(err,
-                        "apt-get install cargo, or rustup; with sudo, PATH may be another one");
-    }
     if (WIFSIGNALED(status))
         err_set(err, ERR_USAGE, EPROTO,
                 "cargo test did not build and list the tests: died of SIG%s",
@@ -271,7 +265,7 @@ static bool take_name(struct cpp_text *text, struct cpp_text *ret)
 }
 
 static struct adapter_entry *add(struct adapter_list *list, const struct stand_in_program *program,
-                                 const char *group, const char *name, enum kind kind)
+                                 const char *group, const char *name, enum cargo_kind kind)
 {
     _cleanup_free_ char *id = name ? mem_printf("%s %s", group, name) : mem_strdup(group);
     struct adapter_entry *entry = adapter_add(list, id);
@@ -280,8 +274,8 @@ static struct adapter_entry *add(struct adapter_list *list, const struct stand_i
         return NULL;
     entry->classname = mem_strdup(group);
     entry->name = mem_strdup(name ? name : group);
-    entry->data = mem_zalloc(sizeof(enum kind));
-    *(enum kind *)entry->data = kind;
+    entry->data = mem_zalloc(sizeof(enum cargo_kind));
+    *(enum cargo_kind *)entry->data = kind;
     if (program) {
         entry->cwd = mem_strdup(program->cwd);
         entry->env = program->env ? adapter_words(program->env) : NULL;
@@ -293,7 +287,7 @@ static struct adapter_entry *add(struct adapter_list *list, const struct stand_i
 static int add_own(struct adapter_list *list, const struct stand_in_program *program,
                    const char *group)
 {
-    struct adapter_entry *entry = add(list, program, group, NULL, KIND_OWN);
+    struct adapter_entry *entry = add(list, program, group, NULL, CARGO_OWN);
 
     if (!entry)
         return -E2BIG;
@@ -313,7 +307,7 @@ static int add_test(struct adapter_list *list, const struct command *command,
 
     if (command->ignored && !ignored)
         return 0;
-    entry = add(list, program, group, name, KIND_TEST);
+    entry = add(list, program, group, name, CARGO_TEST);
     if (!entry)
         return -E2BIG;
     for (size_t i = 1; command->tests.test[i]; i++)
@@ -357,7 +351,7 @@ static int add_documentation(struct adapter_list *list, const struct command *co
 
     if (!take_name(&listed, &name))
         return 0;
-    entry = add(list, NULL, "doctests", NULL, KIND_DOC);
+    entry = add(list, NULL, "doctests", NULL, CARGO_DOC);
     if (!entry)
         return -E2BIG;
     for (size_t i = 0; command->tool[i]; i++)
@@ -371,35 +365,60 @@ static int add_documentation(struct adapter_list *list, const struct command *co
     return 0;
 }
 
+static int read_program(struct adapter_list *list, const struct command *command,
+                        const struct stand_in *stand_in, const struct stand_in_program *program,
+                        struct err *err)
+{
+    const char *package = stand_in_variable(stand_in, program, "CARGO_PKG_NAME");
+    _cleanup_free_ char *group = NULL;
+
+    if (!program->argv)
+        return 0;
+    group = name_of_program(stand_in->tool, program->argv[0], package ? package : "?");
+    if (program->status) {
+        err_set(err, ERR_USAGE, EPROTO, "the tests of %.200s could not be listed: exit status %d",
+                group, program->status);
+        return err_hint(err,
+                        "look at: %.200s --list; a program with a main() of its own that knows "
+                        "--include-ignored must know --list. --adapter=command runs the whole "
+                        "command as one test",
+                        program->argv[0]);
+    }
+    if (stand_in_begins(program->says[1], "own") && program->says[0].at == program->says[0].end)
+        return add_own(list, program, group);
+    return add_tests(list, command, program, group);
+}
+
+/* Did cargo build a program of tests? Then it must have started one. */
+static bool built_programs(struct cpp_text messages)
+{
+    struct cpp_text line;
+
+    while (stand_in_line(&messages, &line))
+        if (stand_in_begins(line, "{\"reason\":\"compiler-artifact\"") &&
+            cpp_find(line, "\"test\":true},\"features\"") && cpp_find(line, "\"executable\":\""))
+            return true;
+    return false;
+}
+
 static int read_list(struct adapter_list *list, const struct command *command,
-                     struct stand_in *stand_in)
+                     struct stand_in *stand_in, struct err *err)
 {
     struct stand_in_program program;
     int r = 0;
 
+    if (stand_in->tool.end == stand_in->rest.end && built_programs(stand_in->tool)) {
+        err_set(err, ERR_USAGE, EPROTO, "cargo did not start its test programs by shunt's runner");
+        return err_hint(err,
+                        "a runner for this target in cargo's configuration (target.TRIPLE.runner, "
+                        "CARGO_TARGET_TRIPLE_RUNNER) goes before it: take it out, or run with "
+                        "--adapter=command");
+    }
     while (r == 0 && stand_in_next(stand_in, &program)) {
-        const char *package = stand_in_variable(stand_in, &program, "CARGO_PKG_NAME");
-        _cleanup_free_ char *group = NULL;
-
-        if (program.argv && program.status >= 0) {
-            group = name_of_program(stand_in->tool, program.argv[0], package ? package : "?");
-            if (stand_in_begins(program.says[1], "own") &&
-                program.says[0].at == program.says[0].end)
-                r = add_own(list, &program, group);
-            else
-                r = add_tests(list, command, &program, group);
-        }
+        r = read_program(list, command, stand_in, &program, err);
         stand_in_program_done(&program);
     }
-    stand_in_program_done(&program);
     return r < 0 ? r : add_documentation(list, command, stand_in->rest);
-}
-
-/* How many programs of tests cargo built: each must have said something. */
-static bool built_programs(struct cpp_text messages)
-{
-    return cpp_find(messages, "\"test\":true},\"features\"") &&
-           cpp_find(messages, "\"executable\":\"");
 }
 
 static int list_with(struct adapter_list *list, const struct command *command, struct err *err)
@@ -413,18 +432,10 @@ static int list_with(struct adapter_list *list, const struct command *command, s
     if (r < 0)
         return r;
     stand_in_begin(&stand_in, list->steps);
-    r = read_list(list, command, &stand_in);
-    if (r < 0) {
+    r = read_list(list, command, &stand_in, err);
+    if (r == -E2BIG)
         r = err_set(err, ERR_USAGE, E2BIG, "cargo test lists more than %u tests",
                     ADAPTER_TESTS_MAX);
-    } else if (!list->nentries && stand_in.tool.end == stand_in.rest.end &&
-               built_programs(stand_in.tool)) {
-        err_set(err, ERR_USAGE, EPROTO, "cargo did not start its test programs by shunt's runner");
-        r = err_hint(err,
-                     "a runner for this target in cargo's configuration (target.TRIPLE.runner, "
-                     "CARGO_TARGET_TRIPLE_RUNNER) goes before it: take it out, or run with "
-                     "--adapter=command");
-    }
     stand_in_done(&stand_in);
     return r;
 }
@@ -440,133 +451,11 @@ static int list(struct adapter_list *list, struct err *err)
     return r;
 }
 
-/* --- judging --- */
-
-/* "thread 'tests::wrong' (12) panicked at src/lib.rs:10:9:": of the test's own thread, the last
- * one; else the first. */
-static const char *find_panic(struct cpp_text text, const char *name)
-{
-    _cleanup_free_ char *own = mem_printf("thread '%s'", name);
-    const char *found = NULL, *at;
-    bool found_own = false;
-
-    for (struct cpp_text rest = text; (at = cpp_find(rest, " panicked at ")); rest.at = at + 1) {
-        struct cpp_text line = {cpp_line_start(text, at), at};
-        const char *thread = cpp_find(line, "thread '");
-        bool is_own = thread && stand_in_begins((struct cpp_text){thread, at}, own);
-
-        if (thread && (is_own || !found) && (is_own || !found_own)) {
-            found = at + strlen(" panicked at ");
-            found_own = is_own;
-        }
-    }
-    return found;
-}
-
-static void say_panic(struct cpp_text text, const char *at, char message[ADAPTER_MESSAGE])
-{
-    struct cpp_text rest = {at, text.end}, line;
-
-    while (stand_in_line(&rest, &line)) {
-        if (line.at != at &&
-            (stand_in_begins(line, "note: ") || stand_in_begins(line, "stack backtrace:") ||
-             stand_in_begins(line, "test ") || line.at == line.end))
-            break;
-        cpp_say(message, line.at, line.end);
-        cpp_say_text(message, " ");
-    }
-    if (*message)
-        message[strlen(message) - 1] = '\0';
-}
-
-static bool say_reason(struct cpp_text text, const char *name, char message[ADAPTER_MESSAGE])
-{
-    static const char *const notes[] = {"note: panic did not contain expected string",
-                                        "note: test did not panic as expected"};
-    static const char *const others[] = {"has overflowed its stack",
-                                         "fatal runtime error: ", "memory allocation of "};
-    const char *at = NULL, *end;
-
-    for (size_t i = 0; !at && i < sizeof(notes) / sizeof(*notes); i++)
-        at = cpp_find_last(text, notes[i]);
-    if (at) {
-        end = cpp_paragraph_end(text, at, NULL);
-        cpp_say(message, at + strlen("note: "), end);
-        return true;
-    }
-    at = find_panic(text, name);
-    if (at) {
-        say_panic(text, at, message);
-        return true;
-    }
-    at = cpp_find_last(text, "\nError: "); /* of a test that returns Result */
-    if (at) {
-        cpp_say(message, at + 1, cpp_line_end(text, at + 1));
-        return true;
-    }
-    for (size_t i = 0; !at && i < sizeof(others) / sizeof(*others); i++)
-        at = cpp_find(text, others[i]);
-    if (at)
-        cpp_say(message, cpp_line_start(text, at), cpp_line_end(text, at));
-    return at != NULL;
-}
-
-/* "---- src/lib.rs - add (line 3) stdout ----" is the first that failed. */
-static void say_documentation(struct cpp_text text, char message[ADAPTER_MESSAGE])
-{
-    const char *at = cpp_find(text, "\n---- "),
-               *end = at ? cpp_find((struct cpp_text){at, text.end}, " stdout ----") : NULL;
-
-    if (!at || !end || end > cpp_line_end(text, at + 1))
-        return;
-    cpp_say(message, at + 6, end);
-    text.at = end;
-    at = find_panic(text, "main");
-    if (at) {
-        cpp_say_text(message, ": ");
-        cpp_say(message, at, cpp_line_end(text, cpp_line_end(text, at) + 1));
-    }
-}
-
-static void judge_zero(struct cpp_text text, struct adapter_judgement *ret)
-{
-    if (cpp_find(text, "running 0 tests")) {
-        ret->outcome = OUTCOME_ERROR;
-        cpp_say_text(ret->message, "the program that listed this test did not run it");
-    } else if (!cpp_find(text, "test result: ok")) {
-        ret->outcome = OUTCOME_FAILED;
-        cpp_say_text(ret->message,
-                     "exit status 0 in the middle of the test: something called exit()");
-    }
-}
-
-static void judge(const struct adapter_entry *entry, const struct adapter_result *result,
-                  struct adapter_judgement *ret)
-{
-    enum kind kind = entry->data ? *(enum kind *)entry->data : KIND_TEST;
-    struct cpp_text text = cpp_output(result);
-    char message[ADAPTER_MESSAGE] = "";
-
-    adapter_judge_status(entry, result, ret);
-    if (ret->outcome == OUTCOME_PASSED && kind == KIND_TEST) {
-        judge_zero(text, ret);
-    } else if (ret->outcome != OUTCOME_PASSED) {
-        if (kind == KIND_DOC)
-            say_documentation(text, message);
-        else
-            say_reason(text, entry->name ? entry->name : entry->id, message);
-        if (*message)
-            cpp_take_reason(result, message, ret);
-        else
-            cpp_say_crash(ret->message, text);
-    }
-}
-
 extern const struct adapter adapter_cargo;
 const struct adapter adapter_cargo = {
     .name = "cargo",
     .help = "Rust: cargo test, and its options",
     .recognise = recognise,
     .list = list,
-    .judge = judge,
+    .judge = cargo_judge,
 };
