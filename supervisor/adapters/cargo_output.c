@@ -50,7 +50,7 @@ static bool say_reason(struct cpp_text text, const char *name, char message[ADAP
                                         "note: test did not panic as expected"};
     static const char *const others[] = {"has overflowed its stack",
                                          "fatal runtime error: ", "memory allocation of "};
-    const char *at = NULL, *end;
+    const char *at = NULL, *panic, *end;
 
     for (size_t i = 0; !at && i < sizeof(notes) / sizeof(*notes); i++)
         at = cpp_find_last(text, notes[i]);
@@ -59,16 +59,19 @@ static bool say_reason(struct cpp_text text, const char *name, char message[ADAP
         cpp_say(message, at + strlen("note: "), end);
         return true;
     }
-    at = find_panic(text, name);
-    if (at) {
-        say_panic(text, at, message);
-        return true;
-    }
     at = cpp_find_last(text, "\nError: "); /* of a test that returns Result */
-    if (at) {
+    panic = find_panic(text, name);
+    /* before Rust 1.65 libtest itself panics then */
+    if (at &&
+        (!panic || cpp_find((struct cpp_text){panic, text.end}, "a termination value with a"))) {
         cpp_say(message, at + 1, cpp_line_end(text, at + 1));
         return true;
     }
+    if (panic) {
+        say_panic(text, panic, message);
+        return true;
+    }
+    at = NULL;
     for (size_t i = 0; !at && i < sizeof(others) / sizeof(*others); i++)
         at = cpp_find(text, others[i]);
     if (at)

@@ -232,6 +232,14 @@ static void results_have_reasons(void **state)
         "panicked at "
         "a.rs:2:1:\nlast\n\nthread '<unnamed>' (2) panicked at b.rs:3:1:\nother\n\n" FAILED_TAIL,
         OUTCOME_FAILED, "a.rs:2:1: last");
+    /* before Rust 1.65 */
+    expect_judged("cargo", &test, 101 << 8,
+                  HEAD "Error: \"no\"\nthread 'tests::wrong' panicked at 'assertion failed: `(left "
+                       "== right)`\n  left: `1`,\n right: `0`: "
+                       "the test returned a termination value with a non-zero status code (1) "
+                       "which indicates a failure', "
+                       "/usr/src/rustc-1.63.0/library/test/src/lib.rs:184:5\n" FAILED_TAIL,
+                  OUTCOME_FAILED, "Error: \"no\"");
     expect_judged("cargo", &test, 101 << 8, HEAD "Error: \"no\"\n" FAILED_TAIL, OUTCOME_FAILED,
                   "Error: \"no\"");
     expect_judged("cargo", &test, 101 << 8,
