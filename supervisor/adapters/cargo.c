@@ -455,6 +455,7 @@ extern const struct adapter adapter_cargo;
 const struct adapter adapter_cargo = {
     .name = "cargo",
     .help = "Rust: cargo test, and its options",
+    .package = "cargo",
     .recognise = recognise,
     .list = list,
     .judge = cargo_judge,

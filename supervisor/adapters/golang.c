@@ -352,6 +352,7 @@ extern const struct adapter adapter_go;
 const struct adapter adapter_go = {
     .name = "go",
     .help = "Go: go test, and its options",
+    .package = "golang-go",
     .recognise = recognise,
     .list = list,
     .judge = golang_judge,
