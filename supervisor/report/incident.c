@@ -43,6 +43,45 @@ static const char *what_happened(const struct incident *incident)
     }
 }
 
+/* A test that hangs is not mended by more time, whoever's limit it ran into. */
+static const char *timeout_advice(const struct incident *incident)
+{
+    bool plugin = strstr(incident->text, "pytest-timeout") != NULL;
+    const char *where = plugin ? incident->evidence : incident->text;
+
+    if (strstr(incident->evidence, "stopped by a signal"))
+        return "it waits for a SIGCONT: let whoever stops it (the test itself?) send that too, or stop a child instead";
+    if (strstr(where, "waits in") || strstr(where, "waits at")) {
+        if (strstr(incident->evidence, "started at")) /* for those, perhaps */
+            return plugin ? "it waits there; for what it started itself? see docs/parallel-safety.md, \"Deadlocks\"; if it only takes "
+                            "long, raise the limit of pytest-timeout"
+                          : "it waits there; for what it started itself? see docs/parallel-safety.md, \"Deadlocks\"; if it only takes "
+                            "long, raise --timeout";
+        return plugin ? "it waits there: give that wait a time limit of its own; if it only takes long, raise the limit of pytest-timeout"
+                      : "it waits there: give that wait a time limit of its own; if it only takes long, raise --timeout";
+    }
+    if (plugin && strstr(where, "stood at"))
+        return "if it waited there for what it started itself, see docs/parallel-safety.md, \"Deadlocks\"; if it only takes long, "
+               "raise the limit of pytest-timeout";
+    if (plugin)
+        return "it takes longer than pytest-timeout lets it: raise that limit";
+    if (incident->no_markers)
+        return incident->serial ? "it takes too long even alone: raise --timeout, or its own" : "it takes too long: raise --timeout, or its own";
+    return incident->serial ? "it takes too long even alone: raise --timeout, or mark it @pytest.mark.shunt(timeout=…)"
+                            : "it takes too long: raise --timeout, or mark it @pytest.mark.shunt(timeout=…)";
+}
+
+/* A signal that the kernel sends to whom does wrong; the others are sent by somebody. */
+static bool names_crash(const char *text)
+{
+    static const char *const crashes[] = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP"};
+
+    for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+        if (strstr(text, crashes[i]))
+            return true;
+    return false;
+}
+
 /* What a person can do about a test that was killed for good. */
 const char *incident_advice(const struct incident *incident)
 {
@@ -61,22 +100,15 @@ const char *incident_advice(const struct incident *incident)
         return alone ? "it deadlocks even alone: see docs/parallel-safety.md, \"Deadlocks\""
                      : "it deadlocks: see docs/parallel-safety.md, \"Deadlocks\"";
     case VERDICT_TIMEOUT:
-        if (strstr(incident->text, "pytest-timeout"))
-            return "it takes longer than pytest-timeout lets it: raise that limit";
-        if (strstr(incident->evidence, "stopped by a signal"))
-            return "it waits for a SIGCONT: let whoever stops it (the test itself?) send that too, or stop a child instead";
-        if (strstr(incident->text, "waits in") || strstr(incident->text, "waits at"))
-            return "it waits there: give that wait a time limit of its own; if it only takes long, raise --timeout";
-        if (incident->no_markers)
-            return alone ? "it takes too long even alone: raise --timeout, or its own" : "it takes too long: raise --timeout, or its own";
-        return alone ? "it takes too long even alone: raise --timeout, or mark it @pytest.mark.shunt(timeout=…)"
-                     : "it takes too long: raise --timeout, or mark it @pytest.mark.shunt(timeout=…)";
+        return timeout_advice(incident);
     case VERDICT_EXIT:
         return alone ? "it ends its own process even alone: let it return or raise, and keep os._exit() for children"
                      : "it ends its own process: let it return or raise, and keep os._exit() for children";
     case VERDICT_SIGNAL:
-        return alone ? "it dies even alone: run this test by itself under a debugger"
-                     : "run this test by itself under a debugger";
+        if (!strstr(incident->text, "SIG") || names_crash(incident->text))
+            return alone ? "it dies even alone: run this test by itself under a debugger"
+                         : "run this test by itself under a debugger";
+        return "nothing crashed, somebody sent it: look for kill, killpg and alarm in the test and in what it starts";
     case VERDICT_EXTERNAL:
         return "look for what kills it: the test itself, an operator, or a limit on the job (CI, container); dmesg knows of OOM kills";
     case VERDICT_DENIED:

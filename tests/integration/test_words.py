@@ -130,3 +130,53 @@ def test_stacks_say_what_no_python_frame_means(suite):
     assert seen, result
     for incident in seen:
         assert "<no Python frame>" not in incident["stacks"], incident
+
+
+@needs_cgroups  # whose counters say whether a dead test waited
+def test_a_hang_that_pytest_timeout_ends_wants_no_longer_limit(suite):
+    pytest.importorskip("pytest_timeout")
+    suite.write(
+        test_a="""
+        import threading
+
+        def test_hangs():
+            gate = threading.Event()
+            threading.Thread(target=gate.wait, daemon=True).start()
+            gate.wait()
+
+        def test_waits():
+            threading.Event().wait()
+
+        def test_works():
+            while True:
+                pass
+        """
+    )
+    result = suite.run("-n", 2, "--stall=off", pytest_args=["-q", "--timeout=3", "--timeout-method=thread"])
+    told = {}
+    for block in result.stderr.split("\nshunt: 3 tests")[0].split("✗ ")[1:]:
+        told[block.split()[0].split("::")[1]] = block
+    assert 'for what it started itself? see docs/parallel-safety.md, "Deadlocks"' in told["test_hangs"], result
+    assert "waits at test_a.py:10 in test_waits" in told["test_waits"], result
+    assert "give that wait a time limit of its own" in told["test_waits"], result
+    assert "waits at" not in told["test_works"] and "it waits there" not in told["test_works"], result
+
+
+def test_a_signal_that_was_sent_is_no_crash(suite):
+    suite.write(
+        test_a="""
+        import os, signal
+
+        def test_term():
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+
+        def test_abort():
+            os.abort()
+        """
+    )
+    result = suite.run("-n", 2)
+    term = [b for b in result.stderr.split("✗ ") if "test_term ended the serial lane" in b]
+    abort = [b for b in result.stderr.split("✗ ") if "test_abort ended the serial lane" in b]
+    assert "somebody sent it: look for kill" in term[0] and "debugger" not in term[0], result
+    assert "it dies even alone: run this test by itself under a debugger" in abort[0], result

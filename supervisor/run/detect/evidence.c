@@ -224,9 +224,20 @@ static bool is_busy(const struct worker *worker, const struct incident *incident
     return timing_is_busy(&timing) || main_state(worker, incident) == 'R';
 }
 
+/* Of a test whose worker is dead: nobody can be asked any more, so only the CPU that it had tells. */
+static const char *verb_of_dead(const struct worker *worker)
+{
+    struct timing timing = {.elapsed_ns = clock_now_ns() - worker->go_ns};
+
+    timing.cpu_known = worker_tasks_cpu(worker, &timing.cpu_ns);
+    if (timing_is_busy(&timing))
+        return "runs";
+    return timing.cpu_known && timing.cpu_ns < timing.elapsed_ns / 10 ? "waits" : "stood";
+}
+
 /* "waits at tests/a.py:14 in test_it (…)" in front of what it started; "its main thread is in test_it (…)" where the first line says
  * already at which line. */
-static void say_where(struct incident *incident, bool placed)
+static void say_where(struct incident *incident, const char *verb, bool placed)
 {
     char text[sizeof(incident->more.waits_at) + 32];
     const char *name = placed ? strstr(incident->more.waits_at, " in ") : NULL;
@@ -236,7 +247,7 @@ static void say_where(struct incident *incident, bool placed)
     if (name)
         snprintf(text, sizeof(text), "its main thread is%s", name);
     else
-        snprintf(text, sizeof(text), "%s at %s", incident->more.busy ? "runs" : "waits", incident->more.waits_at);
+        snprintf(text, sizeof(text), "%s at %s", verb, incident->more.waits_at);
     evidence_put_first(incident, text);
 }
 
@@ -334,7 +345,7 @@ static void take(struct worker *worker, struct incident *incident, bool freeze)
     incident->more.busy = is_busy(worker, incident);
     if (incident->verdict == VERDICT_TIMEOUT && main_state(worker, incident) == 'T')
         evidence_put_first(incident, "it is stopped by a signal (SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU), and nobody sent SIGCONT");
-    say_where(incident, incident->verdict == VERDICT_TIMEOUT);
+    say_where(incident, incident->more.busy ? "runs" : "waits", incident->verdict == VERDICT_TIMEOUT);
     incident->more.cost_ns = clock_now_ns() - start;
 }
 
@@ -404,7 +415,7 @@ void evidence_of_death(struct worker *worker, struct incident *incident)
     if (incident->output && incident->verdict == VERDICT_TIMEOUT) {
         find_line(run, incident, incident->output, incident->output_size, STACKS_MAIN, incident->more.waits_at,
                   sizeof(incident->more.waits_at));
-        say_where(incident, false);
+        say_where(incident, verb_of_dead(worker), false);
     } else if (*incident->blame.where) {
         evidence_put_first(incident, incident->blame.where);
     }
