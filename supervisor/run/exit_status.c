@@ -21,6 +21,17 @@ static int native_status(const struct run *run)
     return ledger.by_outcome[OUTCOME_FAILED] || ledger.by_outcome[OUTCOME_ERROR] ? 1 : 0;
 }
 
+/* Before there were tests it was an import; Python's faulthandler, which pytest turns on, has shown a crash. */
+static void say_death(struct run *run, int signal)
+{
+    bool early = controller_seen(run->controller) && !run->suite.count;
+
+    report_notice(run->report, "%s died of SIG%s%s", run->config->command[0], sigabbrev_np(signal),
+                  early ? " before it had told which tests there are: something that it imports ends the process" : "");
+    if (early && signal != SIGKILL && signal != SIGTERM && signal != SIGINT && signal != SIGHUP)
+        report_remedy(run->report, "\"most recent call first\" above: the first line with a file of the project says where");
+}
+
 static int framework_status(struct run *run)
 {
     int status = run->command_status;
@@ -30,15 +41,16 @@ static int framework_status(struct run *run)
     if (!run->command_exited || run->fatal) /* the latter: why, has been said */
         return 3;
     if (WIFSIGNALED(status)) {
-        report_notice(run->report, "%s died of SIG%s", run->config->command[0],
-                      sigabbrev_np(WTERMSIG(status)));
+        say_death(run, WTERMSIG(status));
         return 3;
     }
     if (!controller_seen(run->controller)) {
         report_notice(run->report,
                       "%s ended with status %d, and no pytest came to shunt: nothing was supervised",
                       run->config->command[0], WEXITSTATUS(status));
-        report_remedy(run->report, "it starts none, or hides PYTHONPATH and PYTEST_PLUGINS from it (python3 -I or -E, env -i)");
+        report_remedy(run->report, WEXITSTATUS(status)
+                                       ? "it failed before that (see above), starts none, or hides PYTHONPATH and PYTEST_PLUGINS from it"
+                                       : "it starts none, or hides PYTHONPATH and PYTEST_PLUGINS from it (python3 -I or -E, env -i)");
         return WEXITSTATUS(status) ? WEXITSTATUS(status) : 4;
     }
     if (!run->suite.count && WEXITSTATUS(status) > STATUS_OF_PYTEST)

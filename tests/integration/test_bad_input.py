@@ -57,6 +57,22 @@ def test_a_command_that_never_starts_pytest(tmp_path):
     assert lines[-1].startswith("  it starts none, or hides PYTHONPATH"), done.stderr
 
 
+def test_a_pytest_that_fails_before_it_comes_is_not_said_to_be_none(tmp_path):
+    (tmp_path / "pytest").symlink_to(shutil.which("false"))
+    done = shunt("run", "--", "./pytest", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("  it failed before that (see above), starts none"), done.stderr
+
+
+def test_a_crash_while_it_is_imported(tmp_path):
+    (tmp_path / "test_a.py").write_text("import ctypes\n\nctypes.string_at(0)\n\ndef test_it():\n    pass\n")
+    done = shunt("run", "--", sys.executable, "-m", "pytest", "-q", cwd=tmp_path)
+    assert done.returncode == 3
+    lines = done.stderr.splitlines()
+    assert lines[-2].endswith("died of SIGSEGV before it had told which tests there are: something that it imports ends the process"), done
+    assert '"most recent call first" above' in lines[-1], done.stderr
+
+
 @pytest.mark.parametrize("fds", [(1,), (2,), (0, 1, 2)])
 def test_a_closed_stream_keeps_no_suite_from_running(suite, fds):
     """It was a hundred lines of traceback, "died of SIGINT", and status 3."""
