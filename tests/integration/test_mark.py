@@ -355,6 +355,13 @@ def test_a_marker_that_is_no_longer_needed_goes(project):
     assert project.marked("test_a.py", source, clean("test_a.py::test_x")) == source.replace("@pytest.mark.parallel_unsafe\n", "")
 
 
+def test_one_task_is_one(project):
+    project.file("test_a.py", "import pytest\n\n\n@pytest.mark.parallel_unsafe\ndef test_x(): pass\n")
+    entry = clean("test_a.py::test_x")
+    entry["peak_tasks"] = 1
+    assert project.run(entry).stdout.decode().splitlines()[0].endswith("no longer needed: 3 clean runs, at most 1 task")
+
+
 @pytest.mark.parametrize(
     "source, change, said",
     [

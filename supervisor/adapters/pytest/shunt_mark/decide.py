@@ -181,5 +181,5 @@ def decide(tests: List[Measured]) -> Decisions:
         elif all(_is_unneeded(test) for test in groups[key]):
             peak = max(test.peak_tasks for test in groups[key])
             clean = min(test.clean_runs for test in groups[key])
-            unneeded.append((key, f"{clean} clean runs, at most {peak} tasks"))
+            unneeded.append((key, f"{clean} clean runs, at most {peak} task{'s' if peak != 1 else ''}"))
     return Decisions(_lift(needs, groups), notes, unneeded)
