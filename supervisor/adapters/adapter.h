@@ -56,6 +56,7 @@ struct adapter_entry {
     char *why;                    /* of the serial lane */
     char *group;                  /* tests of one group stay on one worker, in order */
     char **locks;                 /* names of semaphores that it holds while it runs; NULL-terminated */
+    char **labels;                /* for label() and marker() in filters; NULL-terminated */
     size_t *after;                /* indices of tests that end before this one starts */
     size_t nafter;
     size_t *needs;                /* those of `after` that must have passed; else this one is not run */

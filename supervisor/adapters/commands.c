@@ -125,6 +125,11 @@ static int set_locks(struct adapter_entry *entry, const json_t *value)
     return set_words(&entry->locks, value);
 }
 
+static int set_labels(struct adapter_entry *entry, const json_t *value)
+{
+    return set_words(&entry->labels, value);
+}
+
 static int set_count(uint64_t *ret, const json_t *value, json_int_t max)
 {
     if (!json_is_integer(value) || json_integer_value(value) < 1 || json_integer_value(value) > max)
@@ -179,6 +184,7 @@ static const struct key {
     {"why", "text: why it is serial", set_why},
     {"group", "text: tests of one group run in order, one at a time", set_group},
     {"locks", "a list of names", set_locks},
+    {"labels", "a list of words, for label() in filters", set_labels},
     {"weight", "a number of slots, 1 to 4096", set_weight},
     {"tasks", "a number of tasks, at least 1", set_tasks},
     {"memory", "a size of at least 1M: \"512M\", or bytes", set_memory},
@@ -198,7 +204,7 @@ static int unknown_key(const struct place *place, const char *name, struct err *
     snprintf(text, sizeof(text), "unknown key \"%.60s\"", name);
     bad(place, err, "", text);
     return nearest ? err_hint(err, "did you mean \"%s\"?", nearest)
-                   : err_hint(err, "keys are id, argv, run, cwd, env, lane, why, group, locks, weight, tasks, memory, timeout");
+                   : err_hint(err, "keys are id, argv, run, cwd, env, lane, why, group, locks, labels, weight, tasks, memory, timeout");
 }
 
 static int set_key(const struct place *place, struct adapter_entry *entry, const char *name, const json_t *value, struct err *err)

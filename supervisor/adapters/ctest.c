@@ -252,6 +252,8 @@ static int read_test(const json_t *test, struct adapter_list *list)
     }
     for (size_t k = 0; (text = text_at(property(test, "RESOURCE_LOCK"), k)); k++)
         adapter_append(&entry->locks, text);
+    for (size_t k = 0; (text = text_at(property(test, "LABELS"), k)); k++)
+        adapter_append(&entry->labels, text);
     entry->will_fail = is_set(test, "WILL_FAIL");
     if (is_set(test, "DISABLED"))
         entry->skipped = mem_strdup("DISABLED");

@@ -127,6 +127,7 @@ static void entry_done(struct adapter_entry *entry)
     free(entry->why);
     free(entry->group);
     free_words(entry->locks);
+    free_words(entry->labels);
     free(entry->after);
     free(entry->needs);
     free(entry->skipped);
@@ -388,5 +389,6 @@ void adapter_list_to_suite(const struct adapter_list *list, struct suite *suite)
         test->weight = entry->weight ? entry->weight : 1;
         for (char **lock = entry->locks; lock && *lock; lock++)
             test_add_lock(test, *lock);
+        test->markers = entry->labels ? adapter_words(entry->labels) : NULL;
     }
 }

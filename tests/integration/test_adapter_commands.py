@@ -98,6 +98,11 @@ def test_bad_lists_name_the_line(project, line, words):
         assert word in result.stderr, result
 
 
+def test_labels_are_for_filters(project):
+    project.commands({"id": "a", "run": "true", "labels": ["db"]}, {"id": "b", "run": "true"})
+    assert list(project.run("-E", "label(db)").outcomes) == ["a"]
+
+
 def test_a_list_says_lane_and_why(project):
     project.commands(
         "true", {"id": "s", "run": "x", "lane": "serial", "why": "the printer"}, {"id": "l", "run": "x", "locks": ["a"]},

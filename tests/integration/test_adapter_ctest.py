@@ -86,6 +86,16 @@ def test_the_commands_own_selection_counts(project):
     assert result.status == 5 and "ctest lists no tests" in result.stderr, result
 
 
+def test_labels_are_markers(project):
+    """LABELS were not read: a filter or rule that asked for one matched nothing, without a word."""
+    configure(project, one("a", "true", LABELS="slow;net") + one("b", "true", LABELS="net") + one("c", "true"))
+    assert sorted(project.run("-E", "label(net)", command=CTEST).outcomes) == ["a", "b"]
+    assert sorted(project.run("-E", "not marker(slow)", command=CTEST).outcomes) == ["b", "c"]
+    project.write("shunt.yaml", "rules:\n  - match: label(slow)\n    lane: serial\n")
+    _, document, _ = project.list(command=CTEST)
+    assert {t["id"]: t["lane"] for t in document["tests"]} == {"a": "serial", "b": "parallel", "c": "parallel"}
+
+
 def test_locks_and_serial_lane(project):
     body = "mkdir lock || exit 9; sleep 0.05; rmdir lock"
     text = "".join(one(f"l{i}", body, RESOURCE_LOCK="db") for i in range(4))

@@ -53,7 +53,7 @@ static void properties_become_fields(void **state)
     (void)state;
     read_tests(&list,
                TEST("a", P("RUN_SERIAL", "true") "," P("TIMEOUT", "2.5") "," P("PROCESSORS", "3") "," P("SKIP_RETURN_CODE", "9") ","
-                         P("WORKING_DIRECTORY", "\"/w\"") "," P("RESOURCE_LOCK", "[\"db\"]") "," P("WILL_FAIL", "true") ","
+                         P("WORKING_DIRECTORY", "\"/w\"") "," P("RESOURCE_LOCK", "[\"db\"]") "," P("LABELS", "[\"slow\",\"net\"]") "," P("WILL_FAIL", "true") ","
                          P("ENVIRONMENT", "[\"A=1\",\"B=2\"]") "," P("ENVIRONMENT_MODIFICATION", "[\"A=path_list_append:2\",\"C=unset:\"]"))
                "," TEST("b", P("DISABLED", "true")));
     t = list.entries;
@@ -67,6 +67,8 @@ static void properties_become_fields(void **state)
     assert_int_equal(t->weight, 3);
     assert_int_equal(t->skip_status, 9);
     assert_string_equal(t->locks[0], "db");
+    assert_string_equal(t->labels[0], "slow");
+    assert_string_equal(t->labels[1], "net");
     assert_true(t->will_fail);
     assert_string_equal(t->env[0], "A=1");
     assert_string_equal(t->env[2], "A=1:2");
