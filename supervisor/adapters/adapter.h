@@ -59,8 +59,10 @@ struct adapter_entry {
     char **labels;                /* for label() and marker() in filters; NULL-terminated */
     size_t *after;                /* indices of tests that end before this one starts */
     size_t nafter;
-    size_t *needs;                /* those of `after` that must have passed; else this one is not run */
+    size_t *needs;                /* those of `after` that must have passed, or been skipped; else this one is not run */
     size_t nneeds;
+    size_t *cleans;               /* those of `after` that this one cleans up behind: where one of them runs, it runs, too */
+    size_t ncleans;
     unsigned weight;              /* slots; 0 is 1 */
     uint64_t tasks, memory_bytes, timeout_ns, slow_ns, grace_ns; /* 0: the run's */
     int skip_status;              /* this exit status is a skip; 0: none */
@@ -141,8 +143,10 @@ int adapter_list_finish(struct adapter_list *list, struct err *err);
 void adapter_list_done(struct adapter_list *list);
 /* The index of this id, or (size_t)-1. Linear: for few look-ups. */
 size_t adapter_index_of(const struct adapter_list *list, const char *id);
-/* `entry` starts after the one at `index`, and, with `needs`, only where that one has passed. */
+/* `entry` starts after the one at `index`, and, with `needs`, only where that one has not failed. */
 void adapter_add_after(struct adapter_entry *entry, size_t index, bool needs);
+/* `entry` cleans up behind the one at `index`: starts after it, and is selected with it. */
+void adapter_add_cleanup(struct adapter_entry *entry, size_t index);
 /* Adds list's entries to an empty suite, index by index. */
 void adapter_list_to_suite(const struct adapter_list *list, struct suite *suite);
 /* The last part of argv[0]: "ctest". */

@@ -16,70 +16,7 @@
 #include "sandbox/base/err.h"
 #include "sandbox/base/mem.h"
 #include "sandbox/base/units.h"
-#include "supervisor/adapters/adapter.h"
-
-#define WORKERS_MAX 256
-
-/* --- the command --- */
-
-/* These make CTest do something else than run the tests that it has. */
-static const char *const other_uses[] = {"-N", "--print-labels", "--help", "--version", "-S", "-SP", "-D", "-T", "-M",
-                                         "--build-and-test", "--dashboard", "--script", "--test-action", "--test-model",
-                                         "--list-presets", "-H", "-h", NULL};
-
-static enum adapter_claim recognise(char *const argv[])
-{
-    if (strcmp(adapter_program(argv), "ctest") != 0)
-        return ADAPTER_NO;
-    for (size_t i = 1; argv[i]; i++) {
-        if (strncmp(argv[i], "--show-only", 11) == 0 || strncmp(argv[i], "--help", 6) == 0)
-            return ADAPTER_NO;
-        for (size_t k = 0; other_uses[k]; k++)
-            if (strcmp(argv[i], other_uses[k]) == 0)
-                return ADAPTER_NO;
-    }
-    return ADAPTER_YES;
-}
-
-/* "-j4", "-j 4", "--parallel=4", "--parallel 4"; 0: no such option. */
-static unsigned option_number(char *const argv[], const char *letter, const char *name)
-{
-    for (size_t i = 1; argv[i]; i++) {
-        const char *text = NULL;
-        uint64_t number;
-
-        if (strcmp(argv[i], letter) == 0 || strcmp(argv[i], name) == 0)
-            text = argv[i + 1];
-        else if (strncmp(argv[i], letter, strlen(letter)) == 0 && argv[i][1] != '-')
-            text = argv[i] + strlen(letter);
-        else if (strncmp(argv[i], name, strlen(name)) == 0 && argv[i][strlen(name)] == '=')
-            text = argv[i] + strlen(name) + 1;
-        if (text && units_parse_count(text, &number) == 0 && number >= 1)
-            return number > WORKERS_MAX ? WORKERS_MAX : (unsigned)number;
-    }
-    return 0;
-}
-
-static bool has_option(char *const argv[], const char *name)
-{
-    for (size_t i = 1; argv[i]; i++)
-        if (strncmp(argv[i], name, strlen(name)) == 0 && (argv[i][strlen(name)] == '\0' || argv[i][strlen(name)] == '='))
-            return true;
-    return false;
-}
-
-static void ask(struct adapter_list *list)
-{
-    struct adapter_step *step = adapter_ask(list, list->argv);
-
-    adapter_append(&step->argv, "--show-only=json-v1");
-    list->workers = option_number(list->argv, "-j", "--parallel");
-    list->max_fail = has_option(list->argv, "--stop-on-failure");
-    if (has_option(list->argv, "--repeat") || has_option(list->argv, "--repeat-until-fail"))
-        list->notice = mem_strdup("ctest's --repeat is left out: a test that fails beside others runs again alone");
-    else if (has_option(list->argv, "--output-junit"))
-        list->notice = mem_strdup("ctest's --output-junit is left out: shunt has --junit FILE");
-}
+#include "supervisor/adapters/ctest.h"
 
 /* --- properties --- */
 
@@ -202,7 +139,7 @@ static void read_environment(const json_t *test, struct adapter_entry *entry)
         modify(entry, text);
 }
 
-static void read_numbers(const json_t *test, struct adapter_entry *entry)
+static void read_numbers(const json_t *test, struct adapter_entry *entry, uint64_t default_timeout_ns)
 {
     const json_t *processors = property(test, "PROCESSORS"), *skip = property(test, "SKIP_RETURN_CODE");
     double timeout = json_number_value(property(test, "TIMEOUT"));
@@ -213,6 +150,8 @@ static void read_numbers(const json_t *test, struct adapter_entry *entry)
         entry->skip_status = (int)json_integer_value(skip);
     if (timeout > 0 && timeout < 1e9)
         entry->timeout_ns = (uint64_t)(timeout * 1e9);
+    else
+        entry->timeout_ns = default_timeout_ns;
 }
 
 static int read_command(const json_t *test, struct adapter_entry *entry)
@@ -236,7 +175,7 @@ static int read_command(const json_t *test, struct adapter_entry *entry)
     return entry->argv ? 0 : -EPROTO;
 }
 
-static int read_test(const json_t *test, struct adapter_list *list)
+static int read_test(const json_t *test, struct adapter_list *list, uint64_t default_timeout_ns)
 {
     const char *name = json_string_value(json_object_get(test, "name")), *text;
     struct adapter_entry *entry = name && *name ? adapter_add(list, name) : NULL;
@@ -257,7 +196,7 @@ static int read_test(const json_t *test, struct adapter_list *list)
     entry->will_fail = is_set(test, "WILL_FAIL");
     if (is_set(test, "DISABLED"))
         entry->skipped = mem_strdup("DISABLED");
-    read_numbers(test, entry);
+    read_numbers(test, entry, default_timeout_ns);
     read_environment(test, entry);
     read_patterns(test, entry);
     return 0;
@@ -299,7 +238,7 @@ static void require(struct adapter_list *list, size_t i, const json_t *tests)
             if (names_fixture(test, "FIXTURES_SETUP", fixture))
                 adapter_add_after(&list->entries[i], other, true);
             if (names_fixture(test, "FIXTURES_CLEANUP", fixture))
-                adapter_add_after(&list->entries[other], i, false);
+                adapter_add_cleanup(&list->entries[other], i);
         }
 }
 
@@ -311,7 +250,7 @@ static void clean_after(struct adapter_list *list, size_t i, const json_t *tests
     for (size_t k = 0; (fixture = text_at(property(json_array_get(tests, i), "FIXTURES_CLEANUP"), k)); k++)
         for (size_t other = 0; other < list->nentries; other++)
             if (other != i && names_fixture(json_array_get(tests, other), "FIXTURES_SETUP", fixture))
-                adapter_add_after(&list->entries[i], other, false);
+                adapter_add_cleanup(&list->entries[i], other);
 }
 
 /* --- the list --- */
@@ -330,13 +269,18 @@ static int no_list(const struct adapter_step *step, struct err *err)
 static int read_list(struct adapter_list *list, const json_t *document)
 {
     const json_t *tests = json_object_get(document, "tests"), *test;
-    size_t i;
+    uint64_t default_timeout_ns = ctest_timeout_ns(list->argv);
+    size_t i, rematched = 0;
 
     if (!json_is_array(tests))
         return -EPROTO;
     json_array_foreach (tests, i, test)
-        if (read_test(test, list) < 0)
+        if (read_test(test, list, default_timeout_ns) < 0)
             return -EPROTO;
+        else
+            rematched += property(test, "TIMEOUT_AFTER_MATCH") != NULL;
+    if (rematched)
+        option_notice(list, "TIMEOUT_AFTER_MATCH is left out: a test's limit is its TIMEOUT");
     for (i = 0; i < list->nentries; i++) {
         depend(list, i, tests);
         require(list, i, tests);
@@ -353,7 +297,7 @@ static int list(struct adapter_list *list, struct err *err)
     int r;
 
     if (!list->nsteps) {
-        ask(list);
+        ctest_ask(list);
         return 0;
     }
     /* With --test-dir it says in front which directory that is. */
@@ -441,7 +385,7 @@ const struct adapter adapter_ctest = {
     .name = "ctest",
     .help = "CTest: ctest --test-dir build ...",
     .package = "cmake",
-    .recognise = recognise,
+    .recognise = ctest_recognise,
     .list = list,
     .judge = judge,
 };

@@ -115,6 +115,12 @@ void adapter_add_after(struct adapter_entry *entry, size_t index, bool needs)
         add_index(&entry->needs, &entry->nneeds, index);
 }
 
+void adapter_add_cleanup(struct adapter_entry *entry, size_t index)
+{
+    adapter_add_after(entry, index, false);
+    add_index(&entry->cleans, &entry->ncleans, index);
+}
+
 static void entry_done(struct adapter_entry *entry)
 {
     free(entry->id);
@@ -130,6 +136,7 @@ static void entry_done(struct adapter_entry *entry)
     free_words(entry->labels);
     free(entry->after);
     free(entry->needs);
+    free(entry->cleans);
     free(entry->skipped);
     free(entry->data);
 }
@@ -328,6 +335,7 @@ static int put_in_order(struct adapter_list *list, struct err *err)
         for (size_t k = 0; k < n; k++) {
             renumber(sorted[k].after, sorted[k].nafter, places);
             renumber(sorted[k].needs, sorted[k].nneeds, places);
+            renumber(sorted[k].cleans, sorted[k].ncleans, places);
         }
         free(list->entries);
         list->entries = sorted;

@@ -318,7 +318,7 @@ enum native_start native_may_start(struct run *run, size_t test)
             continue;
         if (needed->outcome == OUTCOME_NONE && needed->rerouted && !run->suite.tests[test].rerouted && run->phase == PHASE_PARALLEL)
             return NATIVE_LATER;
-        if (!is_pass(needed->outcome))
+        if (!is_pass(needed->outcome) && needed->outcome != OUTCOME_SKIPPED) /* as CTest has it */
             return settle(run, test, OUTCOME_NOT_RUN,
                           mem_printf("it needs %.200s, which %s", needed->id,
                                      needed->outcome == OUTCOME_NONE ? "has not run yet" : "did not pass"));

@@ -85,7 +85,7 @@ static void apply_rules(struct run *run)
     }
 }
 
-/* What a test that runs needs runs, too: it is told by its adapter, a fixture of CTest for instance. */
+/* What a test that runs needs runs, too, and what cleans up behind it: fixtures of CTest, told by its adapter. */
 static size_t keep_needed(const struct run *run, bool *keep)
 {
     size_t added = 0, before;
@@ -100,6 +100,11 @@ static size_t keep_needed(const struct run *run, bool *keep)
             for (size_t k = 0; keep[i] && k < entry->nneeds; k++)
                 if (!keep[entry->needs[k]]) {
                     keep[entry->needs[k]] = true;
+                    added++;
+                }
+            for (size_t k = 0; !keep[i] && k < entry->ncleans; k++)
+                if (keep[entry->cleans[k]]) {
+                    keep[i] = true;
                     added++;
                 }
         }

@@ -132,6 +132,39 @@ def test_a_timeout_of_its_own(project):
     assert result.outcomes == {"slow": "killed"} and {i["verdict"] for i in result.incidents} == {"timeout"}, result
 
 
+def test_the_commands_timeout_counts_for_tests_without_one(project):
+    """--timeout was dropped: what ctest kills passed."""
+    configure(project, one("hangs", "sleep 5") + one("has", "sleep 1", TIMEOUT=20))
+    result = project.run("-n", 2, command=(*CTEST, "--timeout", "0.4"))
+    assert result.outcomes == {"hangs": "killed", "has": "passed"} and {i["verdict"] for i in result.incidents} == {"timeout"}, result
+
+
+@pytest.mark.parametrize("skip", [{"SKIP_RETURN_CODE": 1}, {"DISABLED": "TRUE"}])
+def test_a_setup_that_is_skipped_lets_others_run(project, skip):
+    text = one("setup", "exit 1", FIXTURES_SETUP="f", **skip) + one("uses", "true", FIXTURES_REQUIRED="f")
+    result = configure(project, text).run(command=CTEST)
+    assert result.outcomes == {"setup": "skipped", "uses": "passed"} and result.status == 0, result
+    plain = subprocess.run(CTEST, cwd=project.path, capture_output=True, env=clean_environment(), check=False)
+    assert plain.returncode == 0
+
+
+def test_a_filter_keeps_setup_and_cleanup(project):
+    """The cleanup was deselected, and left behind what the setup had made."""
+    text = one("up", "touch up", FIXTURES_SETUP="f") + one("down", "rm up", FIXTURES_CLEANUP="f")
+    text += one("uses", "test -e up", FIXTURES_REQUIRED="f") + one("other", "true", FIXTURES_REQUIRED="f")
+    text += one("elsewhere", "true", FIXTURES_CLEANUP="g")
+    result = configure(project, text).run("-E", "test(=uses)", command=CTEST)
+    assert [e["id"] for e in result.of("test-end")] == ["up", "uses", "down"] and result.status == 0, result
+    assert sorted(project.run("-E", "test(=down)", command=(*CTEST, "-E", "zzz")).outcomes) == ["down"]
+
+
+def test_what_is_left_out_of_the_command_is_said(project):
+    configure(project, one("a", "true", TIMEOUT_AFTER_MATCH="1;x"))
+    result = project.run(command=(*CTEST, "--rerun-failed", "--schedule-random", "--repeat", "until-pass:2"))
+    for words in ("-E 'last(failed)'", "--order=random", "--retries", "TIMEOUT_AFTER_MATCH"):
+        assert words in result.stderr, result
+
+
 def test_no_build_directory(project):
     result = project.run(command=CTEST)
     assert result.status == 4 and "ctest could not list its tests: exit status 1" in result.stderr, result

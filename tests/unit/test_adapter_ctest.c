@@ -188,6 +188,27 @@ static void other_uses_are_not_taken_apart(void **state)
         assert_int_equal(adapter_find("ctest")->recognise(uses[i]), ADAPTER_NO);
 }
 
+static void options_ask_for_workers_and_time(void **state)
+{
+    static char *const argv[] = {(char *)"ctest", (char *)"--timeout", (char *)"2.5", NULL};
+    const struct adapter *ctest = adapter_find("ctest");
+    struct adapter_list list = {.argv = argv};
+    struct err err = ERR_INIT;
+
+    (void)state;
+    setenv("CTEST_PARALLEL_LEVEL", "7", 1);
+    assert_int_equal(ctest->list(&list, &err), 0);
+    unsetenv("CTEST_PARALLEL_LEVEL");
+    assert_int_equal(list.workers, 7);
+    assert_null(list.notice);
+    list.steps[0].output = mem_strdup("{\"tests\":[" TEST("a", "") "," TEST("b", P("TIMEOUT", "9")) "]}");
+    list.steps[0].size = strlen(list.steps[0].output);
+    assert_int_equal(ctest->list(&list, &err), 0);
+    assert_int_equal(list.entries[0].timeout_ns, 2500000000);
+    assert_int_equal(list.entries[1].timeout_ns, 9000000000);
+    adapter_list_done(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +218,7 @@ int main(void)
         cmocka_unit_test(what_is_no_list_is_an_error),
         cmocka_unit_test(a_failed_list_says_its_status),
         cmocka_unit_test(results_as_ctest_judges_them),
+        cmocka_unit_test(options_ask_for_workers_and_time),
         cmocka_unit_test(other_uses_are_not_taken_apart),
     };
 
