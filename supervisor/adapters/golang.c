@@ -19,7 +19,8 @@
 
 #define BUILD_TIMEOUT_NS (3600 * NS_PER_SEC)
 
-/* Programs are kept in go's cache, named by their contents, and a day after their last use they go.
+/* Programs are kept in go's cache, named by their contents (two runs may keep one at the same
+ * time), and a day after their last use they go.
  */
 #define TOOL                                                                          \
     "export SHUNT_GO_LIST=\"$1\"; shift; "                                            \
@@ -27,12 +28,13 @@
     "SHUNT_GO_KEEP=\"$(\"$1\" env GOCACHE)/shunt\" || exit 1; export SHUNT_GO_KEEP; " \
     "mkdir -p \"$SHUNT_GO_KEEP\" || exit 1; "                                         \
     "find \"$SHUNT_GO_KEEP\" -type f -mtime +0 -delete; " STAND_IN_TOOL
-#define EXEC                                                                                \
-    "sh -c '" STAND_IN_SAYS                                                                 \
-    "p=$1; shift; s=0; \"$p\" \"-test.list=$SHUNT_GO_LIST\" \"$@\" || s=$?; " STAND_IN_NEXT \
-    "n=$(sha256sum <\"$p\"); k=\"$SHUNT_GO_KEEP/${n%% *}-${p##*/}\"; "                      \
-    "if [ -x \"$k\" ]; then touch \"$k\"; "                                                 \
-    "else cp \"$p\" \"$k.$$\" && mv \"$k.$$\" \"$k\" || s=1; fi; printf \"%s\" "            \
+#define EXEC                                                                                      \
+    "sh -c '" STAND_IN_SAYS                                                                       \
+    "p=$1; shift; s=0; \"$p\" \"-test.list=$SHUNT_GO_LIST\" \"$@\" || s=$?; " STAND_IN_NEXT       \
+    "n=$(sha256sum <\"$p\"); k=\"$SHUNT_GO_KEEP/${n%% *}-${p##*/}\"; "                            \
+    "if [ -x \"$k\" ]; then touch \"$k\"; "                                                       \
+    "else t=$(mktemp \"$k.XXXXXX\") && cp \"$p\" \"$t\" && chmod 755 \"$t\" && mv \"$t\" \"$k\" " \
+    "|| s=1; fi; printf \"%s\" "                                                                  \
     "\"$k\"; " STAND_IN_NEXT "printf \"%s\\0\" $s' sh"
 
 /* --- the command --- */
