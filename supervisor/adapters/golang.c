@@ -24,7 +24,6 @@
  */
 #define TOOL                                                                          \
     "export SHUNT_GO_LIST=\"$1\"; shift; "                                            \
-    "command -v go >/dev/null || exit 127; "                                          \
     "SHUNT_GO_KEEP=\"$(\"$1\" env GOCACHE)/shunt\" || exit 1; export SHUNT_GO_KEEP; " \
     "mkdir -p \"$SHUNT_GO_KEEP\" || exit 1; "                                         \
     "find \"$SHUNT_GO_KEEP\" -type f -mtime +0 -delete; " STAND_IN_TOOL
