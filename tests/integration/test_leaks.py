@@ -282,3 +282,21 @@ def test_a_leak_is_said_though_the_next_test_breaks_out_at_once(suite):
     leaks = [i["id"] for i in result.incidents if i["verdict"] == "leak"]
     assert "test_a.py::test_leaves_a_thread" in leaks, result
     assert [i["verdict"] for i in result.incidents].count("tasks") >= 1, result
+
+
+def test_what_a_leftover_starts_later_is_no_leak_of_the_test_that_runs_then(suite):
+    """With --leaks=fail an innocent test failed for it."""
+    suite.write(
+        test_a="""
+        import subprocess, time
+
+        def test_leaves_a_process():
+            subprocess.Popen(["sh", "-c", "sleep 0.3; sleep 60; true"])
+
+        def test_innocent():
+            time.sleep(1.5)
+        """,
+    )
+    result = suite.run("-n", 1, "--leaks=fail")
+    assert [i["id"].split("::")[1] for i in result.incidents] == ["test_leaves_a_process"], result
+    assert "1 passed, 1 failed" in result.stderr, result

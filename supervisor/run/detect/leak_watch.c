@@ -189,6 +189,54 @@ static bool is_accounted_for(const struct leak_watch *watch, const struct incide
     return false;
 }
 
+static bool is_kept(const struct worker *worker, const struct incident_task *task)
+{
+    struct leak_task leak = {.tid = task->tid,
+                             .tgid = task->tgid,
+                             .ppid = task->ppid,
+                             .inside_tid = proc_task_inside_id(task->tid, "\nNSpid:"),
+                             .inside_tgid = proc_task_inside_id(task->tid, "\nNStgid:"),
+                             .inside_ppid = proc_task_inside_id(task->ppid, "\nNStgid:")};
+
+    return leak_is_kept(&leak, proc_task_inside_id(worker->pid, "\nNStgid:"), worker->leak->kept,
+                        worker->leak->nkept);
+}
+
+static struct blame_survivor survivor_of(const struct candidate *candidate)
+{
+    return (struct blame_survivor){.test = candidate->test,
+                                   .task = candidate->inside,
+                                   .tid = candidate->tid,
+                                   .since_ns = candidate->since_ns};
+}
+
+/* What a leftover of an earlier test starts while another test runs is no leak of the latter. */
+static bool is_of_a_leftover(struct worker *worker, const struct incident_task *task, size_t test)
+{
+    struct leak_watch *watch = worker->leak;
+    pid_t parent = task->tgid == task->tid ? task->ppid : task->tgid;
+    struct incident_task now;
+    struct known of = {.tid = 0};
+
+    if (parent == worker->pid)
+        return false;
+    for (size_t i = 0; i < watch->nknown && !of.tid; i++)
+        if (watch->known[i].leaked && watch->known[i].tid == parent && still_lives(parent, watch->known[i].start_ticks, &now))
+            of = watch->known[i];
+    for (size_t i = 0; i < watch->ncandidates && !of.tid; i++)
+        if (watch->candidates[i].tid == parent && watch->candidates[i].test != test &&
+            still_lives(parent, watch->candidates[i].start_ticks, &now) && !is_kept(worker, &now))
+            of = (struct known){.tid = parent, .leaked = true, .survivor = survivor_of(&watch->candidates[i])};
+    if (!of.tid)
+        return false;
+    of.survivor.task = task->inside;
+    of.survivor.tid = task->tid;
+    of.tid = task->tid;
+    of.start_ticks = task->start_ticks;
+    *remember(watch, task) = of;
+    return true;
+}
+
 void leak_watch_boundary(struct worker *worker, size_t test)
 {
     struct leak_watch *watch = worker->leak;
@@ -211,7 +259,8 @@ void leak_watch_boundary(struct worker *worker, size_t test)
     for (ssize_t i = 0; i < n; i++) {
         struct incident_task task;
 
-        if (tids[i] == worker->pid || proc_task_read(tids[i], &task) < 0 || is_accounted_for(watch, &task))
+        if (tids[i] == worker->pid || proc_task_read(tids[i], &task) < 0 || is_accounted_for(watch, &task) ||
+            is_of_a_leftover(worker, &task, test))
             continue;
         mem_grow(&watch->candidates, &watch->candidates_room, watch->ncandidates + 1,
                  sizeof(*watch->candidates));
@@ -251,40 +300,6 @@ void leak_watch_test_starts(struct worker *worker)
     /* Alone again: whatever was known is gone, and its ids may come back for something else. */
     if (watch && worker->counters.tasks_now <= 1)
         watch->nknown = watch->nkept = 0;
-}
-
-/* The last column of a line such as "NSpid:\t4021\t31\t7": the id in the innermost namespace. */
-static int innermost(const char *status, const char *key)
-{
-    const char *line = strstr(status, key), *end, *last;
-
-    if (!line)
-        return 0;
-    end = strchrnul(line + 1, '\n');
-    for (last = end; last > line && last[-1] != '\t'; last--)
-        ;
-    return atoi(last);
-}
-
-static int inside_id(pid_t tid, const char *key)
-{
-    char path[64], buf[4096];
-
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
-    return tid > 0 && io_read_file_at(AT_FDCWD, path, buf, sizeof(buf)) > 0 ? innermost(buf, key) : 0;
-}
-
-static bool is_kept(const struct worker *worker, const struct incident_task *task)
-{
-    struct leak_task leak = {.tid = task->tid,
-                             .tgid = task->tgid,
-                             .ppid = task->ppid,
-                             .inside_tid = inside_id(task->tid, "\nNSpid:"),
-                             .inside_tgid = inside_id(task->tid, "\nNStgid:"),
-                             .inside_ppid = inside_id(task->ppid, "\nNStgid:")};
-
-    return leak_is_kept(&leak, inside_id(worker->pid, "\nNStgid:"), worker->leak->kept,
-                        worker->leak->nkept);
 }
 
 /* Is that descriptor of the worker's still the same socket? */
@@ -332,14 +347,6 @@ static void report_leak(struct worker *worker, size_t test, const struct leak_su
     describe_leak(worker, incident, sum, names, sockets);
     held_result_leaked(worker, incident);
     report_incident(run->report, &run->suite, incident);
-}
-
-static struct blame_survivor survivor_of(const struct candidate *candidate)
-{
-    return (struct blame_survivor){.test = candidate->test,
-                                   .task = candidate->inside,
-                                   .tid = candidate->tid,
-                                   .since_ns = candidate->since_ns};
 }
 
 static void note_ended(struct leak_watch *watch, struct blame_survivor survivor, uint64_t counts_ns)

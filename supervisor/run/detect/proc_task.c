@@ -113,3 +113,24 @@ bool proc_task_catches(pid_t pid, int signal)
         return false;
     return strtoull(line + 8, NULL, 16) >> (signal - 1) & 1;
 }
+
+/* The last column of a line such as "NSpid:\t4021\t31\t7": the id in the innermost namespace. */
+static int innermost(const char *status, const char *key)
+{
+    const char *line = strstr(status, key), *end, *last;
+
+    if (!line)
+        return 0;
+    end = strchrnul(line + 1, '\n');
+    for (last = end; last > line && last[-1] != '\t'; last--)
+        ;
+    return atoi(last);
+}
+
+int proc_task_inside_id(pid_t tid, const char *key)
+{
+    char path[64], buf[4096];
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+    return tid > 0 && io_read_file_at(AT_FDCWD, path, buf, sizeof(buf)) > 0 ? innermost(buf, key) : 0;
+}

@@ -15,3 +15,5 @@ void proc_task_waits(struct incident_task *task);
 char *proc_task_command(pid_t pid);
 /* Does the process handle this signal? */
 bool proc_task_catches(pid_t pid, int signal);
+/* A column of /proc/TID/status, "\nNSpid:" or "\nNStgid:", in the innermost namespace; 0 when it is gone. */
+int proc_task_inside_id(pid_t tid, const char *key);
