@@ -60,18 +60,32 @@ void run_stop(struct run *run, const char *reason)
         lanes_drop(run->lanes, test_not_run, run);
 }
 
-void run_quit(struct run *run, size_t test, const struct run_quit *quit, const char *why)
+static void quit_reason(char *text, size_t size, const struct run *run, size_t test, const struct run_quit *quit,
+                        const char *why)
 {
-    struct test *t = &run->suite.tests[test];
+    snprintf(text, size, "%.100s %s: %.70s", run->suite.tests[test].id,
+             quit->interrupt ? "raised KeyboardInterrupt" : "called pytest.exit()", why);
+}
+
+void run_quit_after(struct run *run, size_t test, const struct run_quit *quit, const char *why)
+{
     char reason[200];
 
     if (!run->quit.why) {
         run->quit = *quit;
         run->quit.why = mem_strdup(why);
     }
-    snprintf(reason, sizeof(reason), "%.100s %s: %.70s", t->id,
-             quit->interrupt ? "raised KeyboardInterrupt" : "called pytest.exit()", why);
+    quit_reason(reason, sizeof(reason), run, test, quit, why);
     run_stop(run, reason);
+}
+
+void run_quit(struct run *run, size_t test, const struct run_quit *quit, const char *why)
+{
+    struct test *t = &run->suite.tests[test];
+    char reason[200];
+
+    run_quit_after(run, test, quit, why);
+    quit_reason(reason, sizeof(reason), run, test, quit, why);
     free(t->message);
     t->message = mem_strdup(reason);
     run_test_outcome(run, test, OUTCOME_NOT_RUN);

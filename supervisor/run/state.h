@@ -347,8 +347,9 @@ uint64_t run_timeout_ns(const struct run *run); /* wall time of a test without o
 void run_drop_queued(struct run *run, const char *reason); /* all queued tests become not-run */
 void run_stop(struct run *run, const char *reason); /* nothing new starts */
 void run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Nothing new starts, since `test` asked for it; the first such wish counts. */
+/* Nothing new starts, since `test` asked for it; the first such wish counts. run_quit(): and the test has no result. */
 void run_quit(struct run *run, size_t test, const struct run_quit *quit, const char *why);
+void run_quit_after(struct run *run, size_t test, const struct run_quit *quit, const char *why);
 void run_abort(struct run *run, const char *reason); /* ends everything now */
 void run_close_ledger(struct run *run); /* every test without an outcome becomes not-run */
 void run_suite_ready(struct run *run);

@@ -89,10 +89,25 @@ static bool is_number_of(const struct worker *worker, size_t test, int64_t numbe
     return test != TEST_NONE && worker->run->suite.tests[test].number == (size_t)number;
 }
 
+/* What a test wants that asked for the end of the run; `ret_why` is NULL where it did not, and then it may be. */
+static int read_quit(struct packet *packet, const char *name, bool may_lack, struct run_quit *ret_quit,
+                     const char **ret_why)
+{
+    int64_t status;
+
+    if (packet_text(packet, name, 1024, may_lack, ret_why) < 0 ||
+        packet_int_or(packet, "status", 0, 255, -1, &status) < 0 ||
+        packet_bool(packet, "interrupt", false, &ret_quit->interrupt) < 0)
+        return -EPROTO;
+    ret_quit->status = (int)status;
+    return 0;
+}
+
 static int worker_done(struct worker *worker, struct packet *packet)
 {
     struct test_result result = {0};
-    const char *outcome, *stop;
+    struct run_quit quit = {0};
+    const char *outcome, *stop, *quit_why;
     int64_t test, setup, call, teardown, errnum;
     bool reports;
 
@@ -106,7 +121,8 @@ static int worker_done(struct worker *worker, struct packet *packet)
         packet_text(packet, "where", 512, true, &result.where) < 0 ||
         packet_bool(packet, "file", false, &result.file) < 0 ||
         packet_bool(packet, "reports", false, &reports) < 0 || (reports && !packet->payload) ||
-        packet_text(packet, "stop", 256, true, &stop) < 0)
+        packet_text(packet, "stop", 256, true, &stop) < 0 ||
+        read_quit(packet, "quit", true, &quit, &quit_why) < 0)
         return -EPROTO;
     result.errnum = (int)errnum;
     result.outcome = outcome_parse(outcome);
@@ -124,6 +140,8 @@ static int worker_done(struct worker *worker, struct packet *packet)
         leak_files_kept(worker, json_object_get(packet->header, "kept_files")) < 0 ||
         leak_watch_left(worker, json_object_get(packet->header, "left")) < 0)
         return -EPROTO;
+    if (quit_why && !worker->confirming)
+        run_quit_after(worker->run, worker->test, &quit, quit_why);
     if (stop && !worker->confirming)
         run_stop(worker->run, stop);
     worker->state = WORKER_WAITING;
@@ -139,21 +157,19 @@ static int worker_done(struct worker *worker, struct packet *packet)
 static int worker_quit(struct worker *worker, struct packet *packet)
 {
     struct run *run = worker->run;
-    int64_t test, status;
+    struct run_quit quit = {0};
     const char *why;
-    bool interrupt;
+    int64_t test;
     size_t of;
 
     if (worker->owed != TEST_NONE || packet_int(packet, "i", 0, INT32_MAX, &test) < 0 ||
-        !is_number_of(worker, worker->test, test) || packet_text(packet, "why", 1024, false, &why) < 0 ||
-        packet_int_or(packet, "status", 0, 255, -1, &status) < 0 ||
-        packet_bool(packet, "interrupt", false, &interrupt) < 0)
+        !is_number_of(worker, worker->test, test) || read_quit(packet, "why", false, &quit, &why) < 0)
         return -EPROTO;
     worker->state = WORKER_WAITING;
     of = worker->test;
     if (judge_quit(worker))
         return 0;
-    run_quit(run, of, &(struct run_quit){.status = (int)status, .interrupt = interrupt}, why);
+    run_quit(run, of, &quit, why);
     return 0;
 }
 

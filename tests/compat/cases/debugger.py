@@ -48,6 +48,12 @@ def others_waited(run):
     return None if not between and after else f"{len(between)} tests began meanwhile, {len(after)} after it"
 
 
+def next_time_again(run):
+    """The failure at which the debugger was left is known to --lf."""
+    failed = run.directory / ".pytest_cache/v/cache/lastfailed"
+    return None if failed.exists() and "test_fails" in failed.read_text() else "--lf would not run it"
+
+
 CASES = [
     Case("others_wait", {"test_a.py": WAITS}, pty=True, properties=False, modes=("plain", "shunt"), expect=others_waited,
          script=[("(Pdb)", "import time; time.sleep(0.7)\n"), ("(Pdb)", "c\n")]),
@@ -65,8 +71,12 @@ CASES = [
          lines=["onetwo|PDB|^said before|^E  |passed"], script=[("(Pdb)", "p secret\n"), ("(Pdb)", "c\n")]),
     Case("pdb_exit_first", {"test_a.py": FAILS + "def test_more(): assert 0\n"}, ["--pdb", "-x"], pty=True, n=1,
          modes=("plain", "shunt"), lines=["onetwo|PDB|passed|failed"], script=[("(Pdb)", "p secret\n"), ("(Pdb)", "c\n")]),
-    Case("pdb_without_a_terminal", {"test_a.py": FAILS}, ["--pdb"], modes=("plain", "shunt"), tests=False,
-         lines=["Quitting debugger"]),
+    Case("pdb_quit", {"test_a.py": FAILS}, ["--pdb"], pty=True, n=1, modes=("plain", "shunt"), expect=next_time_again,
+         lines=["Quitting debugger|^FAILED|^E  |passed|failed"], script=[("(Pdb)", "q\n")]),
+    Case("pdb_quit_two", {"test_a.py": "def test_a(): assert 0\n"}, ["--pdb"], pty=True, modes=("plain", "shunt"),
+         lines=["Quitting debugger|^FAILED|passed|failed"], script=[("(Pdb)", "q\n")], quick=False),
+    Case("pdb_without_a_terminal", {"test_a.py": FAILS}, ["--pdb"], n=1, modes=("plain", "shunt"),
+         lines=["Quitting debugger|^FAILED"]),
     Case("pdb_no_capture", {"test_a.py": FAILS}, ["--pdb", "-s"], pty=True, modes=("plain", "shunt"), quick=False,
          lines=["^'onetwo|^onetwo"], script=[("(Pdb)", "p secret\n"), ("(Pdb)", "c\n")]),
     Case("pdb_in_setup", {"test_a.py": "import pytest\n@pytest.fixture\ndef f():\n    y = 5\n    raise ValueError(y)\n"

@@ -192,6 +192,11 @@ def outcome_of(reports: List[Any]) -> str:
     return outcome
 
 
+def decided(reports: List[Any]) -> bool:
+    """Has the test an outcome already, when it (its teardown, a debugger that was left) ends the run?"""
+    return any(report.when == "call" or report.outcome != "passed" for report in reports)
+
+
 def cause_of(reports: List[Any]) -> Optional[str]:
     """One line: why it failed or was skipped."""
     for report in reports:

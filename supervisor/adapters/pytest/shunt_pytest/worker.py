@@ -239,7 +239,7 @@ class Worker:
             content["coverage"] = [self.generation, self.coverage.all_saved]
         return reports.dumps(content)
 
-    def _done(self, index: int) -> None:
+    def _done(self, index: int, quits: Optional[Dict[str, Any]] = None) -> None:
         """Small reports of a test that passed go with its outcome. Else the outcome goes first: it is judged, and the next
         test chosen, while the reports are still being written."""
         header: Dict[str, Any] = {"t": "done", "i": index, "outcome": reports.outcome_of(self.reports)}
@@ -271,6 +271,8 @@ class Worker:
             left = self.sockets.left(header["outcome"] == "passed")
             if left:
                 header["left"] = left
+        if quits is not None:
+            header.update(quit=quits["why"], status=quits["status"], interrupt=quits["interrupt"])
         content: Optional[bytes] = None
         if header["outcome"] == "passed" and self.compact:  # no hook of a plugin's own runs before the test is judged
             content = self._content()
@@ -314,10 +316,10 @@ class Worker:
             os._exit(1)  # a child that the test forked came back here: it is no worker
         if self.debugger is not None:
             self.debugger.test_is_over()
-        if quits is not None:
+        if quits is not None and not reports.decided(self.reports):
             self.channel.send({"t": "quit", "i": index, **quits})
             return
-        self._done(index)
+        self._done(index, quits)
         if self.coverage is not None:
             self.coverage.save_sometimes()
 
