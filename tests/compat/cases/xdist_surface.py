@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What pytest-xdist offers: identity, distribution, hooks. "like" is xdist where plain pytest has no such thing."""
+import re
+
 from compare import Case
 
 TWELVE = "import pytest, time\n@pytest.mark.parametrize('x', range(12))\ndef test_x(x): time.sleep(0.02)\n"
@@ -131,6 +133,11 @@ def says(*texts):
     return lambda run: next((f"it does not say {t!r}" for t in texts if t not in run.output), None)
 
 
+def whole_lines(run):
+    lines = [line for line in run.output.splitlines() if "one" in line]
+    return None if sum(bool(re.match(r"\[gw[01]\] one \d+ two$", line)) for line in lines) == 12 else "lines are in pieces"
+
+
 def both_workers_ran_all(run):
     ran = {}
     for entry in run.entries:
@@ -210,4 +217,8 @@ def pytest_sessionfinish(session):
     Case("live_output", {"test_a.py": TWELVE.replace("time.sleep(0.02)", "print('hello', x); time.sleep(0.05)")}, ["-s"], like="",
          expect=lambda run: None if
          sum(run.matching(r"^\[gw[01]\] hello \d+$").values()) == 12 else "lines lack the worker's name"),
+    Case("lines_are_whole", {"test_a.py": TWELVE.replace("time.sleep(0.02)", "print('one', x, 'two'); time.sleep(0.02)")},
+         ["-s"], env={"PYTHONUNBUFFERED": "1"}, like="", expect=whole_lines),
+    Case("lines_are_whole_cold", {"test_a.py": TWELVE.replace("time.sleep(0.02)", "print('one', x, 'two'); time.sleep(0.02)")},
+         ["-s"], env={"PYTHONUNBUFFERED": "1"}, like="", shunt_args=["--fork-server=off"], quick=False, expect=whole_lines),
 ]  # fmt: skip

@@ -143,6 +143,8 @@ class Worker:
         self.input.update(nodes.loads(message.payload).get(name, {}))
         if self.state.options.no_workers() and count == 1:
             return
+        if count > 1:
+            _write_lines()
         os.environ.update(
             PYTEST_XDIST_WORKER=name,
             PYTEST_XDIST_WORKER_COUNT=str(count),
@@ -368,6 +370,16 @@ class Worker:
                 _set_environment(before)
             elif message.type == "end":
                 self._end()
+
+
+def _write_lines() -> None:
+    """Output that is not captured goes out a line at a time: at once, and never in pieces between which another worker speaks
+    (PYTHONUNBUFFERED writes each argument of print() by itself)."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        try:
+            stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
+        except (AttributeError, OSError, ValueError):
+            pass
 
 
 def _set_environment(values: Dict[str, Optional[str]]) -> Dict[str, Optional[str]]:
