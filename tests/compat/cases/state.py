@@ -164,6 +164,18 @@ def fails_at_end():
 }
 
 
+PRINTS = {
+    "conftest.py": """
+import os, pytest
+@pytest.fixture(scope="session", autouse=True)
+def server():
+    print("said at the start"); yield; print("said at the end")
+    if os.path.exists("fail"): raise RuntimeError("at the session's end")
+""",
+    "test_a.py": "def test_a(): pass\ndef test_b(): pass\n",
+}
+
+
 def balanced(run):
     log = (run.directory / "log").read_text().split("\n")
     ups, downs = log.count("up"), log.count("down")
@@ -215,6 +227,11 @@ CASES = [
          expect=lambda run: None if run.status == 0 and run.outcomes["test_moves.py::test_after_handler", "passed"] else "differs"),
     Case("session_fixtures", SESSION, expect=balanced),
     Case("session_end_fails", {**SESSION, "fail": ""}, tests=False, expect=says("at the session's end")),
+    Case("session_end_prints", PRINTS, modes=("plain", "shunt"), lines=["said|Captured|passed"]),
+    Case("session_end_prints_one", PRINTS, ["-rP"], n=1, modes=("plain", "shunt"), lines=["passed"],
+         expect=lambda run: "it is on the screen" if run.matching("^said at the end") else None),
+    Case("session_end_prints_and_fails", {**PRINTS, "fail": ""}, n=1, modes=("plain", "shunt"), tests=False,
+         lines=["said|Captured|RuntimeError"]),
     Case("unittest_class_fixtures", {"test_u.py": """
 import unittest
 def setUpModule(): print("module")

@@ -325,14 +325,26 @@ class Worker:
         if self.coverage is not None:
             self.coverage.save_sometimes()
 
-    def _end(self) -> None:
-        """Session fixtures, then what plugins do at the end of a worker's session."""
+    def _tear_down_session(self) -> Any:
+        """Captured, as what the last test does in pytest alone."""
         from _pytest.runner import CallInfo
 
+        def tear_down() -> None:
+            __tracebackhide__ = True
+            self.session._setupstate.teardown_exact(None)
+
+        manager = self.config.pluginmanager.getplugin("capturemanager")
+        if manager is None or self.last_item is None:
+            return CallInfo.from_call(tear_down, when="teardown")
+        with manager.item_capture("teardown", self.last_item):
+            return CallInfo.from_call(tear_down, when="teardown")
+
+    def _end(self) -> None:
+        """Session fixtures, then what plugins do at the end of a worker's session."""
         self.reports, self.warnings, self.compact = [], [], False
         if self.box is not None:
             self.box.phase(blackbox.SESSION_FINISH)
-        call = CallInfo.from_call(lambda: self.session._setupstate.teardown_exact(None), when="teardown")
+        call = self._tear_down_session()
         if call.excinfo is not None and self.last_item is not None:
             self.reports.append(pytest.TestReport.from_item_and_call(self.last_item, call))
         self._be_a_worker()  # the session's real end, where files of the user are written, is the controller's
