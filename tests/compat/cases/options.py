@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """pytest's own options."""
+import re
+
 from compare import Case, normal
 
 MIXED = {
@@ -81,6 +83,10 @@ def few(name, *args, **kwargs):
     return Case(name, FEW, args, **kwargs)
 
 
+def in_order(run, expression):
+    return re.findall(expression, run.output, re.M) == [str(x) for x in range(12)]
+
+
 def at_most(count):
     def check(run):
         ran = sum(n for (_, word), n in run.outcomes.items() if word == "failed")
@@ -143,6 +149,12 @@ CASES = [
          "test_b.py": "def test_b(): pass\n"}, tests=False, like="plain", lines=["^INTERNALERROR> RuntimeError"]),
     Case("pytest_exit", {"test_a.py": "import pytest\ndef test_a(): pytest.exit('enough', 7)\n"},
          lines=["Exit: enough"], modes=("plain", "shunt")),
+    Case("pytest_exit_in_teardown", {"test_a.py": "import pytest\n@pytest.fixture\ndef ends():\n    yield\n"
+         "    pytest.exit('enough', 7)\ndef test_a(): pass\ndef test_b(ends): assert 0\ndef test_c(): pass\n"}, n=1,
+         lines=["Exit: enough|^FAILED|passed|failed"], modes=("plain", "shunt")),
+    Case("failures_in_order", {"test_a.py": "import pytest, time\n@pytest.mark.parametrize('x', range(12))\ndef test_x(x):\n"
+         "    time.sleep(0.01)\n    assert 0\n"}, expect=lambda run: None if in_order(run, r"^_+ test_x\[(\d+)\] _+$")
+         and in_order(run, r"^FAILED \S+::test_x\[(\d+)\]") else "not in the order of collection"),
     Case("keyboard_interrupt", {"test_a.py": "def test_a(): raise KeyboardInterrupt\n"}, modes=("plain", "shunt"),
          lines=["KeyboardInterrupt$"]),
     Case("session_exit_status", {"conftest.py": "def pytest_sessionfinish(session):\n    session.exitstatus = 42\n"

@@ -458,17 +458,19 @@ class Controller:
         if sched.wanted_again:
             report.outcome = "failed"
 
-    # -- pytest's summary: in the order of collection, whatever came first --
+    # -- pytest's summary --
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Before the terminal's own begins: everything is in the order of collection, whatever came first."""
+        order = {item.nodeid: i for i, item in enumerate(self.items)}
+        for found in self.terminal.stats.values() if self.terminal is not None and self.xdist else ():
+            found.sort(key=lambda r: order.get(getattr(r, "nodeid", None) or "", -1))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for line in self.losses.lines():
             terminalreporter.write_line(line)
-        if not self.xdist:
-            return
-        order = {item.nodeid: i for i, item in enumerate(self.items)}
-        for found in terminalreporter.stats.values():
-            found.sort(key=lambda r: order.get(getattr(r, "nodeid", None) or "", -1))
 
 
 def _fail(shown: List[Any], item: Any, block: str) -> None:
