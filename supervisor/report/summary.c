@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "sandbox/base/cleanup.h"
+#include "sandbox/base/mem.h"
 #include "supervisor/core/denials.h"
 #include "supervisor/report/internal.h"
 #include "supervisor/report/text.h"
 
 #define REASONS_MAX 8
+#define NAMES_MAX 3
 #define LEAKS_MAX 10
 #define OUTSIDE_MAX 8
 
@@ -79,9 +81,15 @@ static void print_test(FILE *out, const struct suite *suite, size_t test, const 
 
 static void print_failed(FILE *out, const struct suite *suite)
 {
-    for (size_t i = 0; i < suite->count; i++)
-        if (suite->tests[i].outcome == OUTCOME_FAILED || suite->tests[i].outcome == OUTCOME_ERROR)
-            print_test(out, suite, i, outcome_name(suite->tests[i].outcome), suite->tests[i].message, NULL);
+    for (size_t i = 0; i < suite->count; i++) {
+        const struct test *test = &suite->tests[i];
+        _cleanup_free_ char *tries = NULL;
+
+        if (test->outcome != OUTCOME_FAILED && test->outcome != OUTCOME_ERROR)
+            continue;
+        tries = attempts_bad(&test->attempts) ? mem_printf("the last of %zu tries", test->attempts.n + 1) : NULL;
+        print_test(out, suite, i, outcome_name(test->outcome), test->message, tries);
+    }
 }
 
 /* Why the framework's own last line has more tests than there are. */
@@ -215,6 +223,26 @@ static void print_crowds(FILE *out, const struct suite *suite, const struct repo
                 n - LEAKS_MAX);
 }
 
+/* "a, b and 10 more", of the not-run tests with this reason. */
+static void print_names(FILE *out, const struct suite *suite, const char *reason, size_t count)
+{
+    size_t n = 0;
+
+    fprintf(out, "%16s", "");
+    for (size_t i = 0; i < suite->count && n < NAMES_MAX; i++) {
+        const struct test *test = &suite->tests[i];
+        _cleanup_free_ char *id = NULL;
+
+        if (test->outcome != OUTCOME_NOT_RUN || strcmp(test->message ? test->message : "", reason) != 0)
+            continue;
+        id = text_clean(test->id, strlen(test->id), 0);
+        fprintf(out, "%s%s", n++ ? ", " : "", id);
+    }
+    if (count > n)
+        fprintf(out, " and %zu more", count - n);
+    fputc('\n', out);
+}
+
 /* Not-run tests by reason: "not-run  12 tests: interrupted". */
 static void print_not_run(FILE *out, const struct suite *suite)
 {
@@ -236,8 +264,12 @@ static void print_not_run(FILE *out, const struct suite *suite)
         else
             others++;
     }
-    for (size_t r = 0; r < n; r++)
-        fprintf(out, "  %-13s %zu test%s: %s\n", "not-run", counts[r], counts[r] == 1 ? "" : "s", reasons[r]);
+    for (size_t r = 0; r < n; r++) {
+        _cleanup_free_ char *reason = text_clean(reasons[r], strlen(reasons[r]), 0);
+
+        fprintf(out, "  %-13s %zu test%s: %s\n", "not-run", counts[r], counts[r] == 1 ? "" : "s", reason);
+        print_names(out, suite, reasons[r], counts[r]);
+    }
     if (others)
         fprintf(out, "  %-13s %zu tests for other reasons\n", "not-run", others);
 }

@@ -222,6 +222,14 @@ def test_maxfail_stops(project):
     assert list(result.outcomes.values()).count("not-run") >= 18
 
 
+def test_a_quiet_run_says_how_often_a_failure_was_tried(project):
+    project.commands({"id": "bad", "run": "exit 3"}, {"id": "once", "run": "exit 4"})
+    project.write("shunt.yaml", "rules:\n  - {match: test(bad), retries: 2}\n")
+    result = project.run("-q", "-n", 1)
+    assert "bad\n                exit status 3; the last of 3 tries\n" in result.stderr, result
+    assert "once\n                exit status 4\n" in result.stderr, result
+
+
 def test_an_interrupt_ends_it_with_a_ledger(project):
     project.commands("touch started; sleep 60", "true")
     process = project.start("-n", 1)

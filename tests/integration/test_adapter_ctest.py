@@ -118,6 +118,7 @@ def test_fixtures(project, setup, outcome):
     assert result.outcomes["cleanup"] == "passed" and result.status == (0 if outcome == "passed" else 1)
     if outcome == "not-run":
         assert ended(result, "uses")["message"] == "it needs setup, which did not pass"
+        assert "2 tests: it needs setup, which did not pass\n                uses, also_uses\n" in result.stderr, result
     order = [e["id"] for e in result.of("test-end")]
     assert order.index("setup") < order.index("uses") < order.index("cleanup")
 
