@@ -80,7 +80,10 @@ static char *text_of(const struct document_node *node)
     char *text = mem_strdup(node->kind == DOCUMENT_SCALAR ? node->text : "");
 
     for (size_t i = 0; i < node->n; i++) {
-        char *longer = mem_printf("%s%s%s", text, i ? ", " : "", node->children[i].text ? node->children[i].text : "");
+        const struct document_node *child = &node->children[i];
+        char *longer = node->kind == DOCUMENT_MAP
+                           ? mem_printf("%s%s%s=%s", text, i ? ", " : "", child->key, child->text ? child->text : "")
+                           : mem_printf("%s%s%s", text, i ? ", " : "", child->text ? child->text : "");
 
         free(text);
         text = longer;

@@ -21,12 +21,14 @@ int cmd_list_help(void)
 /* "--json" is this command's own, and comes before the command; the rest is run's. */
 static bool take_json(int *argc, char **argv)
 {
-    for (int i = 1; i < *argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++)
+    for (int i = 1; i < *argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++) {
         if (strcmp(argv[i], "--json") == 0) {
             memmove(argv + i, argv + i + 1, (size_t)(*argc - i) * sizeof(*argv));
             (*argc)--;
             return true;
         }
+        i += options_wants_next(run_option_table, argv[i]);
+    }
     return false;
 }
 

@@ -2,7 +2,6 @@
 #include "supervisor/cli/options.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "sandbox/base/err.h"
@@ -152,6 +151,22 @@ int options_parse(const struct option_row *table, int argc, char **argv, void *t
     }
     *ret_first = cursor.at;
     return 0;
+}
+
+bool options_wants_next(const struct option_row *table, const char *word)
+{
+    const struct option_row *row = NULL;
+
+    if (word[0] == '-' && word[1] == '-') {
+        row = find_name(table, word + 2, strlen(word + 2));
+        return row && row->value;
+    }
+    for (const char *p = word + 1; word[0] == '-' && *p; p++) {
+        row = find_letter(table, *p);
+        if (!row || row->value)
+            return row && !p[1];
+    }
+    return false;
 }
 
 void options_print_help(const struct option_row *table, FILE *out)

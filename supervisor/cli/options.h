@@ -6,6 +6,7 @@
  * prints come from the same rows. Long (--opt=value, --opt value) and short (-o value, -ovalue,
  * clusters -xq) forms; options end at `--` or at the first word that is none, as with env(1).
  */
+#include <stdbool.h>
 #include <stdio.h>
 
 struct err;
@@ -24,4 +25,6 @@ struct option_row {
 /* Returns 0 with the index of the first operand, or -errno with `err` filled (ERR_USAGE). */
 int options_parse(const struct option_row *table, int argc, char **argv, void *target,
                   int *ret_first, struct err *err);
+/* Is the word behind this one its value ("-n", "--filter")? */
+bool options_wants_next(const struct option_row *table, const char *word);
 void options_print_help(const struct option_row *table, FILE *out);

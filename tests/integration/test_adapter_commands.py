@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Tests that are programs, as a list of commands, and as one command: what becomes of each."""
+import json
 import os
 import pathlib
 import re
@@ -96,6 +97,18 @@ def test_bad_lists_name_the_line(project, line, words):
     assert result.status == 4 and result.stdout == "", result
     for word in words:
         assert word in result.stderr, result
+
+
+def test_a_document_is_asked_for_among_the_options(project):
+    """Behind an option with a value of its own, --json was "unknown"."""
+    project.commands("true")
+    for options in (["-n", "2", "--json"], ["-qE", "all()", "--json"], ["--filter", "all()", "--json"], ["--filter=all()", "--json"]):
+        argv = [str(SHUNT), "list", *options, "--no-history", "--from", "cases.txt"]
+        done = subprocess.run(argv, cwd=project.path, env=clean_environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and json.loads(done.stdout)["tests"][0]["id"] == "true", done
+    argv = [str(SHUNT), "list", "--no-history", "--adapter=command", "--", "echo", "--json"]
+    done = subprocess.run(argv, cwd=project.path, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert "echo --json" in done.stdout, done
 
 
 def test_labels_are_for_filters(project):

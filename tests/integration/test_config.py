@@ -98,6 +98,8 @@ def test_show_says_where_each_value_is_from(project):
         "from": {"file": "shunt.yaml", "line": 3, "profile": "default"},
     }
     assert document["rules"][0]["keys"] == {"match": "marker(db)", "lane": "serial"}
+    (project.path / "shunt.yaml").write_text("rules:\n  - {match: all(), environment: {MODE: fast, GONE: null}, locks: [a, b]}\n")
+    assert "all(): environment MODE=fast, GONE=null, locks a, b\n" in config(project, "show").stdout  # not "environment fast"
     assert config(project, "shwo").returncode == 4
 
 
