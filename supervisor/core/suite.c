@@ -39,15 +39,23 @@ void test_set_environment(struct test *test, char *const *words)
     test->environment[n] = NULL;
 }
 
+static bool is_end_of_id(const struct test *t)
+{
+    return (uintptr_t)t->name - (uintptr_t)t->id <= strlen(t->id);
+}
+
 static void test_done(struct test *t)
 {
     free_words(t->markers);
     free_words(t->locks);
     free_words(t->environment);
+    if (!t->shared) {
+        free(t->file);
+        free(t->classname);
+    }
+    if (!t->shared || !is_end_of_id(t))
+        free(t->name);
     free(t->id);
-    free(t->file);
-    free(t->classname);
-    free(t->name);
     free(t->why);
     free(t->group);
     free(t->message);
@@ -60,6 +68,9 @@ void suite_done(struct suite *suite)
 {
     for (size_t i = 0; i < suite->count; i++)
         test_done(&suite->tests[i]);
+    for (size_t i = 0; i < suite->npool; i++)
+        free(suite->pool[i]);
+    free(suite->pool);
     free(suite->tests);
     free(suite->shuffled);
     free(suite->root);
@@ -72,6 +83,33 @@ struct test *suite_add(struct suite *suite)
     suite->tests[suite->count] = (struct test){.verdict = VERDICT_NONE, .known = VERDICT_NONE, .weight = 1, .retries = -1, .worker = -1,
                                                .number = suite->count};
     return &suite->tests[suite->count++];
+}
+
+/* `text` is taken; returns it, or `before`, which is the pool's, if that says the same. */
+static char *share(struct suite *suite, char *text, char *before)
+{
+    if (before && strcmp(text, before) == 0) {
+        free(text);
+        return before;
+    }
+    mem_grow(&suite->pool, &suite->pool_room, suite->npool + 1, sizeof(*suite->pool));
+    suite->pool[suite->npool++] = text;
+    return text;
+}
+
+void suite_share(struct suite *suite)
+{
+    struct test *test = &suite->tests[suite->count - 1];
+    const struct test *before = suite->count > 1 && test[-1].shared ? &test[-1] : NULL;
+    size_t id = strlen(test->id), name = strlen(test->name);
+
+    test->file = share(suite, test->file, before ? before->file : NULL);
+    test->classname = share(suite, test->classname, before ? before->classname : NULL);
+    test->shared = true;
+    if (name <= id && strcmp(test->id + id - name, test->name) == 0) {
+        free(test->name);
+        test->name = test->id + id - name;
+    }
 }
 
 void suite_keep(struct suite *suite, const bool *keep)

@@ -20,6 +20,7 @@ struct test {
     char *file;      /* module, for boundaries; "" when the framework has none */
     char *classname; /* for JUnit */
     char *name;
+    bool shared;     /* `file` and `classname` are in the suite's pool, and `name` may be the end of `id` */
     char *why;       /* why it is in the serial lane; NULL */
     char *group;     /* NULL: none */
     char **locks;    /* names of semaphores that it holds while it runs; NULL-terminated; NULL: none */
@@ -63,11 +64,15 @@ struct suite {
     size_t count, room;
     bool in_order; /* tests run in this order, as far as that can be beside others: nothing is moved for its length */
     size_t *shuffled; /* by index, sorted by number; NULL: numbers grow with the index */
+    char **pool; /* texts that tests share */
+    size_t npool, pool_room;
     char *root;
     bool fixed; /* --dist each: what a slot begins with is its own, and nobody steals */
 };
 
 void suite_done(struct suite *suite);
+/* Texts of the test that was added last which are those of the one before it, or part of its own id, are kept once. */
+void suite_share(struct suite *suite);
 /* Once, however often it is added. */
 void test_add_lock(struct test *test, const char *name);
 void test_set_environment(struct test *test, char *const *words); /* copied */

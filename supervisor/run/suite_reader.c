@@ -145,6 +145,7 @@ static int read_test(const json_t *object, struct suite *suite)
         test->classname = mem_strdup("");
     if (!test->name)
         test->name = mem_strdup(test->id);
+    suite_share(suite);
     test->timeout_ns = timeout_ms * NS_PER_MS;
     test->slow_ns = slow_ms * NS_PER_MS;
     test->grace_ns = grace_ms * NS_PER_MS;

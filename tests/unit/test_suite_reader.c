@@ -353,6 +353,32 @@ static void a_refusal_in_the_middle(void **state)
     assert_int_equal(suite.count, 0);
 }
 
+/* 50,000 tests took 28 MiB, much of it the same names over and over. */
+static void texts_are_kept_once(void **state)
+{
+    const bool keep[] = {false, true, true, true};
+    struct suite suite = {0};
+
+    (void)state;
+    assert_int_equal(read_tests("{\"first\":0,\"n\":4}",
+                                "[{\"id\":\"a.py::x\",\"file\":\"a.py\",\"classname\":\"a\",\"name\":\"x\"},"
+                                "{\"id\":\"a.py::y\",\"file\":\"a.py\",\"classname\":\"a\",\"name\":\"y\"},"
+                                "{\"id\":\"b.py::A::y\",\"file\":\"b.py\",\"classname\":\"a\",\"name\":\"other\"},"
+                                "{\"id\":\"c\"}]",
+                                &suite, 4), 0);
+    assert_ptr_equal(suite.tests[0].file, suite.tests[1].file);
+    assert_ptr_equal(suite.tests[0].classname, suite.tests[2].classname);
+    assert_ptr_equal(suite.tests[1].name, suite.tests[1].id + 6);
+    suite_keep(&suite, keep); /* the first one's texts live on in the others */
+    assert_string_equal(suite.tests[0].file, "a.py");
+    assert_string_equal(suite.tests[1].file, "b.py");
+    assert_string_equal(suite.tests[1].classname, "a");
+    assert_string_equal(suite.tests[1].name, "other");
+    assert_string_equal(suite.tests[2].file, "");
+    assert_string_equal(suite.tests[2].name, "c");
+    suite_done(&suite);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +395,7 @@ int main(void)
         cmocka_unit_test(the_bounds_themselves),
         cmocka_unit_test(long_texts_of_a_test),
         cmocka_unit_test(a_refusal_in_the_middle),
+        cmocka_unit_test(texts_are_kept_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
