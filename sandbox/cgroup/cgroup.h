@@ -170,7 +170,8 @@ enum cgroup_read { /* what to read; unread fields keep their value */
     CGROUP_READ_OOM = 1 << 2,    /* oom_kills only */
     CGROUP_READ_CPU = 1 << 3,
     CGROUP_READ_CPU_WAITS = 1 << 4, /* throttled, starved_ns; not part of ALL */
-    CGROUP_READ_ALL = 0xf
+    CGROUP_READ_ALL = 0xf,
+    CGROUP_READ_WATCH = 1 << 5, /* for a short timer: tasks_refused, oom_kills, what is now, and peaks as far as that shows them */
 };
 /* Reads by pread on kept descriptors. `counters` is the caller's, zeroed before the first call. */
 int cgroup_leaf_read(struct cgroup_leaf *leaf, unsigned what, struct cgroup_counters *counters);

@@ -133,11 +133,31 @@ static int read_cpu_waits(struct cgroup_leaf *leaf, struct cgroup_counters *coun
     return r;
 }
 
+/* The kernel's own peaks can wait for the boundary; values below them (see peak_read()) cannot. */
+static int read_watch(struct cgroup_leaf *leaf, struct cgroup_counters *counters)
+{
+    int r = counter_read(leaf, CGROUP_COUNT_TASKS_REFUSED, &counters->tasks_refused);
+
+    if (r == 0)
+        r = counter_read(leaf, CGROUP_COUNT_TASKS, &counters->tasks_now);
+    if (r == 0)
+        r = counter_read(leaf, CGROUP_COUNT_MEMORY, &counters->memory_now_bytes);
+    if (r == 0)
+        r = counter_read(leaf, CGROUP_COUNT_OOM_KILLS, &counters->oom_kills);
+    if (counters->tasks_now > counters->tasks_peak)
+        counters->tasks_peak = counters->tasks_now;
+    if (counters->memory_now_bytes > counters->memory_peak_bytes)
+        counters->memory_peak_bytes = counters->memory_now_bytes;
+    return r;
+}
+
 int cgroup_leaf_read(struct cgroup_leaf *leaf, unsigned what, struct cgroup_counters *counters)
 {
     int r = 0;
 
-    if (what & CGROUP_READ_TASKS)
+    if (what & CGROUP_READ_WATCH)
+        r = read_watch(leaf, counters);
+    if (r == 0 && what & CGROUP_READ_TASKS)
         r = read_tasks(leaf, counters);
     if (r == 0 && what & CGROUP_READ_MEMORY)
         r = read_memory(leaf, counters);

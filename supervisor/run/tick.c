@@ -35,7 +35,7 @@ static void tick_running(struct worker *worker, bool slow)
         return;
     }
     if (worker->leaf) {
-        cgroup_leaf_read(worker->leaf, CGROUP_READ_TASKS | CGROUP_READ_OOM, &worker->counters);
+        cgroup_leaf_read(worker->leaf, CGROUP_READ_WATCH, &worker->counters);
         memory_watch_tick(worker);
         look = worker->counters.tasks_refused > worker->at_start.tasks_refused ||
                worker->counters.oom_kills > worker->at_start.oom_kills;

@@ -80,7 +80,6 @@ void memory_watch_tick(struct worker *worker)
 
     if (!worker->leaf || !limit)
         return;
-    cgroup_leaf_read(worker->leaf, CGROUP_READ_MEMORY, &worker->counters);
     worker->memory.close = worker->counters.memory_now_bytes / CLOSE_PERCENT > limit / 100;
     if (!worker->memory.close)
         return;
