@@ -350,6 +350,7 @@ static void template_packet(void *arg, struct packet *packet)
 
     if (strcmp(packet->type, "template") == 0) {
         run->template_ready = true;
+        worker_template_ready(run);
     } else if (strcmp(packet->type, "fork-failed") == 0 &&
                packet_int(packet, "cell", 1, UINT32_MAX, &cell) == 0 &&
                packet_int(packet, "errno", 0, 4096, &errnum) == 0) {

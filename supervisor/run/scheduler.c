@@ -20,7 +20,7 @@
 /* More at once would only compete for the CPUs. */
 #define MAX_STARTING 4
 /* A suite that is over sooner would have paid for a standby that it hardly ever needs. */
-#define STANDBY_AFTER_NS (250 * NS_PER_MS)
+#define STANDBY_AFTER_NS NS_PER_SEC
 
 static bool worker_is_starting(const struct worker *worker)
 {
@@ -63,7 +63,7 @@ static void provide(struct run *run, size_t wanted, size_t spare)
 {
     size_t starting = 0, standby = 0;
 
-    if (run->cold || !run->template_ready || clock_now_ns() < run->start_again_ns)
+    if (run->cold || clock_now_ns() < run->start_again_ns)
         return;
     for (struct worker *w = run->workers; w; w = w->next) {
         starting += worker_is_starting(w);

@@ -132,7 +132,7 @@ struct worker {
     enum worker_state state;
     struct slot *slot;   /* NULL: a standby, or gone from it */
     unsigned generation;
-    bool cold;
+    bool cold, awaits_template; /* its cell was there first */
     struct slot *reserved; /* cold: started for this slot, whose name it was given; else NULL */
 
     struct cgroup_leaf *leaf; /* NULL: no cgroups */
@@ -370,6 +370,8 @@ void scheduler_pump(struct run *run);
 /* worker.c */
 struct worker *worker_new(struct run *run, struct slot *reserved);
 void worker_cell_ready(struct worker *worker, struct run_init_event *event);
+/* Those whose cell was there first are forked now. */
+void worker_template_ready(struct run *run);
 void worker_cold_pending(struct worker *worker, pid_t pid);
 /* The cold worker's own connection; taken. */
 void worker_cold_connected(struct worker *worker, struct channel *channel);

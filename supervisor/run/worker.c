@@ -117,7 +117,22 @@ static void worker_launch(struct worker *worker)
             worker->state = WORKER_FORKING;
         close_fd(&out[0]);
         close_fd(&out[1]);
+    } else if (worker->run->template_ready) {
+        worker_fork(worker);
     } else {
+        worker->awaits_template = true;
+    }
+}
+
+void worker_template_ready(struct run *run)
+{
+    /* The list begins with the youngest; the first slots are to have the eldest. */
+    for (unsigned number = 1; number <= run->next_cell; number++) {
+        struct worker *worker = worker_find(run, number);
+
+        if (!worker || !worker->awaits_template || worker->state != WORKER_CELL)
+            continue;
+        worker->awaits_template = false;
         worker_fork(worker);
     }
 }
