@@ -297,6 +297,35 @@ static int set_color(void *target, const char *text, struct err *err)
     return 0;
 }
 
+static int set_output(enum run_output *ret, const char *text, struct err *err)
+{
+    static const char *const words[] = {"never", "immediate", "final", "immediate-final", NULL};
+    int i = cli_index_of(text, words);
+
+    if (i < 0)
+        return cli_expected(err, "never, immediate, final or immediate-final", "when the output of a test that is a program is shown");
+    *ret = (enum run_output)i;
+    return 0;
+}
+
+static int set_success_output(void *target, const char *text, struct err *err)
+{
+    return set_output(&config_of(target)->success_output, text, err);
+}
+
+static int set_failure_output(void *target, const char *text, struct err *err)
+{
+    return set_output(&config_of(target)->failure_output, text, err);
+}
+
+static int set_no_capture(void *target, const char *text, struct err *err)
+{
+    (void)text;
+    (void)err;
+    config_of(target)->no_capture = true;
+    return 0;
+}
+
 static int set_quiet(void *target, const char *text, struct err *err)
 {
     (void)text;
@@ -407,6 +436,12 @@ const struct option_row run_option_table[] = {
     {"events", 0, "FILE", "write everything that happens as JSON lines", set_events, "Output"},
     {"junit", 0, "FILE", "write a JUnit report", set_junit, NULL},
     {"color", 0, "WHEN", "auto (default), always or never", set_color, NULL},
+    {"success-output", 0, "WHEN",
+     "output of programs that passed or were skipped: never (default),\n"
+     "immediate, final (before the summary) or immediate-final",
+     set_success_output, NULL},
+    {"failure-output", 0, "WHEN", "the same of those that failed (default: immediate)", set_failure_output, NULL},
+    {"no-capture", 0, NULL, "output of programs as it comes, and one test at a time", set_no_capture, NULL},
     {"quiet", 'q', NULL, "no header and no progress; incidents and the summary stay", set_quiet,
      NULL},
     {"help", 'h', NULL, "print this help", set_help, NULL},
@@ -438,6 +473,7 @@ void run_options_init(struct run_options *options)
                 .leaks = LEAKS_RECORD,
                 .fork_server = FORK_SERVER_AUTO,
                 .color = COLOR_AUTO,
+                .failure_output = OUTPUT_IMMEDIATE,
             },
     };
     sandbox_config_init(&options->sandbox);
@@ -526,6 +562,10 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
     r = test_options_shard_of_environment(&options->config, err);
     if (r < 0)
         return r;
+    if (options->config.no_capture) {
+        options->config.workers = 1;
+        options->config.success_output = options->config.failure_output = OUTPUT_NEVER; /* it has been seen */
+    }
     options->config.sandbox = &options->sandbox;
     options->config.rules = &options->rules;
     options->config.setup = &options->setup;

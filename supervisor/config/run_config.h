@@ -21,6 +21,7 @@ enum run_cpu_view { CPU_VIEW_HOST, CPU_VIEW_SHARE };
 enum run_confirm { CONFIRM_NONE, CONFIRM_KILLED, CONFIRM_FAILED };
 enum run_list { LIST_NONE, LIST_TEXT, LIST_JSON };
 enum run_order { ORDER_LONGEST, ORDER_LISTED, ORDER_RANDOM };
+enum run_output { OUTPUT_NEVER, OUTPUT_IMMEDIATE, OUTPUT_FINAL, OUTPUT_IMMEDIATE_FINAL };
 enum run_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 struct sandbox_config;
@@ -84,5 +85,7 @@ struct run_config {
     const char *events_path;   /* NULL: none */
     const char *junit_path;
     enum run_color color;
+    enum run_output success_output, failure_output; /* when the output of a program is shown, by what its test came to */
+    bool no_capture;           /* programs' output as it comes, one test at a time */
     bool quiet;                /* no header, no progress; incidents and the summary stay */
 };

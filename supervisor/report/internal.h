@@ -16,6 +16,7 @@ struct report {
     char wall_clock[40]; /* of the run's start, ISO 8601, UTC */
     const char *framework; /* whose tests are shown here, a line each; NULL: somebody else shows them */
     size_t total, ended;
+    bool final; /* its tests are shown once more, at the end */
     unsigned leaks_shown;
     size_t crowds_shown;
     char not_writable[512]; /* the source line that was last said to have failed so */
@@ -47,8 +48,10 @@ void report_say(struct report *report, const char *text);
 /* incident_json.c: everything that is known of an incident */
 struct json_t *incident_json(const struct suite *suite, const struct incident *incident);
 
-/* lines.c: a test has ended */
+/* lines.c: a test starts; has ended; the end of the run, before the summary */
+void lines_start(struct report *report, const struct suite *suite, size_t test);
 void lines_test(struct report *report, const struct suite *suite, size_t test);
+void lines_final(struct report *report, const struct suite *suite);
 
 /* record.c */
 int record_open(const char *root, const char *run_id, struct record **ret, struct err *err);

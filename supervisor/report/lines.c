@@ -31,38 +31,85 @@ static void put_output(FILE *out, const char *text)
     fprintf(out, "--- its output\n%s%s---\n", clean, size && clean[size - 1] != '\n' ? "\n" : "");
 }
 
-static bool outcome_is_shown(enum outcome outcome)
+static bool is_bad(enum outcome outcome)
 {
     return outcome == OUTCOME_FAILED || outcome == OUTCOME_ERROR || outcome == OUTCOME_KILLED;
+}
+
+static enum run_output when_shown(const struct report *report, const struct test *test)
+{
+    return is_bad(test->outcome) ? report->options.failure_output : report->options.success_output;
+}
+
+static void put_line(FILE *out, const struct report *report, const struct test *test)
+{
+    _cleanup_free_ char *id = text_clean(test->id, strlen(test->id), 0), *message = NULL;
+
+    message = test->message && test->outcome != OUTCOME_PASSED ? text_clean(test->message, strlen(test->message), 0) : NULL;
+    fprintf(out, "%s%5s%s [%8.3fs]", report->options.color ? words[test->outcome].color : "", words[test->outcome].word,
+            report->options.color ? "\033[0m" : "", (double)test->call_us / 1e6);
+    if (report->final)
+        fprintf(out, " %s", id);
+    else
+        fprintf(out, " (%zu/%zu) %s", report->ended, report->total, id);
+    fprintf(out, "%s%s\n", message ? ": " : "", message ? message : "");
+}
+
+static void show(struct report *report, const struct test *test, bool with_output)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        abort();
+    put_line(out, report, test);
+    if (test->text && *test->text && with_output)
+        put_output(out, test->text);
+    fclose(out);
+    report->options.print(report->options.say_arg, text, size);
+    free(text);
+}
+
+void lines_start(struct report *report, const struct suite *suite, size_t index)
+{
+    _cleanup_free_ char *id = NULL, *line = NULL;
+
+    if (!report->framework || !report->options.starts || report->options.quiet)
+        return;
+    id = text_clean(suite->tests[index].id, strlen(suite->tests[index].id), 0);
+    line = mem_printf("START             (%zu/%zu) %s\n", report->ended + 1, report->total, id);
+    report->options.print(report->options.say_arg, line, strlen(line));
 }
 
 void lines_test(struct report *report, const struct suite *suite, size_t index)
 {
     const struct test *test = &suite->tests[index];
+    enum run_output when = when_shown(report, test);
     bool quiet_kind = test->outcome == OUTCOME_PASSED || test->outcome == OUTCOME_SKIPPED;
-    _cleanup_free_ char *id = NULL, *message = NULL;
-    char *text = NULL;
-    size_t size;
-    FILE *out;
+    bool now = when == OUTPUT_IMMEDIATE || when == OUTPUT_IMMEDIATE_FINAL;
 
     if (!report->framework)
         return;
     report->ended++;
     /* The summary has them by reason. */
-    if (test->outcome == OUTCOME_NOT_RUN || (report->options.quiet && quiet_kind))
+    if (test->outcome == OUTCOME_NOT_RUN || (report->options.quiet && quiet_kind && !(now && test->text)))
         return;
-    out = open_memstream(&text, &size);
-    if (!out)
-        abort();
-    id = text_clean(test->id, strlen(test->id), 0);
-    message = test->message && test->outcome != OUTCOME_PASSED ? text_clean(test->message, strlen(test->message), 0) : NULL;
-    fprintf(out, "%s%5s%s [%8.3fs] (%zu/%zu) %s%s%s\n", report->options.color ? words[test->outcome].color : "",
-            words[test->outcome].word, report->options.color ? "\033[0m" : "", (double)test->call_us / 1e6, report->ended,
-            report->total, id, message ? ": " : "", message ? message : "");
-    if (test->text && outcome_is_shown(test->outcome))
-        put_output(out, test->text);
-    fclose(out);
-    fputs(text, stdout);
-    fflush(stdout);
-    free(text);
+    show(report, test, now);
+}
+
+void lines_final(struct report *report, const struct suite *suite)
+{
+    if (!report->framework)
+        return;
+    report->final = true;
+    for (int bad = 0; bad < 2; bad++) /* failures last, where they are seen */
+        for (size_t i = 0; i < suite->count; i++) {
+            const struct test *test = &suite->tests[i];
+            enum run_output when = when_shown(report, test);
+
+            if (is_bad(test->outcome) == (bad == 1) && test->text && *test->text &&
+                (when == OUTPUT_FINAL || when == OUTPUT_IMMEDIATE_FINAL))
+                show(report, test, true);
+        }
 }

@@ -308,6 +308,7 @@ int report_run_end(struct report *report, const struct suite *suite, const struc
 {
     int r = 0;
 
+    lines_final(report, suite);
     if (suite->count) {
         _cleanup_free_ char *text = summary_text(suite, summary, report->options.color);
 

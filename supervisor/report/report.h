@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "supervisor/config/run_config.h"
 #include "supervisor/core/blackbox.h"
 #include "supervisor/core/blame.h"
 #include "supervisor/core/detector.h"
@@ -26,9 +27,11 @@ struct report_options {
     const char *events_path, *junit_path; /* NULL: none */
     bool color;                           /* ANSI colour and the glyphs ✗ ! ✓ (else the same glyphs, no colour) */
     bool quiet;
-    bool progress;                        /* stderr is a terminal: a progress line may be drawn */
     void (*say)(void *arg, const char *text); /* whole lines, each ending in '\n' */
-    void *say_arg;
+    void (*print)(void *arg, const char *text, size_t size); /* to standard output: lines for tests, where report_show_tests() */
+    void *say_arg; /* of both */
+    enum run_output success_output, failure_output; /* of the tests that are shown here */
+    bool starts;   /* a line when a test starts, too: its output follows as it comes */
     const char *run_id;
 };
 

@@ -12,6 +12,7 @@ void report_test_start(struct report *report, const struct suite *suite, size_t 
                        unsigned generation, enum lane lane, uint64_t now_ns)
 {
     (void)now_ns;
+    lines_start(report, suite, test);
     if (!report->events)
         return;
     report_emit(report, "test-start",

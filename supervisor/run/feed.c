@@ -11,6 +11,7 @@
 #include "supervisor/core/stacks.h"
 #include "supervisor/report/text.h"
 #include "supervisor/run/channel.h"
+#include "supervisor/run/console.h"
 #include "supervisor/run/detect/blame.h"
 #include "supervisor/run/controller.h"
 #include "supervisor/run/state.h"
@@ -241,8 +242,7 @@ void controller_output(struct controller *controller, const char *name, const vo
     char header[64];
 
     if (!controller->channel || controller->state != CONTROLLER_PLANNED) {
-        if (write(STDERR_FILENO, data, size) < 0)
-            return; /* nobody left to tell */
+        console_text(controller->run->console, STDERR_FILENO, data, size);
         return;
     }
     snprintf(header, sizeof(header), "{\"t\":\"output\",\"worker\":\"%s\"}", name);
@@ -264,7 +264,7 @@ void controller_say(void *arg, const char *text)
             left -= n;
         }
     } else {
-        fputs(text, stderr);
+        console_text(controller ? controller->run->console : NULL, STDERR_FILENO, text, left);
     }
 }
 

@@ -25,6 +25,8 @@
 #define OUTPUT_HEAD (1u << 20) /* of one test's output: so much of its beginning is kept, and as much of its end */
 #define TEXT_HEAD (16u << 10)  /* of that, for the reports of a test that failed */
 #define TEXT_TAIL (48u << 10)
+#define TEXT_TOTAL (128u << 20)     /* of a whole run; then only the last of each is kept */
+#define TEXT_TAIL_MUCH (2u << 10)
 
 /* --- the table --- */
 
@@ -170,9 +172,11 @@ void native_test_starts(struct worker *worker)
     worker->tail_size = 0;
 }
 
-/* What the reports keep of it. */
-static char *text_of(const struct native_output *output, size_t *ret_size)
+/* What the reports keep of it. Where a suite says very much, less of each. */
+static char *text_of(struct native *native, const struct native_output *output, size_t *ret_size)
 {
+    bool much = native->text_bytes > TEXT_TOTAL;
+    size_t head = much ? 0 : TEXT_HEAD, tail = much ? TEXT_TAIL_MUCH : TEXT_TAIL;
     char *text = NULL;
     FILE *out;
 
@@ -182,15 +186,17 @@ static char *text_of(const struct native_output *output, size_t *ret_size)
     out = open_memstream(&text, ret_size);
     if (!out)
         abort();
-    if (output->size <= TEXT_HEAD + TEXT_TAIL) {
+    if (output->size <= head + tail) {
         fwrite(output->data, 1, output->size, out);
     } else {
-        fwrite(output->data, 1, TEXT_HEAD, out);
-        fprintf(out, "\n[shunt: %llu bytes left out here]\n",
-                (unsigned long long)(output->cut + output->size - TEXT_HEAD - TEXT_TAIL));
-        fwrite(output->data + output->size - TEXT_TAIL, 1, TEXT_TAIL, out);
+        fwrite(output->data, 1, head, out);
+        fprintf(out, "%s[shunt: %llu bytes left out here%s]\n", head ? "\n" : "",
+                (unsigned long long)(output->cut + output->size - head - tail),
+                much ? ", since more than 128 MiB of this run's output are kept" : "");
+        fwrite(output->data + output->size - tail, 1, tail, out);
     }
     fclose(out);
+    native->text_bytes += *ret_size;
     return text;
 }
 
@@ -282,8 +288,8 @@ int native_done(struct worker *worker, struct packet *packet)
     result.call_us = (uint64_t)done.us;
     result.message = *judgement.message ? judgement.message : NULL;
     result.errnum = (int)done.errnum;
-    if (!is_pass(judgement.outcome))
-        result.text = text = text_of(worker->native_output, &result.text_size);
+    if (!is_pass(judgement.outcome) || worker->run->config->success_output != OUTPUT_NEVER)
+        result.text = text = text_of(worker->run->native, worker->native_output, &result.text_size);
     worker->state = WORKER_WAITING;
     judge_boundary(worker, &result);
     if (worker->state == WORKER_DYING)

@@ -39,6 +39,8 @@ struct native {
 
     char *runner;   /* path of shunt-runner */
     int table_fd;
+    bool live_open; /* --no-capture: what was shown last ended within a line */
+    uint64_t text_bytes; /* of tests' output, in reports */
 };
 
 /* --- listing.c --- */

@@ -21,6 +21,7 @@
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/budget.h"
 #include "supervisor/run/channel.h"
+#include "supervisor/run/console.h"
 #include "supervisor/run/detect/counted.h"
 #include "supervisor/run/cpu.h"
 #include "supervisor/run/isolation.h"
@@ -126,6 +127,10 @@ void run_suite_ready(struct run *run)
     if (run->cgroup)
         cgroup_run_warm(run->cgroup); /* the first workers will be moved in some ten milliseconds */
     evidence_place(run);
+    if (!run->native && (run->config->no_capture || run->config->success_output != OUTPUT_NEVER ||
+                         run->config->failure_output != OUTPUT_IMMEDIATE))
+        report_notice(run->report, "%s is for tests that are programs; pytest shows these itself (its own options: -s, -rA, --show-capture)",
+                      run->config->no_capture ? "--no-capture" : "--success-output or --failure-output");
     report_header(run);
     select_say(run);
     run_history_say(run);
@@ -341,6 +346,17 @@ static void run_say(void *arg, const char *text)
     controller_say(run->controller, text);
 }
 
+static void run_print(void *arg, const char *text, size_t size)
+{
+    struct run *run = arg;
+
+    if (run->native && run->native->live_open)
+        console_text(run->console, STDOUT_FILENO, "\n", 1);
+    if (run->native)
+        run->native->live_open = false;
+    console_text(run->console, STDOUT_FILENO, text, size);
+}
+
 static int open_report(struct run *run, struct err *err)
 {
     const struct run_config *config = run->config;
@@ -351,6 +367,10 @@ static int open_report(struct run *run, struct err *err)
         .color = config->color == COLOR_ALWAYS ||
                  (config->color == COLOR_AUTO && isatty(STDERR_FILENO) && !getenv("NO_COLOR")),
         .say = run_say,
+        .print = run_print,
+        .success_output = config->success_output,
+        .failure_output = config->failure_output,
+        .starts = config->no_capture,
         .say_arg = run,
         .run_id = run->run_id,
     };
@@ -474,6 +494,7 @@ static int run_finish(struct run *run, struct err *err)
     summary.low = low;
     summary.nlow = thresholds_summary(run, low, THRESHOLD_LIMITS);
     r = report_run_end(run->report, &run->suite, &summary, err);
+    console_flush(run->console);
     if (r >= 0)
         r = run_learn_finish(run, summary.exit_status, err);
     return r < 0 ? r : summary.exit_status;
@@ -504,6 +525,7 @@ static void run_free(struct run *run)
     outside_free(run);
     suite_done(&run->suite);
     report_free(run->report);
+    console_free(run->console);
     ev_loop_destroy(run->loop);
 }
 
@@ -519,6 +541,7 @@ int run_main(const struct run_config *config, struct err *err)
         run_free(&run);
         return r;
     }
+    run.console = console_new(run.loop);
     watch_everything(&run);
     if (run.native)
         native_begin(&run);

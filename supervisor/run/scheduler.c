@@ -10,6 +10,7 @@
 #include "supervisor/plan/lanes.h"
 #include "supervisor/run/detect/blame_alone.h"
 #include "supervisor/run/budget.h"
+#include "supervisor/run/console.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/detect/leak_watch.h"
 #include "supervisor/run/native.h"
@@ -308,7 +309,8 @@ static void pump_serial(struct run *run)
 
 void scheduler_pump(struct run *run)
 {
-    if (run->frozen_since_ns || run->inputs_awaited || !run->lanes || controller_congested(run->controller))
+    if (run->frozen_since_ns || run->inputs_awaited || !run->lanes || controller_congested(run->controller) ||
+        console_pending(run->console) > CONSOLE_CONGESTED)
         return;
     budget_begin(run);
     lanes_wake(run->lanes, run_clock_ns(run));

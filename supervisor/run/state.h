@@ -17,6 +17,7 @@
  *   limits.c      what "auto" means here
  *   budget.c, budget_pool.c   tokens shared with make and with other runs
  *   cpu.c         each slot's CPUs, and the variables that say so
+ *   console.c     our own standard output and error, which never block
  *   terminal.c    a terminal for a debugger in a worker
  *   learn.c       --learn: the smallest policy that the run needs
  *   history.c     what earlier runs came to, and what is kept of this one
@@ -56,6 +57,7 @@
 
 struct budget;
 struct channel;
+struct console;
 struct denial_listener;
 struct denials;
 struct filter_facts;
@@ -168,6 +170,7 @@ struct worker {
     bool beside_leftovers; /* such were left out when it was found stalled: twice the time is needed */
 
     int output_fd[2]; /* read ends of stdout and stderr; -1 */
+    bool output_held; /* --no-capture: not read while the terminal takes nothing */
     ev_io output_io[2];
     int capture_fd[CAPTURE_FILES]; /* the capture's own files, and faulthandler's; -1 */
     int box_fd;        /* the black box; -1 */
@@ -293,6 +296,7 @@ struct run {
     bool whole;            /* the command was one test: whole.c */
     bool listed;           /* `shunt list`: has been printed */
     struct controller *controller;
+    struct console *console;   /* what is said here; NULL until there is a loop */
     struct terminal *terminal; /* a debugger has it; NULL */
     char *inputs; /* what each worker is handed, opaque; NULL: nothing, or nothing yet */
     size_t inputs_size;
@@ -386,6 +390,7 @@ void worker_take_channel(struct worker *worker, struct channel *channel);
 /* worker_output.c */
 int worker_make_pipes(struct worker *worker, int ret_write[2]);
 void worker_read_output(struct worker *worker);
+void worker_output_again(struct worker *worker); /* a held one, once there is room */
 char *worker_last_output(struct worker *worker, size_t *ret_size);
 void worker_start_failed(struct worker *worker, const char *stage, int errnum /* 0: `stage` says it */);
 struct worker *worker_find(struct run *run, unsigned number);

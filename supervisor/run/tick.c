@@ -130,6 +130,8 @@ static void tick_worker(struct worker *worker, bool slow)
     case WORKER_DYING:
         break;
     }
+    if (slow)
+        worker_output_again(worker);
     if (slow && worker->confirm_until_ns)
         blame_confirm_tick(worker);
     if (slow && worker->closed_ns && worker->state != WORKER_DYING)

@@ -8,8 +8,11 @@
 
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
+#include "supervisor/run/console.h"
 #include "supervisor/run/native.h"
 #include "supervisor/run/state.h"
+
+#define LIVE_BYTES (1u << 20) /* --no-capture: so much may wait for the terminal */
 
 /* --- held reports --- */
 
@@ -62,12 +65,33 @@ static void worker_forward(struct worker *worker, const char *data, size_t size)
         controller_output(worker->run->controller, name, cut, sizeof(cut) - 1);
 }
 
+/* What nobody reads is not read here either: the test waits, as it would without shunt. */
+static bool live_is_full(const struct worker *worker)
+{
+    return worker->run->config->no_capture && console_pending(worker->run->console) > LIVE_BYTES;
+}
+
+void worker_output_again(struct worker *worker)
+{
+    if (!worker->output_held || live_is_full(worker))
+        return;
+    worker->output_held = false;
+    for (int i = 0; i < 2; i++)
+        if (worker->output_fd[i] >= 0)
+            ev_io_start(worker->run->loop, &worker->output_io[i]);
+}
+
 static void worker_output_readable(struct ev_loop *loop, ev_io *watcher, int revents)
 {
     struct worker *worker = watcher->data;
     char buf[32768];
 
     (void)revents;
+    if (live_is_full(worker) && revents) {
+        worker->output_held = true;
+        ev_io_stop(loop, watcher);
+        return;
+    }
     for (int turn = 0; turn < 8; turn++) {
         ssize_t n = read(watcher->fd, buf, sizeof(buf));
 
@@ -80,8 +104,13 @@ static void worker_output_readable(struct ev_loop *loop, ev_io *watcher, int rev
             return;
         }
         worker_keep_tail(worker, buf, (size_t)n);
-        if (worker->run->native && worker->test != TEST_NONE)
+        if (worker->run->native && worker->test != TEST_NONE) {
             native_output(worker, buf, (size_t)n);
+            if (worker->run->config->no_capture) {
+                worker->run->native->live_open = buf[n - 1] != '\n';
+                console_text(worker->run->console, STDOUT_FILENO, buf, (size_t)n);
+            }
+        }
         else
             worker_forward(worker, buf, (size_t)n);
     }
@@ -90,7 +119,7 @@ static void worker_output_readable(struct ev_loop *loop, ev_io *watcher, int rev
 void worker_read_output(struct worker *worker)
 {
     for (int i = 0; i < 2; i++)
-        if (worker->output_fd[i] >= 0 && ev_is_active(&worker->output_io[i]))
+        if (worker->output_fd[i] >= 0 && (worker->output_held || ev_is_active(&worker->output_io[i])))
             worker_output_readable(worker->run->loop, &worker->output_io[i], 0);
 }
 

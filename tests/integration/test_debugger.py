@@ -1,61 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A debugger in a worker when things go wrong. tests/compat/cases/debugger.py has what works."""
 import os
-import pty
-import select
-import termios
 import time
 
 import pytest
 
-from conftest import clean_environment
-
-
-class Terminal:
-    """shunt in a terminal of its own, whose other end we hold."""
-
-    def __init__(self, argv, directory):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.chdir(directory)
-            os.execvpe(argv[0], argv, clean_environment(TERM="dumb"))
-        self.shown = b""
-
-    def wait_for(self, text, timeout=60):
-        deadline = time.monotonic() + timeout
-        while text.encode() not in self.shown:
-            assert time.monotonic() < deadline, f"no {text!r}: {self.shown.decode(errors='replace')}"
-            self._read()
-
-    def _read(self):
-        if select.select([self.fd], [], [], 0.2)[0]:
-            try:
-                data = os.read(self.fd, 65536)
-            except OSError:  # EIO: everybody has closed it
-                data = b""
-            self.shown += data
-            return bool(data)
-        return True
-
-    def type(self, text):
-        self.shown = b""
-        time.sleep(0.2)
-        os.write(self.fd, text.encode())
-
-    def mode(self):
-        return termios.tcgetattr(self.fd)[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
-
-    def end(self, timeout=60):
-        """The exit status, once everything was read. The terminal's mode is of just before."""
-        deadline = time.monotonic() + timeout
-        done = 0
-        while not done and time.monotonic() < deadline:
-            self._read()
-            done, status = os.waitpid(self.pid, os.WNOHANG)
-        assert done, f"no end: {self.shown.decode(errors='replace')}"
-        while self._read() and select.select([self.fd], [], [], 0)[0]:
-            pass
-        return os.waitstatus_to_exitcode(status)
+from terminals import Terminal
 
 
 @pytest.fixture
