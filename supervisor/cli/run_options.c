@@ -326,6 +326,14 @@ static int set_no_capture(void *target, const char *text, struct err *err)
     return 0;
 }
 
+static int set_no_input_handler(void *target, const char *text, struct err *err)
+{
+    (void)text;
+    (void)err;
+    config_of(target)->no_keys = true;
+    return 0;
+}
+
 static int set_quiet(void *target, const char *text, struct err *err)
 {
     (void)text;
@@ -442,6 +450,7 @@ const struct option_row run_option_table[] = {
      set_success_output, NULL},
     {"failure-output", 0, "WHEN", "the same of those that failed (default: immediate)", set_failure_output, NULL},
     {"no-capture", 0, NULL, "output of programs as it comes, and one test at a time", set_no_capture, NULL},
+    {"no-input-handler", 0, NULL, "no keys (t: what runs now) while tests run", set_no_input_handler, NULL},
     {"quiet", 'q', NULL, "no header and no progress; incidents and the summary stay", set_quiet,
      NULL},
     {"help", 'h', NULL, "print this help", set_help, NULL},

@@ -87,5 +87,6 @@ struct run_config {
     enum run_color color;
     enum run_output success_output, failure_output; /* when the output of a program is shown, by what its test came to */
     bool no_capture;           /* programs' output as it comes, one test at a time */
+    bool no_keys;              /* the terminal is left alone: --no-input-handler */
     bool quiet;                /* no header, no progress; incidents and the summary stay */
 };

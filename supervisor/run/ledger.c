@@ -30,6 +30,7 @@ void run_count_failure(struct run *run)
 
 void run_test_outcome(struct run *run, size_t test, enum outcome outcome)
 {
+    run->settled += run->suite.tests[test].outcome == OUTCOME_NONE;
     run->suite.tests[test].outcome = outcome;
     report_denials(run->report, &run->suite, test, run->denials);
     report_test_end(run->report, &run->suite, test, run_elapsed_ns(run));

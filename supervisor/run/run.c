@@ -33,6 +33,7 @@
 #include "supervisor/run/state.h"
 #include "supervisor/run/terminal.h"
 #include "supervisor/run/detect/thresholds.h"
+#include "supervisor/run/watcher.h"
 
 /* Task refusals on cgroup v1 wake nobody (6.12 and later), so counters are read this often while a test runs. */
 #define FAST_TICK_S 0.003
@@ -280,6 +281,7 @@ static void slow_tick(struct ev_loop *loop, ev_timer *watcher, int revents)
     (void)loop;
     (void)revents;
     tick_all(run, true);
+    watcher_tick(run);
     budget_tick(run);
     if (run->phase == PHASE_STOPPING && clock_now_ns() >= run->stop_deadline_ns)
         ev_break(run->loop, EVBREAK_ALL);
@@ -444,6 +446,7 @@ void run_start_command(struct run *run)
 static void run_close(struct run *run)
 {
     terminal_close(run);
+    watcher_free(run);
     for (struct worker *w = run->workers; w; w = w->next)
         worker_kill(w);
     run_init_free(run->init);

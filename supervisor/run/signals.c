@@ -14,6 +14,7 @@
 #include "supervisor/run/outside.h"
 #include "supervisor/run/state.h"
 #include "supervisor/run/terminal.h"
+#include "supervisor/run/watcher.h"
 
 static void stop_now(struct run *run, const char *reason)
 {
@@ -37,8 +38,9 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int revents)
 {
     (void)loop;
     (void)revents;
-    stop_now(watcher->data, watcher->signum == SIGHUP ? "the terminal went away (SIGHUP)"
-                                                      : "terminated (SIGTERM)");
+    stop_now(watcher->data, watcher->signum == SIGHUP    ? "the terminal went away (SIGHUP)"
+                             : watcher->signum == SIGQUIT ? "interrupted (SIGQUIT)"
+                                                          : "terminated (SIGTERM)");
 }
 
 /* Workers are in sessions of their own, where the terminal's ^Z does not come. */
@@ -62,6 +64,7 @@ static void on_suspend(struct ev_loop *loop, ev_signal *watcher, int revents)
     (void)revents;
     if (terminal_is_taken(run))
         return; /* ^Z is the debugger's */
+    watcher_pause(run);
     run->frozen_since_ns = clock_now_ns();
     hold_everything(run, true);
     budget_pause(run);
@@ -71,14 +74,18 @@ static void on_suspend(struct ev_loop *loop, ev_signal *watcher, int revents)
     run->frozen_since_ns = 0;
 }
 
-static void on_status(struct ev_loop *loop, ev_signal *watcher, int revents)
+static int longest_first(const void *a, const void *b)
 {
-    struct run *run = watcher->data;
+    const struct report_running *x = a, *y = b;
+
+    return x->elapsed_ns < y->elapsed_ns ? 1 : x->elapsed_ns > y->elapsed_ns ? -1 : 0;
+}
+
+void signals_say_status(struct run *run)
+{
     struct report_running *rows = mem_calloc(run->limits.workers + 1, sizeof(*rows));
     size_t n = 0;
 
-    (void)loop;
-    (void)revents;
     for (struct worker *w = run->workers; w && n <= run->limits.workers; w = w->next) {
         if (w->state != WORKER_RUNNING)
             continue;
@@ -93,10 +100,18 @@ static void on_status(struct ev_loop *loop, ev_signal *watcher, int revents)
                                             .memory_now_bytes = w->counters.memory_now_bytes,
                                             .cpu_ns = w->counters.cpu_ns - w->at_start.cpu_ns};
     }
+    qsort(rows, n, sizeof(*rows), longest_first);
     report_status(run->report, &run->suite, rows, n, run->lanes ? lanes_queued(run->lanes) : 0,
                   run->lanes ? lanes_serial_queued(run->lanes) : 0);
     free(rows);
     outside_say(run);
+}
+
+static void on_status(struct ev_loop *loop, ev_signal *watcher, int revents)
+{
+    (void)loop;
+    (void)revents;
+    signals_say_status(watcher->data);
 }
 
 static void watch(struct run *run, ev_signal *watcher, int signum,
@@ -114,6 +129,7 @@ void signals_init(struct run *run)
     watch(run, &run->on_int, SIGINT, on_interrupt);
     watch(run, &run->on_term, SIGTERM, on_terminate);
     watch(run, &run->on_hup, SIGHUP, on_terminate);
+    watch(run, &run->on_quit, SIGQUIT, on_terminate);
     watch(run, &run->on_usr1, SIGUSR1, on_status);
     watch(run, &run->on_tstp, SIGTSTP, on_suspend);
 }
@@ -123,6 +139,7 @@ void signals_done(struct run *run)
     ev_signal_stop(run->loop, &run->on_int);
     ev_signal_stop(run->loop, &run->on_term);
     ev_signal_stop(run->loop, &run->on_hup);
+    ev_signal_stop(run->loop, &run->on_quit);
     ev_signal_stop(run->loop, &run->on_usr1);
     ev_signal_stop(run->loop, &run->on_tstp);
 }

@@ -18,6 +18,7 @@
  *   budget.c, budget_pool.c   tokens shared with make and with other runs
  *   cpu.c         each slot's CPUs, and the variables that say so
  *   console.c     our own standard output and error, which never block
+ *   watcher.c     the status line, and keys
  *   terminal.c    a terminal for a debugger in a worker
  *   learn.c       --learn: the smallest policy that the run needs
  *   history.c     what earlier runs came to, and what is kept of this one
@@ -68,6 +69,7 @@ struct packet;
 struct setup;
 struct sock_fprog;
 struct terminal;
+struct watcher;
 
 #define COMMAND_TAG (1ULL << 40) /* of the command at the run init; above every cell number */
 
@@ -297,6 +299,7 @@ struct run {
     bool listed;           /* `shunt list`: has been printed */
     struct controller *controller;
     struct console *console;   /* what is said here; NULL until there is a loop */
+    struct watcher *watcher;   /* who sits at the terminal; NULL until the first tick */
     struct terminal *terminal; /* a debugger has it; NULL */
     char *inputs; /* what each worker is handed, opaque; NULL: nothing, or nothing yet */
     size_t inputs_size;
@@ -312,6 +315,7 @@ struct run {
     unsigned restarts, start_failures;
     uint64_t all_slots_ns;   /* when each slot had its worker for the first time; 0: not yet */
     uint64_t start_again_ns; /* no worker is made before: tasks were not to be had */
+    size_t settled; /* tests with an outcome */
     size_t failures;
     bool no_new_tests;        /* maxfail, stop, budget spent */
     char stop_reason[200];
@@ -341,7 +345,7 @@ struct run {
     ev_timer fast_tick, slow_tick; /* counters; clocks, stalls, clearing away */
     ev_io init_io, notify_io;
     ev_prepare schedule;
-    ev_signal on_int, on_term, on_hup, on_usr1, on_tstp;
+    ev_signal on_int, on_term, on_hup, on_quit, on_usr1, on_tstp;
 };
 
 /* run.c */
@@ -367,6 +371,7 @@ int run_exit_status(struct run *run, const char **ret_reason);
 /* signals.c */
 void signals_init(struct run *run);
 void signals_done(struct run *run);
+void signals_say_status(struct run *run); /* what runs now */
 
 /* scheduler.c */
 void scheduler_pump(struct run *run);

@@ -17,6 +17,7 @@
 #include "sandbox/base/mem.h"
 #include "supervisor/run/channel.h"
 #include "supervisor/run/state.h"
+#include "supervisor/run/watcher.h"
 
 #define DRAIN_TURNS 256 /* of what it showed last */
 
@@ -197,6 +198,7 @@ static void give(struct worker *worker)
     struct terminal *terminal = mem_zalloc(sizeof(*terminal));
 
     worker->wants_terminal = false;
+    watcher_pause(run);
     terminal->run = run;
     terminal->holder = worker;
     terminal->master = -1;
