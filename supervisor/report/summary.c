@@ -175,7 +175,7 @@ static void print_passed_serial(FILE *out, const struct suite *suite, const stru
             print_test(out, suite, i, "passed-serial", why, incident_advice(incident));
             continue;
         }
-        print_test(out, suite, i, "passed-serial", why, summary->failures ? "give it the serial lane" : "mark it parallel_unsafe");
+        print_test(out, suite, i, "passed-serial", why, summary->failures ? "give it \"lane: serial\" by a rule in shunt.yaml" : "mark it parallel_unsafe");
         n++;
     }
     if (n && summary->marks)

@@ -477,7 +477,7 @@ static int run_finish(struct run *run, struct err *err)
                                      .denials = run->denials,
                                      .reroute_warns = run->config->on_reroute == ON_REROUTE_WARN,
                                      .reroute_fails = run->config->on_reroute == ON_REROUTE_FAIL,
-                                     .marks = run->history != NULL};
+                                     .marks = run->history != NULL && !run->native};
     struct report_low_limit low[THRESHOLD_LIMITS];
     int r;
 

@@ -198,6 +198,7 @@ def test_limits_kill_and_move_to_the_serial_lane(project):
         "timeout": "killed",
         "fits alone": "passed-serial",
     }
+    assert 'passed alone; give it "lane: serial" by a rule in shunt.yaml' in result.stderr, result
     assert [result.outcomes[f"ok{i}"] for i in range(10)] == ["passed"] * 10
     assert {i["verdict"] for i in result.incidents} == {"tasks", "memory", "timeout"}
     assert re.search(r"KILL .*timeout: .*\n--- its output\nbegins\n", result.stdout), result
@@ -261,6 +262,7 @@ def test_history_remembers_an_offender(project):
     project.commands({"id": "many", "run": many}, "true", "echo")
     first = project.run("-n", 2, "--tasks", 16, "--serial-tasks", 200)
     assert first.outcomes["many"] == "passed-serial", first
+    assert "shunt mark" not in first.stderr, first  # a command has no markers
     again = project.run("-n", 2, "--tasks", 16, "--serial-tasks", 200)
     assert again.incidents == [] and again.outcomes["many"] == "passed-serial", again
 

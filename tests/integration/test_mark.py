@@ -580,6 +580,14 @@ def test_a_wrong_document_is_refused_with_its_place(project, change, said):
     assert done.stderr.startswith(b"shunt: standard input: ") and said in done.stderr.decode()
 
 
+def test_programs_have_no_markers(project):
+    """A history that holds tests of ctest or of a list as well was refused as a whole."""
+    project.file("test_a.py", "def test_x(): pass\n")
+    programs = [measured(t, file=t) for t in ("ctest_one", "sh -c 'ls /../x'", "sleep 1; true")]
+    assert b"+@pytest.mark.parallel_unsafe" in project.run(*programs, UNSAFE).stdout
+    assert b"nothing to change" in project.run(*programs).stderr
+
+
 def test_a_hostile_document_cannot_write_into_patch_or_terminal(project):
     project.file("test_a.py", "def test_x(): pass\n")
     evil = "\n--- a/x\n+++ b/../../etc/passwd\n@@ -1 +1 @@\n\x1b[2J"

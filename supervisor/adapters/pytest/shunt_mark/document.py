@@ -121,6 +121,14 @@ def _test(entry: Any, at: int, limit: Optional[int]) -> Measured:
     )
 
 
+def _is_program(entry: Any) -> bool:
+    """One of ctest's, of a list of commands...: the history of a root keeps them all, and only pytest's have markers."""
+    file, name = (entry.get("file"), entry.get("id")) if isinstance(entry, dict) else (None, None)
+    if not isinstance(file, str) or not isinstance(name, str):
+        return False
+    return file == name or not file.endswith(".py") and not name.startswith(file + "::")
+
+
 def parse(data: bytes) -> Document:
     try:
         document = json.loads(data.decode("utf-8"))
@@ -135,7 +143,8 @@ def parse(data: bytes) -> Document:
     if not isinstance(tests, list) or len(tests) > MAX_TESTS:
         raise BadDocument("tests: expected a list")
     limit = _number(document, "limit", "document", None) or None
-    return Document(os.path.realpath(root), [_test(entry, at, limit) for at, entry in enumerate(tests)])
+    found = [_test(entry, at, limit) for at, entry in enumerate(tests) if not _is_program(entry)]
+    return Document(os.path.realpath(root), found)
 
 
 def read(path: str) -> Document:
