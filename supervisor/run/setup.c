@@ -19,6 +19,7 @@
 #include "sandbox/spec/spec.h"
 #include "supervisor/config/setup.h"
 #include "supervisor/core/filter.h"
+#include "supervisor/report/text.h"
 #include "supervisor/run/budget.h"
 #include "supervisor/run/cpu.h"
 #include "supervisor/run/select.h"
@@ -181,9 +182,9 @@ static int spawn(struct setup *setup, char *const *words)
 static void failed(struct setup *setup, const char *why)
 {
     const char *name = setup->needed[setup->at]->name;
-    char reason[200];
+    char reason[240];
 
-    snprintf(reason, sizeof(reason), "%s %.60s %.100s", setup->tearing ? "teardown of" : "setup", name, why);
+    snprintf(reason, sizeof(reason), "%s %.60s %.150s", setup->tearing ? "teardown of" : "setup", name, why);
     report_notice(setup->run->report, "%s", reason);
     if (!setup->tearing)
         run_stop(setup->run, reason);
@@ -219,11 +220,12 @@ static void start(struct setup *setup, char *const *words)
 /* Why it has not done what it should; "" */
 static void judge(struct setup *setup, int status, char *ret, size_t size)
 {
-    char *line;
+    char *line, limit[32];
 
     *ret = '\0';
+    units_print_time(limit, sizeof(limit), setup->needed[setup->at]->timeout_ns);
     if (setup->late)
-        snprintf(ret, size, "did not end in time");
+        snprintf(ret, size, "did not end in time, %s: raise its timeout in shunt.yaml", limit);
     else if (WIFSIGNALED(status))
         snprintf(ret, size, "died of SIG%s", sigabbrev_np(WTERMSIG(status)));
     else if (WEXITSTATUS(status))
@@ -234,7 +236,7 @@ static void judge(struct setup *setup, int status, char *ret, size_t size)
 
 static void over(struct setup *setup, int status)
 {
-    char why[120];
+    char why[160];
 
     read_output(setup);
     stop_watching(setup);
@@ -309,9 +311,11 @@ void setup_event(struct run *run, struct run_init_event *event)
     if (event->type == RUN_INIT_EXITED) {
         over(setup, event->status);
     } else if (event->type == RUN_INIT_FAILED) {
-        char why[100];
+        const struct setup_script *script = setup->needed[setup->at];
+        char why[120];
 
-        snprintf(why, sizeof(why), "cannot be started: %s", strerror(event->errnum));
+        snprintf(why, sizeof(why), "cannot be started: %.70s: %s", (setup->tearing ? script->teardown : script->command)[0],
+                 strerror(event->errnum));
         stop_watching(setup);
         failed(setup, why);
         next(setup);

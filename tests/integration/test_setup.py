@@ -76,11 +76,17 @@ def test_one_that_fails_lets_no_test_run(project, command, why):
     assert log(project) == ["up", "down"]  # what was set up is torn down
 
 
+def test_one_that_is_not_there_is_named(project):
+    (project.path / "shunt.yaml").write_text(YAML.replace('"echo URL=db://$DB; echo up2 >> log"', "[./no-such-program, x]"))
+    result = project.run("-n", 2)
+    assert "shunt: setup second cannot be started: ./no-such-program: No such file or directory" in result.stderr, result
+
+
 def test_one_that_hangs(project):
     text = YAML.replace('"echo URL=db://$DB; echo up2 >> log"', "[sleep, '600']\n    timeout: 300ms")
     (project.path / "shunt.yaml").write_text(text)
     result = project.run("-n", 2)
-    assert result.status == 1 and "setup second did not end in time" in result.stderr, result
+    assert result.status == 1 and "setup second did not end in time, 0.3 s: raise its timeout" in result.stderr, result
 
 
 def test_what_it_leaves_running_lives_as_long_as_the_run(project):
