@@ -47,6 +47,29 @@ def test_usage(argv, words):
     assert done.stdout == ""
 
 
+def test_a_second_pytest_of_a_command(tmp_path):
+    """It runs as it would without shunt, says why, and fails as it would."""
+    (tmp_path / "test_a.py").write_text("def test_a(): pass\ndef test_b(): pass\n")
+    again = f"{sys.executable} -m pytest -q -p no:cacheprovider -p no:xdist"
+    done = shunt("run", "--no-history", "-n1", "--", "sh", "-c", f"{again}; {again} -k test_b", cwd=tmp_path)
+    assert done.returncode == 0 and "1 passed, 1 deselected" in done.stdout, done
+    said = [line for line in done.stderr.splitlines() if "unsupervised" in line]
+    assert len(said) == 1 and "only the first session" in said[0] and "shunt run of its own" in said[0], done.stderr
+
+
+def test_a_second_pytest_whose_xdist_does_not_know_worksteal(tmp_path):
+    xdist = pytest.importorskip("xdist")
+    if [int(n) for n in xdist.__version__.split(".")[:2]] >= [3, 2]:
+        pytest.skip("this xdist knows worksteal")
+    (tmp_path / "test_a.py").write_text("def test_a(): pass\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -n 2 --dist worksteal\n")
+    again = f"{sys.executable} -m pytest -q -p no:cacheprovider"
+    done = shunt("run", "--no-history", "-n1", "--", "sh", "-c", f"{again} && {again}", cwd=tmp_path)
+    assert done.returncode == 4 and "1 passed" in done.stdout, done
+    assert "ERROR: --dist worksteal: the installed xdist does not know it" in done.stderr, done.stderr
+    assert "INTERNALERROR" not in done.stdout + done.stderr, done
+
+
 def test_a_command_that_never_starts_pytest(tmp_path):
     """That none came is an error only where the command says that one should."""
     (tmp_path / "pytest").symlink_to(shutil.which("true"))

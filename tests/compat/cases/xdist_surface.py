@@ -151,6 +151,8 @@ CASES = [
     Case("identity", {"test_a.py": IDENTITY}, like="xdist", properties=False, modes=("xdist", "shunt")),
     Case("identity_without_xdist", {"test_a.py": IDENTITY}, NO_XDIST, like="",
          expect=lambda run: None if run.status == 0 and len(run.outcomes) == 8 else "the tests do not pass"),
+    Case("identity_xdist_by_p", {"test_a.py": IDENTITY}, ["-p", "xdist.plugin"], env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+         like="xdist", properties=False, modes=("xdist", "shunt")),
     Case("no_workers", {"test_a.py": MASTER}, ["-n0"], n=1, like="xdist", shunt_args=["--quiet"], xdist_args=[], why="-n 0"),
     Case("n_in_addopts", {"test_a.py": TWELVE, "pytest.ini": "[pytest]\naddopts = -n 3 --dist worksteal --max-worker-restart=3\n"},
          NO_XDIST, like="", shunt_args=["--workers-of-the-suite"][:0], expect=says("12 passed")),

@@ -62,11 +62,14 @@ def _hello() -> None:
             hello["cell"] = int(cell)
         connection.send(hello)
         answer = connection.recv()
+    except FileNotFoundError:  # the first one came and is over
+        _unsupervised("only the first session of a command is supervised")
+        return
     except (OSError, channel.Closed) as error:
-        print(f"shunt: this pytest runs unsupervised: cannot reach shunt: {error}", file=sys.stderr)
+        _unsupervised(f"cannot reach shunt: {error}")
         return
     if answer.type != "welcome":
-        print(f"shunt: this pytest runs unsupervised: {answer.header.get('why')}", file=sys.stderr)
+        _unsupervised(answer.header.get("why"))
         connection.close()
         return
     _state.channel = connection
@@ -77,14 +80,23 @@ def _hello() -> None:
     _state.cold_worker = cell is not None
 
 
+def _unsupervised(why: Any) -> None:
+    print(f"shunt: this pytest runs unsupervised: {why}; give each a shunt run of its own", file=sys.stderr)
+
+
+def _has_xdist(pluginmanager: Any) -> bool:
+    """As an entry point, or named by `-p xdist.plugin` where entry points are not loaded."""
+    return bool(pluginmanager.has_plugin("xdist.plugin") or hasattr(pluginmanager.get_plugin("xdist"), "pytest_addhooks"))
+
+
 def pytest_addhooks(pluginmanager: Any) -> None:
-    if not pluginmanager.has_plugin("xdist"):
+    if not _has_xdist(pluginmanager):
         pluginmanager.add_hookspecs(xdist_hooks)
         xdist_module.stand_in()
 
 
 def pytest_addoption(parser: Any, pluginmanager: Any) -> None:
-    options.add_options(parser, pluginmanager.has_plugin("xdist"))
+    options.add_options(parser, _has_xdist(pluginmanager))
     parser.addini("shunt_serial_markers", type="linelist", default=[], help="further markers of shunt's serial lane")
 
 
@@ -103,6 +115,8 @@ def pytest_load_initial_conftests(early_config: Any) -> Generator[None, None, No
         else:
             _state.early_reads = identity.EarlyReads()
             _state.seed_watch = identity.SeedWatch()
+    else:
+        options.only_xdists_own(early_config.known_args_namespace)
     yield
 
 
@@ -176,7 +190,7 @@ def pytest_configure(config: Any) -> None:
     for line in suite.MARKER_HELP:
         config.addinivalue_line("markers", line)
     config.pluginmanager.register(_Fixtures(), "shunt-fixtures")
-    if not config.pluginmanager.has_plugin("xdist"):
+    if not _has_xdist(config.pluginmanager):
         config.pluginmanager.register(_XdistFixtures(), "shunt-xdist-fixtures")
 
 

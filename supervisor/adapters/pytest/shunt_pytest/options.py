@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional, Union
 import pytest
 
 DIST = ["each", "load", "loadscope", "loadfile", "loadgroup", "worksteal", "no"]
+not_xdists: List[str] = []  # those of them that the installed xdist does not know
 
 
 def _numprocesses(text: str) -> Union[int, str]:
@@ -25,7 +26,8 @@ def add_options(parser: Any, has_xdist: bool) -> None:
             for option in group.options:
                 if "--dist" in option.names():
                     choices = list(option._attrs.get("choices") or [])
-                    option._attrs["choices"] = choices + [d for d in DIST if d not in choices]
+                    not_xdists.extend(d for d in DIST if d not in choices)
+                    option._attrs["choices"] = choices + not_xdists
         return
     group = parser.getgroup("xdist", "distributed testing (as read by shunt)")
     add = group._addoption  # pytest reserves lower-case letters
@@ -40,6 +42,13 @@ def add_options(parser: Any, has_xdist: bool) -> None:
     add("--testrunuid", dest="testrunuid", default=None, help="a name for this run")
     for name in ("rsyncdirs", "rsyncignore", "looponfailroots"):
         parser.addini(name, "not used by shunt", type="paths")
+
+
+def only_xdists_own(namespace: Any) -> None:
+    """For a pytest without shunt: what add_options() made xdist accept is refused, as it was to begin with."""
+    dist = getattr(namespace, "dist", None)
+    if dist in not_xdists:
+        raise pytest.UsageError(f"--dist {dist}: the installed xdist does not know it, and this pytest runs without shunt")
 
 
 def _count_of_specs(specs: List[str]) -> Optional[int]:
