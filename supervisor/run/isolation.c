@@ -249,9 +249,9 @@ void isolation_describe(const struct run *run, char *text, size_t size)
         {plan->identity == PLAN_ID_SWITCH, "a user id of its own"},
         {spec->root_readonly, "read-only files"},
         {cells, plan->gives & SPEC_BIT(SPEC_TMP) ? plan->namespaces & CLONE_NEWNET
-                                                       ? "each worker its own, user namespace, /tmp, /dev/shm and loopback"
-                                                       : "each worker its own, user namespace, /tmp and /dev/shm"
-                                                 : "each worker its own, and a user namespace"},
+                                                       ? "each worker its own, with a user namespace, /tmp, /dev/shm and loopback"
+                                                       : "each worker its own, with a user namespace, /tmp and /dev/shm"
+                                                 : "each worker its own, with a user namespace"},
         {plan->filter.len, "seccomp"},
         {plan->landlock, "Landlock"},
         {*capabilities(spec), capabilities(spec)},

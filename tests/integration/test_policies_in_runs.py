@@ -402,7 +402,7 @@ def test_workers_without_a_user_namespace(place):
     finally:
         del os.environ["OUTSIDE"]
     assert result.status == 0, result
-    assert own.status == 1 and "each worker its own, user namespace" in own.stderr, own
+    assert own.status == 1 and "each worker its own, with a user namespace" in own.stderr, own
     assert "userns is never" in result.stderr, result
 
 
