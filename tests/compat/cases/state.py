@@ -230,6 +230,8 @@ CASES = [
     Case("session_end_prints", PRINTS, modes=("plain", "shunt"), lines=["said|Captured|passed"]),
     Case("session_end_prints_one", PRINTS, ["-rP"], n=1, modes=("plain", "shunt"), lines=["passed"],
          expect=lambda run: "it is on the screen" if run.matching("^said at the end") else None),
+    Case("session_end_prints_early", {**PRINTS, "test_a.py": "def test_a(): assert 0\ndef test_b(): pass\n"}, ["-x"], n=1,
+         modes=("plain", "shunt"), lines=["said|Captured|failed"]),
     Case("session_end_prints_and_fails", {**PRINTS, "fail": ""}, n=1, modes=("plain", "shunt"), tests=False,
          lines=["said|Captured|RuntimeError"]),
     Case("unittest_class_fixtures", {"test_u.py": """

@@ -100,6 +100,7 @@ class Worker:
         self.kept_files: Set[str] = set()  # names in /tmp
         self.known: Set[int] = {os.getpid()}  # tasks that earlier tests left
         self.last_item: Optional[Any] = None
+        self.ends_run = False  # its last test asked for that
         self.coverage: Optional[WorkerCoverage] = None
         self.box: Optional[blackbox.BlackBox] = None
         self.sockets: Optional[listeners.Listeners] = None
@@ -318,6 +319,7 @@ class Worker:
             os._exit(1)  # a child that the test forked came back here: it is no worker
         if self.debugger is not None:
             self.debugger.test_is_over()
+        self.ends_run = quits is not None
         if quits is not None and not reports.decided(self.reports):
             self.channel.send({"t": "quit", "i": index, **quits})
             return
@@ -326,7 +328,7 @@ class Worker:
             self.coverage.save_sometimes()
 
     def _tear_down_session(self) -> Any:
-        """Captured, as what the last test does in pytest alone."""
+        """Captured, as what the last test does in pytest alone; after -x and the like it is done outside of tests there, too."""
         from _pytest.runner import CallInfo
 
         def tear_down() -> None:
@@ -334,7 +336,8 @@ class Worker:
             self.session._setupstate.teardown_exact(None)
 
         manager = self.config.pluginmanager.getplugin("capturemanager")
-        if manager is None or self.last_item is None:
+        early = self.ends_run or self.session.shouldfail or self.session.shouldstop
+        if manager is None or self.last_item is None or early:
             return CallInfo.from_call(tear_down, when="teardown")
         with manager.item_capture("teardown", self.last_item):
             return CallInfo.from_call(tear_down, when="teardown")
