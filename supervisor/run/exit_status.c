@@ -50,7 +50,7 @@ static int framework_status(struct run *run)
                       run->config->command[0], WEXITSTATUS(status));
         report_remedy(run->report, WEXITSTATUS(status)
                                        ? "it failed before that (see above), starts none, or hides PYTHONPATH and PYTEST_PLUGINS from it"
-                                       : "it starts none, or hides PYTHONPATH and PYTEST_PLUGINS from it (python3 -I or -E, env -i)");
+                                       : "it starts none, or hides PYTHONPATH and PYTEST_PLUGINS from it (python3 -I or -E, env -i, tox without pass_env)");
         return WEXITSTATUS(status) ? WEXITSTATUS(status) : 4;
     }
     if (!run->suite.count && WEXITSTATUS(status) > STATUS_OF_PYTEST)

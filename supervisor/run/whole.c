@@ -51,7 +51,7 @@ bool whole_command_settle(struct run *run)
     report_notice(run->report, "\"%.200s\" ran as one test, in the sandbox and without a worker's limits: it started no pytest, and "
                   "nobody here can take it apart", id);
     report_remedy(run->report, "--adapter=command gives it those limits; --from FILE takes a list of commands. If it does start "
-                  "pytest, it hides PYTHONPATH and PYTEST_PLUGINS from it (python3 -I or -E, env -i)");
+                  "pytest, it hides PYTHONPATH and PYTEST_PLUGINS from it (python3 -I or -E, env -i, tox without pass_env)");
     run_test_outcome(run, 0, judgement.outcome);
     return true;
 }

@@ -70,6 +70,21 @@ def test_a_second_pytest_whose_xdist_does_not_know_worksteal(tmp_path):
     assert "INTERNALERROR" not in done.stdout + done.stderr, done
 
 
+@pytest.mark.parametrize("names", [(), ("PYTHONPATH", "PYTEST_PLUGINS", "SHUNT_")], ids=["none", "shunts"])
+def test_a_command_that_hands_on_few_variables(tmp_path, names):
+    """As tox does; docs/migrating-from-xdist.md says which of ours it has to let through."""
+    (tmp_path / "test_a.py").write_text("def test_a(): pass\n")
+    (tmp_path / "tox.py").write_text(
+        "import os, sys\n"
+        f"env = {{k: v for k, v in os.environ.items() if k in ('PATH', 'HOME') or k.startswith({names!r})}}\n"
+        "os.execve(sys.executable, [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider'], env)\n"
+    )
+    done = shunt("run", "--no-history", "--", sys.executable, "tox.py", cwd=tmp_path)
+    assert "1 passed" in done.stdout, done
+    assert ("tox without pass_env" in done.stderr) == (not names), done.stderr
+    assert ("shunt: 1 test: 1 passed" in done.stderr and " worker; " in done.stderr) or not names, done.stderr
+
+
 def test_a_command_that_never_starts_pytest(tmp_path):
     """That none came is an error only where the command says that one should."""
     (tmp_path / "pytest").symlink_to(shutil.which("true"))
