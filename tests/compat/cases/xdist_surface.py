@@ -84,9 +84,11 @@ def pytest_sessionfinish(session):
 def mine(request): return request.config.workerinput["mine"]
 """
 USES_INPUT = """
-import pytest
+import pytest, time
 @pytest.mark.parametrize("x", range(8))
-def test_x(x, mine, worker_id): assert mine == {"name": worker_id, "tuple": (1, 2), "bytes": b"x", 3: None}
+def test_x(x, mine, worker_id):
+    time.sleep(0.1)  # a worker that comes when all tests are done has no session, and is not said to end
+    assert mine == {"name": worker_id, "tuple": (1, 2), "bytes": b"x", 3: None}
 """
 NO_XDIST = ["-p", "no:xdist"]
 
