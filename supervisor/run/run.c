@@ -125,8 +125,6 @@ void run_suite_ready(struct run *run)
     }
     if (!run->native)
         controller_plan(run->controller);
-    if (run->cgroup)
-        cgroup_run_warm(run->cgroup); /* the first workers will be moved in some ten milliseconds */
     evidence_place(run);
     if (!run->native && (run->config->no_capture || run->config->success_output != OUTPUT_NEVER ||
                          run->config->failure_output != OUTPUT_IMMEDIATE))

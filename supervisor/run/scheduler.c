@@ -22,6 +22,8 @@
 #define MAX_STARTING 4
 /* A suite that is over sooner would have paid for a standby that it hardly ever needs. */
 #define STANDBY_AFTER_NS NS_PER_SEC
+/* Between two that prepare for the moving of workers. */
+#define WARM_EVERY_NS (100 * NS_PER_MS)
 
 static bool worker_is_starting(const struct worker *worker)
 {
@@ -307,8 +309,22 @@ static void pump_serial(struct run *run)
     provide(run, slot->worker ? 0 : 1, 0);
 }
 
+/* New workers will be moved in some ten milliseconds. Their cgroups are there: making one would wait for the lock that
+ * the warming holds. */
+static void warm(struct run *run)
+{
+    uint64_t now = clock_now_ns();
+
+    if (!run->cgroup || (run->warmed_ns && now - run->warmed_ns < WARM_EVERY_NS))
+        return;
+    run->warmed_ns = now;
+    cgroup_run_warm(run->cgroup);
+}
+
 void scheduler_pump(struct run *run)
 {
+    unsigned cells = run->next_cell;
+
     if (run->frozen_since_ns || run->inputs_awaited || !run->lanes || controller_congested(run->controller) ||
         console_pending(run->console) > CONSOLE_CONGESTED)
         return;
@@ -318,5 +334,7 @@ void scheduler_pump(struct run *run)
         pump_parallel(run);
     if (run->phase == PHASE_SERIAL)
         pump_serial(run);
+    if (run->next_cell != cells)
+        warm(run);
     budget_end(run);
 }

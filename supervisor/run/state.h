@@ -314,6 +314,7 @@ struct run {
     unsigned next_cell;
     unsigned restarts, start_failures;
     uint64_t all_slots_ns;   /* when each slot had its worker for the first time; 0: not yet */
+    uint64_t warmed_ns;    /* cgroup_run_warm() was called; 0: not for workers */
     uint64_t start_again_ns; /* no worker is made before: tasks were not to be had */
     size_t settled; /* tests with an outcome */
     size_t failures;
