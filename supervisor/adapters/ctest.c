@@ -4,6 +4,7 @@
  * that the command's own options make; what its properties mean is in cmake-properties(7), and the order in which a result is
  * judged is CTest's own: expected output, forbidden output, skipping, exit status, WILL_FAIL.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <regex.h>
@@ -310,20 +311,56 @@ static int list(struct adapter_list *list, struct err *err)
 
 /* --- judging --- */
 
-/* 1: one matches, `*ret_text` is it; 0: none; -1: it cannot be understood. CMake's expressions are POSIX's extended ones, but
- * for classes that it does not have. `*at`: the texts, left behind them. */
+/* Where the bracket expression that begins at `p` ends: behind its ']'. */
+static const char *behind_bracket(const char *p)
+{
+    p += p[1] == '^' ? 2 : 1;
+    if (*p)
+        p++; /* a ']' in front is one of them */
+    while (*p && *p != ']')
+        p++;
+    return *p ? p + 1 : p;
+}
+
+/* CMake's expressions are POSIX's extended ones, but braces are letters, and so is a letter or digit behind a backslash. */
+static char *to_posix(const char *text)
+{
+    char *posix = mem_zalloc(2 * strlen(text) + 1), *out = posix;
+
+    while (*text)
+        if (*text == '[') {
+            const char *end = behind_bracket(text);
+
+            out = mempcpy(out, text, (size_t)(end - text));
+            text = end;
+        } else if (*text == '\\' && text[1]) {
+            if (!isalnum((unsigned char)text[1]))
+                *out++ = '\\';
+            *out++ = text[1];
+            text += 2;
+        } else {
+            if (*text == '{' || *text == '}')
+                *out++ = '\\';
+            *out++ = *text++;
+        }
+    return posix;
+}
+
+/* 1: one matches, `*ret_text` is it; 0: none; -1: it cannot be understood. `*at`: the texts, left behind them. */
 static int matches(const char **at, size_t n, const struct adapter_result *result, const char **ret_text)
 {
     int found = 0;
 
     for (size_t k = 0; k < n; k++, *at += strlen(*at) + 1) {
         regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)result->size};
+        _cleanup_free_ char *posix = NULL;
         regex_t regex;
 
         if (found)
             continue;
         *ret_text = *at;
-        if (regcomp(&regex, *at, REG_EXTENDED) != 0) {
+        posix = to_posix(*at);
+        if (regcomp(&regex, posix, REG_EXTENDED) != 0) {
             found = -1;
             continue;
         }

@@ -39,6 +39,15 @@ RESULTS = (
     + one("silent", "true", PASS_REGULAR_EXPRESSION="never")
     + one("complains", "echo an error", FAIL_REGULAR_EXPRESSION="[Ee]rror")
     + one("not_here", "echo not here; exit 1", SKIP_REGULAR_EXPRESSION="not here")
+    + r"""add_test(NAME says_json COMMAND echo [=[{"n": 12}]=])
+set_tests_properties(says_json PROPERTIES PASS_REGULAR_EXPRESSION [=[^{"n": [0-9]+}]=])
+add_test(NAME braces COMMAND echo "a{2}")
+set_tests_properties(braces PROPERTIES PASS_REGULAR_EXPRESSION "^a{2}")
+add_test(NAME letters COMMAND echo "ww[]{x}")
+set_tests_properties(letters PROPERTIES PASS_REGULAR_EXPRESSION [=[^\w+[[][]}]{\x}]=])
+add_test(NAME no_digits COMMAND echo 123)
+set_tests_properties(no_digits PROPERTIES PASS_REGULAR_EXPRESSION [=[^\w+]=])
+"""
     + one("off", "exit 1", DISABLED="TRUE")
     + one("variables", "test x$A$B = x12", ENVIRONMENT="A=1;B=2")
     + "add_test(NAME elsewhere COMMAND sh -c [[test $(basename $PWD) = sub]] WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/sub)\n"
@@ -60,6 +69,10 @@ def test_results_are_those_of_ctest(project):
         "silent": "failed",
         "complains": "failed",
         "not_here": "skipped",
+        "says_json": "passed",
+        "braces": "passed",
+        "letters": "passed",
+        "no_digits": "failed",
         "off": "skipped",
         "variables": "passed",
         "elsewhere": "passed",
