@@ -27,12 +27,24 @@ bool whole_command_means_pytest(char *const argv[])
     return false;
 }
 
+/* "env A=1 ctest": the adapter that would have taken apart what stands behind the first word; NULL. */
+static const struct adapter *behind_wrapper(char *const argv[])
+{
+    for (char *const *at = argv + 1; argv[0] && *at; at++)
+        for (size_t k = 0; **at != '-' && adapter_all[k]; k++)
+            if (adapter_all[k]->recognise && adapter_all[k]->recognise(at) == ADAPTER_YES)
+                return adapter_all[k];
+    return NULL;
+}
+
 bool whole_command_settle(struct run *run)
 {
     _cleanup_free_ char *id = NULL;
     struct adapter_judgement judgement;
     struct adapter_result result = {.wait_status = run->command_status, .output = ""};
     struct adapter_entry entry = {.skip_status = 77};
+    const struct adapter *wrapped;
+    _cleanup_free_ char *remedy = NULL;
     struct test *test;
 
     if (run->native || !run->command_exited || run->fatal || run->interrupted || controller_seen(run->controller) ||
@@ -50,8 +62,13 @@ bool whole_command_settle(struct run *run)
     report_show_tests(run->report, "command", 1);
     report_notice(run->report, "\"%.200s\" ran as one test, in the sandbox and without a worker's limits: it started no pytest, and "
                   "nobody here can take it apart", id);
-    report_remedy(run->report, "--adapter=command gives it those limits; --from FILE takes a list of commands. If it does start "
-                  "pytest, it hides PYTHONPATH and PYTEST_PLUGINS from it (python3 -I or -E, env -i, tox without pass_env)");
+    wrapped = behind_wrapper(run->config->command);
+    remedy = wrapped ? mem_printf("--adapter=%s may take it apart: it is not looked for behind another program", wrapped->name) : NULL;
+    if (remedy)
+        report_remedy(run->report, remedy);
+    else
+        report_remedy(run->report, "--adapter=command gives it those limits; --from FILE takes a list of commands. If it does start "
+                      "pytest, it hides PYTHONPATH and PYTEST_PLUGINS from it (python3 -I or -E, env -i, tox without pass_env)");
     run_test_outcome(run, 0, judgement.outcome);
     return true;
 }

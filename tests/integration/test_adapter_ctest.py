@@ -179,6 +179,14 @@ def test_what_is_left_out_of_the_command_is_said(project):
         assert words in result.stderr, result
 
 
+def test_behind_a_wrapper_the_adapter_is_named(project):
+    configure(project, one("a", "true") + one("b", "true"))
+    result = project.run(command=("env", "X=1", *CTEST))
+    assert len(result.outcomes) == 1 and "--adapter=ctest may take it apart" in result.stderr, result
+    assert sorted(project.run("--adapter=ctest", command=("env", "X=1", *CTEST)).outcomes) == ["a", "b"]
+    assert "--adapter=command gives it those limits" in project.run(command=("sh", "-c", "true", "-")).stderr
+
+
 def test_no_build_directory(project):
     result = project.run(command=CTEST)
     assert result.status == 4 and "ctest could not list its tests: exit status 1" in result.stderr, result
