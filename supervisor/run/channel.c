@@ -17,8 +17,8 @@
 #include "sandbox/base/io.h"
 #include "sandbox/base/mem.h"
 
-/* The most that a dead peer may have left unread. */
-#define PACKETS_DRAINED 256
+/* What one peer may make us read before the others get their turn. */
+#define PACKETS_PER_TURN 32
 
 struct outgoing {
     struct outgoing *next;
@@ -172,7 +172,8 @@ static void channel_readable(struct ev_loop *loop, ev_io *watcher, int revents)
 
     (void)loop;
     (void)revents;
-    channel_read_one(channel); /* mostly the only one; the next turn of the loop tells of more */
+    for (int i = 0; i < PACKETS_PER_TURN && channel_read_one(channel); i++)
+        ;
 }
 
 void channel_listen_to(struct channel *channel, pid_t sender)
@@ -184,8 +185,8 @@ void channel_drain(struct channel *channel)
 {
     if (channel->closed)
         return;
-    /* A living peer can keep this busy, so it is bounded. */
-    for (int i = 0; i < PACKETS_DRAINED; i++)
+    /* A living peer can keep this busy, so it is bounded as well. */
+    for (int i = 0; i < PACKETS_PER_TURN * 8; i++)
         if (!channel_read_one(channel))
             break;
 }
