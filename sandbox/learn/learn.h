@@ -60,6 +60,7 @@ int learn_check_path(const char *path, struct err *err);
 struct learn_output {
     const char *path;     /* FILE; its profile is FILE less ".yaml", and ".seccomp.json" */
     char *const *command; /* NULL-terminated */
+    bool whole;           /* `command` begins with an option of ours: no "--" before it */
     const char *with;     /* the words before the command: "shunt exec" */
     int status;           /* that the command ended with */
     FILE *out;            /* for people */

@@ -178,7 +178,7 @@ static void say_use(FILE *out, const struct learn_output *output)
     fprintf(out, "  use it: %s --policy ", output->with);
     learn_text_word(out, path);
     free(path);
-    fputs(" --", out);
+    fputs(output->whole ? "" : " --", out);
     for (i = 0; output->command[i] && can_be_shown(output->command[i], COMMAND_SHOWN - shown);
          i++) {
         fputc(' ', out);

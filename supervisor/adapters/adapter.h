@@ -66,6 +66,9 @@ struct adapter_entry {
     unsigned weight;              /* slots; 0 is 1 */
     uint64_t tasks, memory_bytes, timeout_ns, slow_ns, grace_ns; /* 0: the run's */
     int skip_status;              /* this exit status is a skip; 0: none */
+    char *absent;                 /* it cannot be started, and this is why it is not-run; NULL */
+    char **required;              /* files (from its cwd) without which it is not-run; NULL-terminated */
+    uint64_t cost_us;             /* what it is said to take, for tests that no earlier run has timed; 0: nothing */
     char *skipped;                /* it is not started, and this is why it is skipped; NULL */
     bool will_fail;               /* it passes when it fails */
     void *data;                   /* the adapter's own, for judge(); one allocation, freed with free() */

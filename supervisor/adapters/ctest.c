@@ -143,7 +143,7 @@ static void read_environment(const json_t *test, struct adapter_entry *entry)
 static void read_numbers(const json_t *test, struct adapter_entry *entry, uint64_t default_timeout_ns)
 {
     const json_t *processors = property(test, "PROCESSORS"), *skip = property(test, "SKIP_RETURN_CODE");
-    double timeout = json_number_value(property(test, "TIMEOUT"));
+    double timeout = json_number_value(property(test, "TIMEOUT")), cost = json_number_value(property(test, "COST"));
 
     if (json_integer_value(processors) > 1)
         entry->weight = json_integer_value(processors) > 4096 ? 4096 : (unsigned)json_integer_value(processors);
@@ -153,6 +153,8 @@ static void read_numbers(const json_t *test, struct adapter_entry *entry, uint64
         entry->timeout_ns = (uint64_t)(timeout * 1e9);
     else
         entry->timeout_ns = default_timeout_ns;
+    if (cost > 0 && cost < 1e9)
+        entry->cost_us = (uint64_t)(cost * 1e6);
 }
 
 static int read_command(const json_t *test, struct adapter_entry *entry)
@@ -160,12 +162,12 @@ static int read_command(const json_t *test, struct adapter_entry *entry)
     const json_t *command = json_object_get(test, "command"), *word;
     size_t i;
 
-    /* CTest leaves it out where the program is not there. */
+    /* CTest leaves it out where the program is not there, and says "Not Run". */
     if (!command) {
-        char *const words[] = {(char *)"sh", (char *)"-c",
-                               (char *)"echo 'ctest names no program for this test: it is not built, or not found' >&2; exit 127", NULL};
+        char *const words[] = {(char *)"false", NULL};
 
         entry->argv = adapter_words(words);
+        entry->absent = mem_strdup("ctest names no program for it: it is not built, or not found");
         return 0;
     }
     json_array_foreach (command, i, word) {
@@ -197,6 +199,8 @@ static int read_test(const json_t *test, struct adapter_list *list, uint64_t def
     entry->will_fail = is_set(test, "WILL_FAIL");
     if (is_set(test, "DISABLED"))
         entry->skipped = mem_strdup("DISABLED");
+    for (size_t k = 0; (text = text_at(property(test, "REQUIRED_FILES"), k)); k++)
+        adapter_append(&entry->required, text);
     read_numbers(test, entry, default_timeout_ns);
     read_environment(test, entry);
     read_patterns(test, entry);

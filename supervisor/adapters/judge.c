@@ -17,7 +17,11 @@ static void say_status(int status, struct adapter_judgement *ret)
         if (WCOREDUMP(status))
             strcat(ret->message, " (core dumped)");
     } else {
-        snprintf(ret->message, sizeof(ret->message), "exit status %d", WEXITSTATUS(status));
+        /* How a shell says that the command it waited for died of a signal. */
+        const char *name = WEXITSTATUS(status) > 128 ? sigabbrev_np(WEXITSTATUS(status) - 128) : NULL;
+
+        snprintf(ret->message, sizeof(ret->message), "exit status %d%s%s%s", WEXITSTATUS(status), name ? " (128 + SIG" : "",
+                 name ? name : "", name ? ")" : "");
     }
 }
 

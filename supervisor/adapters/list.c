@@ -138,6 +138,8 @@ static void entry_done(struct adapter_entry *entry)
     free(entry->needs);
     free(entry->cleans);
     free(entry->skipped);
+    free(entry->absent);
+    free_words(entry->required);
     free(entry->data);
 }
 
@@ -394,6 +396,7 @@ void adapter_list_to_suite(const struct adapter_list *list, struct suite *suite)
         test->timeout_ns = entry->timeout_ns;
         test->slow_ns = entry->slow_ns;
         test->grace_ns = entry->grace_ns;
+        test->expected_us = entry->cost_us;
         test->weight = entry->weight ? entry->weight : 1;
         for (char **lock = entry->locks; lock && *lock; lock++)
             test_add_lock(test, *lock);

@@ -146,7 +146,7 @@ static void write_attempts(FILE *out, const struct test *test)
 }
 
 static void write_case(FILE *out, const struct suite *suite, size_t index,
-                       const struct report_summary *summary)
+                       const struct report_summary *summary, bool programs)
 {
     const struct test *test = &suite->tests[index];
     _cleanup_free_ char *block = NULL;
@@ -171,10 +171,10 @@ static void write_case(FILE *out, const struct suite *suite, size_t index,
         element(out, "skipped", "not-run", test->message, NULL);
         break;
     case OUTCOME_SKIPPED:
-        element(out, "skipped", "pytest.skip", test->message, NULL);
+        element(out, "skipped", programs ? "skipped" : "pytest.skip", test->message, NULL);
         break;
     case OUTCOME_XFAILED:
-        element(out, "skipped", "pytest.xfail", test->message, NULL);
+        element(out, "skipped", programs ? "xfailed" : "pytest.xfail", test->message, NULL);
         break;
     case OUTCOME_PASSED_SERIAL:
         if (summary->reroute_fails)
@@ -246,7 +246,7 @@ int junit_write(struct report *report, const struct suite *suite, const struct r
     attribute(out, "hostname", host);
     fprintf(out, ">\n");
     for (size_t i = 0; i < suite->count; i++)
-        write_case(out, suite, i, summary);
+        write_case(out, suite, i, summary, report->framework != NULL);
     write_outside(out, suite, summary);
     fprintf(out, "</testsuite></testsuites>\n");
     lost = ferror(out) != 0; /* fclose() tells of the last write only */

@@ -16,6 +16,7 @@
 #define REASONS_MAX 8
 #define NAMES_MAX 3
 #define LEAKS_MAX 10
+#define RULES_MAX 3
 #define OUTSIDE_MAX 8
 
 static void print_ledger(FILE *out, const struct suite *suite, const struct report_summary *summary)
@@ -145,9 +146,29 @@ static void print_low_limits(FILE *out, const struct suite *suite, const struct 
     }
 }
 
+/* In a filter: "\\" and "\\)"; in YAML's single quotes: ''. */
+static void print_rule(FILE *out, const struct test *test)
+{
+    _cleanup_free_ char *id = text_clean(test->id, strlen(test->id), 0);
+
+    fputs("    - match: 'test(=", out);
+    for (const char *c = id; *c; c++)
+        fprintf(out, *c == '\\' || *c == '(' || *c == ')' ? "\\%c" : *c == '\'' ? "''" : "%c", *c);
+    fputs(")'\n      lane: serial\n", out);
+}
+
+/* What `shunt mark` would write for pytest. */
+static void print_rules(FILE *out, const struct suite *suite, const size_t *tests, size_t n, size_t all)
+{
+    fprintf(out, "  in shunt.yaml this gives %s the serial lane from the start%s:\n    rules:\n", all == 1 ? "it" : "them",
+            all > n ? " (the first of them)" : "");
+    for (size_t i = 0; i < n; i++)
+        print_rule(out, &suite->tests[tests[i]]);
+}
+
 static void print_passed_serial(FILE *out, const struct suite *suite, const struct report_summary *summary)
 {
-    size_t n = 0, all = 0;
+    size_t n = 0, all = 0, rules[RULES_MAX];
 
     for (size_t i = 0; i < suite->count; i++) {
         const struct incident *incident = first_parallel_incident(summary, i);
@@ -175,10 +196,14 @@ static void print_passed_serial(FILE *out, const struct suite *suite, const stru
             print_test(out, suite, i, "passed-serial", why, incident_advice(incident));
             continue;
         }
-        print_test(out, suite, i, "passed-serial", why, summary->failures ? "give it \"lane: serial\" by a rule in shunt.yaml" : "mark it parallel_unsafe");
+        print_test(out, suite, i, "passed-serial", why, summary->failures ? "give it the serial lane" : "mark it parallel_unsafe");
+        if (n < RULES_MAX)
+            rules[n] = i;
         n++;
     }
-    if (n && summary->marks)
+    if (n && summary->failures)
+        print_rules(out, suite, rules, n < RULES_MAX ? n : RULES_MAX, n);
+    else if (n && summary->marks)
         fprintf(out, "  \"shunt mark\" writes %s as a patch\n", n == 1 ? "this marker" : "these markers");
     if (all && summary->reroute_warns)
         fprintf(out, "  %-13s what passed only alone does not fail the run (--on-reroute=fail: it does; =pass: without this line)\n",

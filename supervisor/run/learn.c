@@ -33,8 +33,10 @@ static void note_peaks(struct run *run)
 
 int run_learn_finish(struct run *run, int status, struct err *err)
 {
+    char *const from[] = {(char *)"--from", (char *)run->config->from_path, NULL};
     struct learn_output output = {.path = run->config->sandbox->learn_path,
-                                  .command = run->config->command,
+                                  .command = run->config->from_path ? from : run->config->command,
+                                  .whole = run->config->from_path != NULL,
                                   .with = "shunt run",
                                   .status = status,
                                   .out = stderr};

@@ -310,12 +310,27 @@ static enum native_start settle(struct run *run, size_t test, enum outcome outco
     return NATIVE_SETTLED;
 }
 
+/* Where it would look for it; made by an earlier test, perhaps. A cell's own /tmp is not looked into. NULL: all are there. */
+static const char *missing_file(const struct adapter_entry *entry)
+{
+    for (char **path = entry->required; path && *path; path++) {
+        _cleanup_free_ char *full = **path == '/' || !entry->cwd ? mem_strdup(*path) : mem_printf("%s/%s", entry->cwd, *path);
+
+        if (access(full, F_OK) < 0 && errno == ENOENT)
+            return *path;
+    }
+    return NULL;
+}
+
 enum native_start native_may_start(struct run *run, size_t test)
 {
     const struct adapter_entry *entry = native_entry(run, test);
+    const char *missing;
 
     if (entry->skipped)
         return settle(run, test, OUTCOME_SKIPPED, mem_strdup(entry->skipped));
+    if (entry->absent)
+        return settle(run, test, OUTCOME_NOT_RUN, mem_strdup(entry->absent));
     for (size_t i = 0; i < entry->nneeds; i++) {
         size_t index = suite_find(&run->suite, entry->needs[i]); /* select.c keeps what is needed */
         const struct test *needed = index == TEST_NONE ? NULL : &run->suite.tests[index];
@@ -329,5 +344,6 @@ enum native_start native_may_start(struct run *run, size_t test)
                           mem_printf("it needs %.200s, which %s", needed->id,
                                      needed->outcome == OUTCOME_NONE ? "has not run yet" : "did not pass"));
     }
-    return NATIVE_START;
+    missing = missing_file(entry);
+    return missing ? settle(run, test, OUTCOME_NOT_RUN, mem_printf("its required file is not there: %.300s", missing)) : NATIVE_START;
 }

@@ -62,12 +62,14 @@ bool whole_command_settle(struct run *run)
     report_show_tests(run->report, "command", 1);
     report_notice(run->report, "\"%.200s\" ran as one test, in the sandbox and without a worker's limits: it started no pytest, and "
                   "nobody here can take it apart", id);
+    if (run_timeout_ns(run)) /* of one test; nobody could know that this was one before it ended */
+        report_notice(run->report, "--timeout was not applied to it");
     wrapped = behind_wrapper(run->config->command);
     remedy = wrapped ? mem_printf("--adapter=%s may take it apart: it is not looked for behind another program", wrapped->name) : NULL;
     if (remedy)
         report_remedy(run->report, remedy);
     else
-        report_remedy(run->report, "--adapter=command gives it those limits; --from FILE takes a list of commands. If it does start "
+        report_remedy(run->report, "--adapter=command gives it those limits, and the time limit; --from FILE takes a list of commands. If it does start "
                       "pytest, it hides PYTHONPATH and PYTEST_PLUGINS from it (python3 -I or -E, env -i, tox without pass_env)");
     run_test_outcome(run, 0, judgement.outcome);
     return true;

@@ -198,7 +198,7 @@ def test_limits_kill_and_move_to_the_serial_lane(project):
         "timeout": "killed",
         "fits alone": "passed-serial",
     }
-    assert 'passed alone; give it "lane: serial" by a rule in shunt.yaml' in result.stderr, result
+    assert 'passed alone; give it the serial lane' in result.stderr, result
     assert [result.outcomes[f"ok{i}"] for i in range(10)] == ["passed"] * 10
     assert {i["verdict"] for i in result.incidents} == {"tasks", "memory", "timeout"}
     assert re.search(r"KILL .*timeout: .*\n--- its output\nbegins\n", result.stdout), result
@@ -331,3 +331,49 @@ def test_an_ordinary_user():
         assert process.returncode == 1 and "1 failed" in stderr and "said" in stdout, (stdout, stderr)
     finally:
         shutil.rmtree(path)
+
+
+def test_a_shells_status_names_the_signal(project):
+    project.commands({"id": "shell", "run": "sh -c 'kill -SEGV $$'; exit $?"}, {"id": "own", "run": "exit 255"})
+    result = project.run()
+    assert ended(result, "shell")["message"] == "exit status 139 (128 + SIGSEGV)", result
+    assert ended(result, "own")["message"] == "exit status 255"
+
+
+def test_skips_of_programs_are_not_pytests(project):
+    project.commands("exit 77")
+    project.run("--junit", "report.xml")
+    assert ElementTree.parse(project.path / "report.xml").getroot()[0][0].find("skipped").get("type") == "skipped"
+
+
+BOMB = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 1 & done; wait; : \"it's (so) :)\""
+
+
+@needs_cgroups
+def test_the_rule_that_would_have_helped_is_said_and_helps(project):
+    project.commands(BOMB, "true")
+    result = project.run("--tasks", 16)
+    assert result.outcomes[BOMB] == "passed-serial" and "shunt mark" not in result.stderr, result
+    rules = re.search(r"^    (rules:\n(?:    .*\n)+)", result.stderr, re.MULTILINE).group(1)
+    project.write("shunt.yaml", "\n".join(line[4:] if line.startswith("    ") else line for line in rules.splitlines()) + "\n")
+    _, document, err = project.list()
+    assert {t["id"]: t["lane"] for t in document["tests"]} == {BOMB: "serial", "true": "parallel"}, err
+
+
+@needs_cgroups
+def test_evidence_is_of_the_tests_own_processes(project):
+    project.commands(BOMB)
+    result = project.run("--tasks", 16)
+    assert "shunt-runner" not in result.stderr and re.search(r"(\d+) tasks in \1 processes when it was stopped: .*sleep", result.stderr), result
+
+
+def test_a_learned_policy_is_used_with_the_list(project):
+    project.commands("true")
+    result = project.run("--learn", "learned.yaml")
+    assert "use it: shunt run --policy learned.yaml --from cases.txt\n" in result.stderr, result
+
+
+def test_a_whole_command_says_what_did_not_hold(project):
+    project.write("check.sh", "#!/bin/sh\nexit 0\n", 0o755)
+    assert "--timeout was not applied" in project.run("--timeout=5m", command=["./check.sh"]).stderr
+    assert "--timeout" not in project.run(command=["./check.sh"]).stderr.replace("the time limit", "")

@@ -76,10 +76,10 @@ def test_results_are_those_of_ctest(project):
         "off": "skipped",
         "variables": "passed",
         "elsewhere": "passed",
-        "unbuilt": "failed",
+        "unbuilt": "not-run",
     }
     plain = subprocess.run(CTEST, cwd=project.path, capture_output=True, text=True, env=clean_environment(), check=False)
-    words = {"Passed": "passed", "Skipped": "skipped", "***Failed": "failed", "***Not Run": "failed", "***Skipped": "skipped"}
+    words = {"Passed": "passed", "Skipped": "skipped", "***Failed": "failed", "***Not Run": "not-run", "***Skipped": "skipped"}
     for line in plain.stdout.splitlines():
         if "Test " not in line or "..." not in line:
             continue
@@ -191,3 +191,24 @@ def test_no_build_directory(project):
     result = project.run(command=CTEST)
     assert result.status == 4 and "ctest could not list its tests: exit status 1" in result.stderr, result
     assert result.stdout == ""
+
+
+def test_required_files(project):
+    text = one("has", "true", REQUIRED_FILES="${CMAKE_SOURCE_DIR}/CMakeLists.txt") + one("lacks", "true", REQUIRED_FILES="nowhere")
+    text += one("makes", "touch made", FIXTURES_SETUP="f") + one("waits", "true", FIXTURES_REQUIRED="f", REQUIRED_FILES="made")
+    result = configure(project, text).run("-n", 2, "--write", ".", command=CTEST)
+    assert result.outcomes == {"has": "passed", "lacks": "not-run", "makes": "passed", "waits": "passed"}, result
+    assert ended(result, "lacks")["message"] == "its required file is not there: nowhere" and result.status == 1
+
+
+def test_the_commands_time_limit_is_that_of_tests_without_one(project):
+    configure(project, one("own", "true", TIMEOUT="7") + one("other", "true"))
+    for words in (("--timeout", "3"), ("--timeout=3",)):
+        _, document, _ = project.list(command=(*CTEST, *words))
+        assert {t["id"]: t["timeout_ms"] for t in document["tests"]} == {"own": 7000, "other": 3000}
+
+
+def test_what_costs_most_goes_first(project):
+    text = "".join(one(f"t{i}", "sleep 0.1", COST=1) for i in range(6)) + one("dear", "sleep 0.1", COST=9)
+    result = configure(project, text).run("-n", 2, command=CTEST)
+    assert "dear" in [e["id"] for e in result.of("test-start")][:2], result

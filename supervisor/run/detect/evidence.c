@@ -50,19 +50,29 @@ static void count_name(struct name_count *names, size_t *n, const char *comm)
     }
 }
 
-/* "61 threads in 3 processes: 58 python3, 3 sh". */
-static void describe(struct incident *incident, size_t processes)
+/* "61 tasks in 3 processes when it was stopped: 58 python3, 3 sh". `runner`: our own process, which is none of the test's; 0: there is none. */
+static void describe(struct incident *incident, size_t processes, pid_t runner)
 {
     struct name_count names[NAMES_MAX];
     size_t n = 0, at;
+    size_t seen = 0, total = incident->ntasks_total;
     const char *glue = ": ";
 
-    for (size_t i = 0; i < incident->ntasks; i++)
-        count_name(names, &n, incident->tasks[i].comm);
-    at = (size_t)snprintf(incident->evidence, sizeof(incident->evidence),
-                          "%zu task%s in %zu process%s when it was stopped", incident->ntasks_total,
-                          incident->ntasks_total == 1 ? "" : "s", processes,
-                          processes == 1 ? "" : "es");
+    for (size_t i = 0; i < incident->ntasks; i++) {
+        bool ours = runner && incident->tasks[i].tgid == runner;
+
+        processes -= ours && processes && incident->tasks[i].tid == runner;
+        total -= ours && total;
+        seen += !ours;
+        if (!ours)
+            count_name(names, &n, incident->tasks[i].comm);
+    }
+    at = (size_t)snprintf(incident->evidence, sizeof(incident->evidence), "%zu task%s", total, total == 1 ? "" : "s");
+    if (seen < total) /* there was no time to look at each */
+        at += (size_t)snprintf(incident->evidence + at, sizeof(incident->evidence) - at, " when it was stopped, %zu of them looked at", seen);
+    else
+        at += (size_t)snprintf(incident->evidence + at, sizeof(incident->evidence) - at, " in %zu process%s when it was stopped", processes,
+                               processes == 1 ? "" : "es");
     for (size_t i = 0; i < n && at < sizeof(incident->evidence); i++) {
         at += (size_t)snprintf(incident->evidence + at, sizeof(incident->evidence) - at, "%s%zu %s",
                                glue, names[i].threads, names[i].comm);
@@ -339,7 +349,7 @@ static void take(struct worker *worker, struct incident *incident, bool freeze)
         take_stacks(worker, incident, start);
     }
     if (!incident->evidence[0] && incident->ntasks_total > 1 && !worker->exited)
-        describe(incident, count_processes(incident));
+        describe(incident, count_processes(incident), worker->run->native ? worker->pid : 0);
     say_leftovers(worker, incident);
     memory_watch_say(worker, incident);
     incident->more.busy = is_busy(worker, incident);
