@@ -26,7 +26,7 @@ struct patterns { /* for judge(); an array of texts, one after the other, each w
     char text[];
 };
 
-static const json_t *property(const json_t *test, const char *name)
+const json_t *ctest_property(const json_t *test, const char *name)
 {
     const json_t *list = json_object_get(test, "properties"), *entry;
     size_t i;
@@ -42,13 +42,12 @@ static const json_t *property(const json_t *test, const char *name)
 
 static bool is_set(const json_t *test, const char *name)
 {
-    const json_t *value = property(test, name);
+    const json_t *value = ctest_property(test, name);
 
     return json_is_true(value) || (json_is_integer(value) && json_integer_value(value));
 }
 
-/* The k-th text of a list (or of one text alone); NULL behind the last. */
-static const char *text_at(const json_t *value, size_t k)
+const char *ctest_text_at(const json_t *value, size_t k)
 {
     return json_is_string(value) ? (k == 0 ? json_string_value(value) : NULL) : json_string_value(json_array_get(value, k));
 }
@@ -57,7 +56,7 @@ static size_t count_texts(const json_t *value, size_t *bytes)
 {
     size_t n = 0;
 
-    for (const char *text; (text = text_at(value, n)); n++)
+    for (const char *text; (text = ctest_text_at(value, n)); n++)
         *bytes += strlen(text) + 1;
     return n;
 }
@@ -66,15 +65,15 @@ static char *copy_texts(char *at, const json_t *value)
 {
     const char *text;
 
-    for (size_t k = 0; (text = text_at(value, k)); k++)
+    for (size_t k = 0; (text = ctest_text_at(value, k)); k++)
         at = stpcpy(at, text) + 1;
     return at;
 }
 
 static void read_patterns(const json_t *test, struct adapter_entry *entry)
 {
-    const json_t *pass = property(test, "PASS_REGULAR_EXPRESSION"), *fail = property(test, "FAIL_REGULAR_EXPRESSION");
-    const json_t *skip = property(test, "SKIP_REGULAR_EXPRESSION");
+    const json_t *pass = ctest_property(test, "PASS_REGULAR_EXPRESSION"), *fail = ctest_property(test, "FAIL_REGULAR_EXPRESSION");
+    const json_t *skip = ctest_property(test, "SKIP_REGULAR_EXPRESSION");
     struct patterns sizes = {0}, *patterns;
     size_t bytes = 0;
 
@@ -130,20 +129,20 @@ static void modify(struct adapter_entry *entry, const char *text)
 
 static void read_environment(const json_t *test, struct adapter_entry *entry)
 {
-    const json_t *set = property(test, "ENVIRONMENT"), *modified = property(test, "ENVIRONMENT_MODIFICATION");
+    const json_t *set = ctest_property(test, "ENVIRONMENT"), *modified = ctest_property(test, "ENVIRONMENT_MODIFICATION");
     const char *text;
 
-    for (size_t k = 0; (text = text_at(set, k)); k++)
+    for (size_t k = 0; (text = ctest_text_at(set, k)); k++)
         if (strchr(text, '=') > text)
             adapter_append(&entry->env, text);
-    for (size_t k = 0; (text = text_at(modified, k)); k++)
+    for (size_t k = 0; (text = ctest_text_at(modified, k)); k++)
         modify(entry, text);
 }
 
 static void read_numbers(const json_t *test, struct adapter_entry *entry, uint64_t default_timeout_ns)
 {
-    const json_t *processors = property(test, "PROCESSORS"), *skip = property(test, "SKIP_RETURN_CODE");
-    double timeout = json_number_value(property(test, "TIMEOUT")), cost = json_number_value(property(test, "COST"));
+    const json_t *processors = ctest_property(test, "PROCESSORS"), *skip = ctest_property(test, "SKIP_RETURN_CODE");
+    double timeout = json_number_value(ctest_property(test, "TIMEOUT")), cost = json_number_value(ctest_property(test, "COST"));
 
     if (json_integer_value(processors) > 1)
         entry->weight = json_integer_value(processors) > 4096 ? 4096 : (unsigned)json_integer_value(processors);
@@ -186,76 +185,25 @@ static int read_test(const json_t *test, struct adapter_list *list, uint64_t def
     if (!entry || read_command(test, entry) < 0)
         return -EPROTO;
     entry->classname = mem_strdup("ctest");
-    text = json_string_value(property(test, "WORKING_DIRECTORY"));
+    text = json_string_value(ctest_property(test, "WORKING_DIRECTORY"));
     entry->cwd = text ? mem_strdup(text) : NULL;
     if (is_set(test, "RUN_SERIAL")) {
         entry->lane = LANE_SERIAL;
         entry->why = mem_strdup("RUN_SERIAL");
     }
-    for (size_t k = 0; (text = text_at(property(test, "RESOURCE_LOCK"), k)); k++)
+    for (size_t k = 0; (text = ctest_text_at(ctest_property(test, "RESOURCE_LOCK"), k)); k++)
         adapter_append(&entry->locks, text);
-    for (size_t k = 0; (text = text_at(property(test, "LABELS"), k)); k++)
+    for (size_t k = 0; (text = ctest_text_at(ctest_property(test, "LABELS"), k)); k++)
         adapter_append(&entry->labels, text);
     entry->will_fail = is_set(test, "WILL_FAIL");
     if (is_set(test, "DISABLED"))
         entry->skipped = mem_strdup("DISABLED");
-    for (size_t k = 0; (text = text_at(property(test, "REQUIRED_FILES"), k)); k++)
+    for (size_t k = 0; (text = ctest_text_at(ctest_property(test, "REQUIRED_FILES"), k)); k++)
         adapter_append(&entry->required, text);
     read_numbers(test, entry, default_timeout_ns);
     read_environment(test, entry);
     read_patterns(test, entry);
     return 0;
-}
-
-/* --- order: DEPENDS, and fixtures --- */
-
-static void depend(struct adapter_list *list, size_t i, const json_t *tests)
-{
-    const char *name;
-
-    for (size_t k = 0; (name = text_at(property(json_array_get(tests, i), "DEPENDS"), k)); k++) {
-        size_t on = adapter_index_of(list, name);
-
-        if (on != (size_t)-1 && on != i)
-            adapter_add_after(&list->entries[i], on, false);
-    }
-}
-
-static bool names_fixture(const json_t *test, const char *role, const char *fixture)
-{
-    const char *text;
-
-    for (size_t k = 0; (text = text_at(property(test, role), k)); k++)
-        if (strcmp(text, fixture) == 0)
-            return true;
-    return false;
-}
-
-/* Whoever requires a fixture runs after its setup, which must have passed, and before its cleanup. */
-static void require(struct adapter_list *list, size_t i, const json_t *tests)
-{
-    const char *fixture;
-
-    for (size_t k = 0; (fixture = text_at(property(json_array_get(tests, i), "FIXTURES_REQUIRED"), k)); k++)
-        for (size_t other = 0; other < list->nentries; other++) {
-            const json_t *test = other == i ? NULL : json_array_get(tests, other);
-
-            if (names_fixture(test, "FIXTURES_SETUP", fixture))
-                adapter_add_after(&list->entries[i], other, true);
-            if (names_fixture(test, "FIXTURES_CLEANUP", fixture))
-                adapter_add_cleanup(&list->entries[other], i);
-        }
-}
-
-/* Cleanup without anybody in between. */
-static void clean_after(struct adapter_list *list, size_t i, const json_t *tests)
-{
-    const char *fixture;
-
-    for (size_t k = 0; (fixture = text_at(property(json_array_get(tests, i), "FIXTURES_CLEANUP"), k)); k++)
-        for (size_t other = 0; other < list->nentries; other++)
-            if (other != i && names_fixture(json_array_get(tests, other), "FIXTURES_SETUP", fixture))
-                adapter_add_cleanup(&list->entries[i], other);
 }
 
 /* --- the list --- */
@@ -283,14 +231,10 @@ static int read_list(struct adapter_list *list, const json_t *document)
         if (read_test(test, list, default_timeout_ns) < 0)
             return -EPROTO;
         else
-            rematched += property(test, "TIMEOUT_AFTER_MATCH") != NULL;
+            rematched += ctest_property(test, "TIMEOUT_AFTER_MATCH") != NULL;
     if (rematched)
         option_notice(list, "TIMEOUT_AFTER_MATCH is left out: a test's limit is its TIMEOUT");
-    for (i = 0; i < list->nentries; i++) {
-        depend(list, i, tests);
-        require(list, i, tests);
-        clean_after(list, i, tests);
-    }
+    ctest_order(list, tests);
     return 0;
 }
 

@@ -283,36 +283,76 @@ static int loop_error(const struct adapter_list *list, size_t at, struct err *er
     return err_hint(err, "look at what it depends on, and at what that depends on");
 }
 
-/* Kahn's, always the earliest that may: what has no order keeps its place. `ret[k]`: who is at place k. */
+struct place { /* in passes over the list: who may, goes, and sees in the same pass only what stands before it */
+    size_t pass, index;
+};
+
+static int by_place(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+
+    return x->pass != y->pass ? (x->pass > y->pass) - (x->pass < y->pass) : (x->index > y->index) - (x->index < y->index);
+}
+
+static bool is_edge(const struct adapter_list *list, size_t i, size_t k)
+{
+    return list->entries[i].after[k] < list->nentries && list->entries[i].after[k] != i;
+}
+
+/* Who waits for whom, the other way round: those that wait for i are ret_who[ret_from[i]] to ret_who[ret_from[i + 1]]. */
+static void turn_round(const struct adapter_list *list, size_t **ret_from, size_t **ret_who, size_t *waits)
+{
+    size_t n = list->nentries, *from = mem_calloc(n + 2, sizeof(*from)), *who;
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < list->entries[i].nafter; k++)
+            if (is_edge(list, i, k)) {
+                from[list->entries[i].after[k] + 2]++;
+                waits[i]++;
+            }
+    for (size_t i = 2; i < n + 2; i++)
+        from[i] += from[i - 1];
+    who = mem_calloc(from[n + 1] + 1, sizeof(*who));
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < list->entries[i].nafter; k++)
+            if (is_edge(list, i, k))
+                who[from[list->entries[i].after[k] + 1]++] = i;
+    *ret_from = from;
+    *ret_who = who;
+}
+
+/* Kahn's; what has no order keeps its place. `ret[k]`: who is at place k. */
 static int order(struct adapter_list *list, size_t *ret, struct err *err)
 {
-    size_t n = list->nentries, placed = 0, start = 0;
-    bool *done = mem_zalloc(n + 1);
+    size_t n = list->nentries, ready = 0, *from, *who, *waits = mem_calloc(n + 1, sizeof(*waits));
+    struct place *places = mem_calloc(n + 1, sizeof(*places));
+    size_t stuck = n;
 
-    while (placed < n) {
-        size_t before = placed, first = n;
-
-        for (size_t i = start; i < n; i++) {
-            const struct adapter_entry *entry = &list->entries[i];
-            bool ready = !done[i];
-
-            for (size_t k = 0; ready && k < entry->nafter; k++)
-                ready = entry->after[k] >= n || entry->after[k] == i || done[entry->after[k]];
-            if (ready) {
-                done[i] = true;
-                ret[placed++] = i;
-            } else if (!done[i] && first == n) {
-                first = i;
-            }
-        }
-        start = first;
-        if (placed == before) {
-            free(done);
-            return loop_error(list, first, err);
-        }
+    turn_round(list, &from, &who, waits);
+    for (size_t i = 0; i < n; i++) {
+        places[i].index = i;
+        if (!waits[i])
+            ret[ready++] = i;
     }
-    free(done);
-    return 0;
+    for (size_t k = 0; k < ready; k++)
+        for (size_t at = from[ret[k]]; at < from[ret[k] + 1]; at++) {
+            size_t next = who[at], pass = places[ret[k]].pass + (ret[k] > next);
+
+            if (pass > places[next].pass)
+                places[next].pass = pass;
+            if (--waits[next] == 0)
+                ret[ready++] = next;
+        }
+    for (size_t i = n; ready < n && i > 0; i--)
+        stuck = waits[i - 1] ? i - 1 : stuck;
+    qsort(places, n, sizeof(*places), by_place);
+    for (size_t k = 0; k < n; k++)
+        ret[k] = places[k].index;
+    free(places);
+    free(waits);
+    free(from);
+    free(who);
+    return ready < n ? loop_error(list, stuck, err) : 0;
 }
 
 static void renumber(size_t *indices, size_t n, const size_t *places)

@@ -41,6 +41,55 @@ static void ids_become_unique(void **state)
     adapter_list_done(&list);
 }
 
+/* In passes over the list: who waits for nobody that is left goes. What order means, and too slow for a suite of many thousands. */
+static void order_in_passes(const struct adapter_list *list, size_t n, char **ret)
+{
+    bool done[64] = {false};
+
+    for (size_t placed = 0; placed < n;)
+        for (size_t i = 0; i < n; i++) {
+            bool ready = !done[i];
+
+            for (size_t k = 0; ready && k < list->entries[i].nafter; k++)
+                ready = done[list->entries[i].after[k]];
+            if (ready) {
+                done[i] = true;
+                ret[placed++] = strdup(list->entries[i].id);
+            }
+        }
+}
+
+static void order_is_that_of_passes_over_the_list(void **state)
+{
+    (void)state;
+    srand(7);
+    for (int round = 0; round < 300; round++) {
+        struct adapter_list list = {0};
+        size_t n = 2 + (size_t)rand() % 60, rank[64];
+        struct err err = ERR_INIT;
+        char *expected[64], id[16];
+
+        for (size_t i = 0; i < n; i++) {
+            snprintf(id, sizeof(id), "t%zu", i);
+            adapter_add(&list, id);
+            rank[i] = (size_t)rand();
+        }
+        for (size_t i = 0; i < n; i++) { /* along the ranks, so never in a circle */
+            size_t a = (size_t)rand() % n, b = (size_t)rand() % n;
+
+            if (rank[a] > rank[b])
+                adapter_add_after(&list.entries[a], b, false);
+        }
+        order_in_passes(&list, n, expected);
+        assert_int_equal(adapter_list_finish(&list, &err), 0);
+        for (size_t k = 0; k < n; k++) {
+            assert_string_equal(list.entries[k].id, expected[k]);
+            free(expected[k]);
+        }
+        adapter_list_done(&list);
+    }
+}
+
 static void what_is_after_comes_after(void **state)
 {
     struct adapter_list list = {0};
@@ -230,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_become_unique),
         cmocka_unit_test(what_is_after_comes_after),
+        cmocka_unit_test(order_is_that_of_passes_over_the_list),
         cmocka_unit_test(a_circle_is_an_error),
         cmocka_unit_test(locks_are_the_suite_s_and_tie_nobody_to_a_worker),
         cmocka_unit_test(adapters_have_names_and_claims),
