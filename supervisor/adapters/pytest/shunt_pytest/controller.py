@@ -370,9 +370,12 @@ class Controller:
             self.config.hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         if self.open_line is not None:
             self._fresh_line()
+        stopped = self.session.shouldfail
         for report in shown:
             if report is not None:
                 self.config.hook.pytest_runtest_logreport(report=report)
+        if stopped:  # "stopping after 2 failures": one that was under way on another worker does not make it 3
+            self.session.shouldfail = stopped
         if item is not None:
             self.config.hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         if index >= 0 and not any(report is not None and report.failed for report in shown):
