@@ -48,21 +48,9 @@ static enum adapter_claim recognise(char *const argv[])
     return strcmp(adapter_program(argv), "bats") != 0 || option_means_else(argv + 1, options) ? ADAPTER_NO : ADAPTER_YES;
 }
 
-/* The value of this option, where it was typed last ("": it has none); NULL: it was not. */
-static const char *option_of(char *const argv[], const char *letter, const char *name)
-{
-    struct option_walk walk = {.argv = argv + 1};
-    const char *value = NULL;
-
-    while (option_next(&walk, options))
-        if (walk.row && (strcmp(walk.name, letter) == 0 || strcmp(walk.name, name) == 0))
-            value = walk.value ? walk.value : "";
-    return value;
-}
-
 static void ask(struct adapter_list *list, const struct option_words *words)
 {
-    const char *depth = option_of(list->argv, "-r", "--recursive") ? "" : "-maxdepth 1";
+    const char *depth = option_typed(list->argv + 1, options, "-r", "--recursive") ? "" : "-maxdepth 1";
     struct adapter_step *step = adapter_ask(list, (char *const[]){list->argv[0], (char *)"--count", NULL});
 
     option_append_all(&step->argv, words->list);
@@ -117,7 +105,7 @@ struct patterns {
 
 static int open_patterns(struct patterns *ret, char *const argv[], struct err *err)
 {
-    const char *filter = option_of(argv, "-f", "--filter");
+    const char *filter = option_typed(argv + 1, options, "-f", "--filter");
 
     ret->filtered = filter != NULL;
     if (filter && regcomp(&ret->filter, filter, REG_EXTENDED | REG_NOSUB) != 0) {
@@ -209,9 +197,9 @@ static struct adapter_entry *add(struct adapter_list *list, char *const words[],
     adapter_append(&entry->argv, list->argv[0]);
     option_append_all(&entry->argv, words);
     adapter_append(&entry->argv, "--tap");
-    if (option_of(list->argv, "", "--no-parallelize-across-files"))
+    if (option_typed(list->argv + 1, options, "", "--no-parallelize-across-files"))
         entry->group = mem_strdup("--no-parallelize-across-files");
-    else if (option_of(list->argv, "", "--no-parallelize-within-files"))
+    else if (option_typed(list->argv + 1, options, "", "--no-parallelize-within-files"))
         entry->group = mem_strdup(file->name);
     return entry;
 }

@@ -78,21 +78,9 @@ static enum adapter_claim recognise(char *const argv[])
     return option_means_else(argv + 2, options) ? ADAPTER_NO : ADAPTER_YES;
 }
 
-/* The value of this option, where it was typed last ("": it has none); NULL: it was not. */
-static const char *option_of(char *const argv[], const char *letter, const char *name)
-{
-    struct option_walk walk = {.argv = argv + 2};
-    const char *value = NULL;
-
-    while (option_next(&walk, options))
-        if (walk.row && (strcmp(walk.name, letter) == 0 || strcmp(walk.name, name) == 0))
-            value = walk.value ? walk.value : "";
-    return value;
-}
-
 static const char *build_directory(const struct adapter_list *list)
 {
-    const char *value = option_of(list->argv, "-C", "-C");
+    const char *value = option_typed(list->argv + 2, options, "-C", "-C");
 
     return value ? value : ".";
 }
@@ -118,12 +106,12 @@ static void ask_build(struct adapter_list *list, const char *directory, bool ben
 static void ask(struct adapter_list *list, const struct option_words *words)
 {
     const char *directory = build_directory(list);
-    bool benchmark = option_of(list->argv, "", "--benchmark") != NULL;
+    bool benchmark = option_typed(list->argv + 2, options, "", "--benchmark") != NULL;
     _cleanup_free_ char *setup = mem_printf("%s/meson-private/meson_%s_setup.dat", directory, benchmark ? "benchmark" : "test");
     char *meson = list->argv[0];
     struct adapter_step *step;
 
-    if (!list->nsteps && !option_of(list->argv, "", "--no-rebuild")) {
+    if (!list->nsteps && !option_typed(list->argv + 2, options, "", "--no-rebuild")) {
         ask_build(list, directory, benchmark);
         return;
     }
@@ -134,8 +122,8 @@ static void ask(struct adapter_list *list, const struct option_words *words)
     adapter_ask(list, (char *const[]){meson, (char *)"introspect", (char *)(benchmark ? "--benchmarks" : "--tests"),
                                       (char *)directory, NULL});
     adapter_ask(list, (char *const[]){(char *)"python3", (char *)"-c", (char *)read_setup, setup,
-                                      (char *)text_or_empty(option_of(list->argv, "", "--wrapper")),
-                                      (char *)text_or_empty(option_of(list->argv, "", "--test-args")), NULL});
+                                      (char *)text_or_empty(option_typed(list->argv + 2, options, "", "--wrapper")),
+                                      (char *)text_or_empty(option_typed(list->argv + 2, options, "", "--test-args")), NULL});
 }
 
 static int step_error(const struct adapter_step *step, const char *what, struct err *err)
@@ -330,7 +318,7 @@ static const json_t *setup_of(struct adapter_list *list, const json_t *tests, co
 
 static double multiplier_of(const struct adapter_list *list)
 {
-    const char *text = option_of(list->argv, "-t", "--timeout-multiplier");
+    const char *text = option_typed(list->argv + 2, options, "-t", "--timeout-multiplier");
     double value = text ? strtod(text, NULL) : 1;
 
     return isfinite(value) ? value : 1;
@@ -345,7 +333,7 @@ static int read_answers(struct adapter_list *list, const struct adapter_step *st
                               .args = json_object_get(setup, "args"),
                               .directory = text_or_empty(directory),
                               .multiplier = multiplier_of(list),
-                              .serial = option_of(list->argv, "", "--benchmark") != NULL};
+                              .serial = option_typed(list->argv + 2, options, "", "--benchmark") != NULL};
 
     if (!are_tests(tests))
         return step_error(&steps[STEP_TESTS], "meson introspect --tests did not say what the tests are", err);

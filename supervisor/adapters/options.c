@@ -115,6 +115,17 @@ bool option_next(struct option_walk *walk, const struct option_row *table)
     return true;
 }
 
+const char *option_typed(char *const argv[], const struct option_row *table, const char *letter, const char *name)
+{
+    struct option_walk walk = {.argv = argv};
+    const char *value = NULL;
+
+    while (option_next(&walk, table))
+        if (walk.row && (strcmp(walk.name, letter) == 0 || strcmp(walk.name, name) == 0))
+            value = walk.value ? walk.value : "";
+    return value;
+}
+
 bool option_means_else(char *const argv[], const struct option_row *table)
 {
     struct option_walk walk = {.argv = argv};

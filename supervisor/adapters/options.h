@@ -40,6 +40,8 @@ struct option_walk {
 
 /* `walk->argv` begins behind the program's name. False at the end. */
 bool option_next(struct option_walk *walk, const struct option_row *table);
+/* The value of this option, where it was typed last ("": it has none); NULL: it was not. `argv` as of option_next(). */
+const char *option_typed(char *const argv[], const struct option_row *table, const char *letter, const char *name);
 /* Has one of these words the use OPTION_ELSE? */
 bool option_means_else(char *const argv[], const struct option_row *table);
 
