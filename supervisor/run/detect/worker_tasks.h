@@ -16,7 +16,7 @@ struct worker;
 ssize_t worker_tasks_list(const struct worker *worker, pid_t *ret, size_t room);
 /* The threads of a process but its first, appended to `ids`, of which there are `n` already. Returns how many there are then. */
 size_t worker_tasks_add_threads(pid_t pid, pid_t *ids, size_t n, size_t room);
-/* Without a cgroup: counts them anew into the worker's counters, 10 us for one that has a single thread and no child. */
+/* Without a cgroup: counts them anew into the worker's counters. */
 void worker_tasks_count(struct worker *worker);
 /* Of one thread; 0: unknown. */
 uint64_t worker_tasks_cpu_of(pid_t tid);
